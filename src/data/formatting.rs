@@ -1,0 +1,72 @@
+//! Texts of one's own for values of some types.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+
+type Format = Box<dyn Fn(&dyn Any) -> Option<String> + Send + Sync>;
+
+/// What the values of some types look like in one source's events, in place of [`Data`](crate::Data)'s own rules.
+///
+/// The type of the closure's argument is what is overridden, wherever it occurs: alone, behind references, in
+/// lists, maps and structs. The last closure for a type counts. Inside JSON the text becomes a string, but stays
+/// a number where the type is a number and the text reads as one.
+///
+/// ```
+/// use brooklet::{EventSource, Formatting};
+///
+/// let formatting = Formatting::new()
+///     .add(|price: &f64| format!("{price:.2}"))
+///     .add(|done: &bool| String::from(if *done { "yes" } else { "no" }));
+///
+/// EventSource::new(|connection| {
+///     connection.data(42.1)?;                 // data: 42.10
+///     connection.data(vec![1.0, 2.5])?;       // data: [1.00,2.50]
+///     connection.data(Some(true))?;           // data: yes
+///     Ok(())
+/// })
+/// .formatting(formatting);
+/// ```
+///
+/// What can be overridden: numbers, `bool`, `char`, `String` (for all strings), `SystemTime`, `Duration`,
+/// addresses, structs of [`json_object!`](crate::json_object), and types of your own whose
+/// [`Data::write`](crate::Data::write) asks [`Writer::overridden`](crate::Writer::overridden).
+#[derive(Default)]
+pub struct Formatting {
+    formats: HashMap<TypeId, Format>,
+}
+
+impl Formatting {
+    /// No overrides: every value as [`Data`](crate::Data) says.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Overrides the text of values of type `T`.
+    ///
+    /// A panic in `format` ends the stream as a panic of the generator does.
+    #[must_use]
+    #[allow(clippy::should_implement_trait)] // it adds, but no sum
+    pub fn add<T: Any>(mut self, format: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
+        let format: Format = Box::new(move |value| value.downcast_ref().map(&format));
+        self.formats.insert(TypeId::of::<T>(), format);
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.formats.is_empty()
+    }
+
+    pub(super) fn text<T: Any>(&self, value: &T) -> Option<String> {
+        if self.is_empty() {
+            return None; // without hashing anything: this runs for each value
+        }
+        self.formats.get(&TypeId::of::<T>())?(value)
+    }
+}
+
+impl fmt::Debug for Formatting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Formatting").field("types", &self.formats.len()).finish()
+    }
+}

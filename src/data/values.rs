@@ -1,0 +1,274 @@
+//! How std's types write themselves. The table is in [`Data`]'s documentation.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, LinkedList, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::{Data, Writer};
+use crate::calendar::Utc;
+
+macro_rules! integers {
+    ($($type:ty)*) => {
+        $(impl Data for $type {
+            fn write(&self, out: &mut Writer<'_>) {
+                if !out.overridden_number(self) {
+                    out.verbatim(self);
+                }
+            }
+        })*
+    };
+}
+
+integers! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
+
+macro_rules! floats {
+    ($($type:ty)*) => {
+        $(impl Data for $type {
+            fn write(&self, out: &mut Writer<'_>) {
+                if out.overridden_number(self) {
+                    return;
+                }
+                // As JavaScript writes them: never hundreds of digits.
+                let magnitude = self.abs();
+                if self.is_nan() {
+                    out.not_a_json_number("NaN");
+                } else if self.is_infinite() {
+                    out.not_a_json_number(if *self > 0.0 { "Infinity" } else { "-Infinity" });
+                } else if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+                    out.verbatim(self);
+                } else {
+                    out.verbatim(format_args!("{self:e}"));
+                }
+            }
+        })*
+    };
+}
+
+floats! { f32 f64 }
+
+impl Data for bool {
+    fn write(&self, out: &mut Writer<'_>) {
+        if !out.overridden(self) {
+            out.verbatim(self);
+        }
+    }
+}
+
+macro_rules! displayed {
+    ($($type:ty)*) => {
+        $(impl Data for $type {
+            fn write(&self, out: &mut Writer<'_>) {
+                if !out.overridden(self) {
+                    out.display(self);
+                }
+            }
+        })*
+    };
+}
+
+displayed! { char IpAddr Ipv4Addr Ipv6Addr SocketAddr SocketAddrV4 SocketAddrV6 }
+
+impl Data for str {
+    fn write(&self, out: &mut Writer<'_>) {
+        // An override is registered for String, and a borrowed text is made one only if somebody asks.
+        if out.is_plain() || !out.overridden(&self.to_owned()) {
+            out.text(self);
+        }
+    }
+}
+
+impl Data for String {
+    fn write(&self, out: &mut Writer<'_>) {
+        if !out.overridden(self) {
+            out.text(self);
+        }
+    }
+}
+
+/// `format_args!(…)`: text without a `String` in between.
+impl Data for fmt::Arguments<'_> {
+    fn write(&self, out: &mut Writer<'_>) {
+        out.display(self);
+    }
+}
+
+impl Data for SystemTime {
+    fn write(&self, out: &mut Writer<'_>) {
+        if !out.overridden(self) {
+            out.display(Rfc3339(Utc::from_system(*self)));
+        }
+    }
+}
+
+struct Rfc3339(Utc);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Utc { year, month, day, hour, minute, second, nanosecond, .. } = self.0;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        match nanosecond {
+            0 => {}
+            nanos if nanos % 1_000_000 == 0 => write!(f, ".{:03}", nanos / 1_000_000)?,
+            nanos if nanos % 1_000 == 0 => write!(f, ".{:06}", nanos / 1_000)?,
+            nanos => write!(f, ".{nanos:09}")?,
+        }
+        f.write_str("Z")
+    }
+}
+
+/// In seconds, exactly.
+impl Data for Duration {
+    fn write(&self, out: &mut Writer<'_>) {
+        if out.overridden_number(self) {
+            return;
+        }
+        let (seconds, nanos) = (self.as_secs(), self.subsec_nanos());
+        match nanos {
+            0 => out.verbatim(seconds),
+            _ => {
+                let fraction = format!("{nanos:09}");
+                out.verbatim(format_args!("{seconds}.{}", fraction.trim_end_matches('0')));
+            }
+        }
+    }
+}
+
+impl<T: Data> Data for Option<T> {
+    fn write(&self, out: &mut Writer<'_>) {
+        match self {
+            Some(value) => value.write(out),
+            None => out.none(),
+        }
+    }
+}
+
+macro_rules! pointers {
+    ($($type:ty)*) => {
+        $(impl<T: Data + ?Sized> Data for $type {
+            fn write(&self, out: &mut Writer<'_>) {
+                (**self).write(out);
+            }
+        })*
+    };
+}
+
+pointers! { &T &mut T Box<T> Rc<T> Arc<T> }
+
+impl<T: Data + ToOwned + ?Sized> Data for Cow<'_, T> {
+    fn write(&self, out: &mut Writer<'_>) {
+        (**self).write(out);
+    }
+}
+
+fn write_list<T: Data>(out: &mut Writer<'_>, items: impl IntoIterator<Item = T>) {
+    out.list(|list| {
+        for item in items {
+            list.item(item);
+        }
+    });
+}
+
+impl<T: Data> Data for [T] {
+    fn write(&self, out: &mut Writer<'_>) {
+        write_list(out, self);
+    }
+}
+
+impl<T: Data, const N: usize> Data for [T; N] {
+    fn write(&self, out: &mut Writer<'_>) {
+        write_list(out, self);
+    }
+}
+
+macro_rules! lists {
+    ($($type:ident)*) => {
+        $(impl<T: Data> Data for $type<T> {
+            fn write(&self, out: &mut Writer<'_>) {
+                write_list(out, self);
+            }
+        })*
+    };
+}
+
+lists! { Vec VecDeque LinkedList BTreeSet }
+
+impl<T: Data, S> Data for HashSet<T, S> {
+    fn write(&self, out: &mut Writer<'_>) {
+        write_list(out, self);
+    }
+}
+
+fn write_map<K: fmt::Display, V: Data>(out: &mut Writer<'_>, entries: impl IntoIterator<Item = (K, V)>) {
+    out.object(|object| {
+        for (name, value) in entries {
+            object.field(name, value);
+        }
+    });
+}
+
+impl<K: fmt::Display, V: Data> Data for BTreeMap<K, V> {
+    fn write(&self, out: &mut Writer<'_>) {
+        write_map(out, self);
+    }
+}
+
+impl<K: fmt::Display, V: Data, S> Data for HashMap<K, V, S> {
+    fn write(&self, out: &mut Writer<'_>) {
+        write_map(out, self);
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident)+))*) => {
+        $(impl<$($name: Data),+> Data for ($($name,)+) {
+            #[allow(non_snake_case)] // the type's parameters name its values
+            fn write(&self, out: &mut Writer<'_>) {
+                let ($($name,)+) = self;
+                out.list(|list| {
+                    $(list.item($name);)+
+                });
+            }
+        })*
+    };
+}
+
+tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
+
+/// The `Display` of a value: data of any foreign type.
+///
+/// ```
+/// # use brooklet::{Event, Text};
+/// let version = std::net::Ipv4Addr::LOCALHOST; // say
+/// assert_eq!(Event::new(Text(version)).encode().unwrap(), "data: 127.0.0.1\n\n");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text<T>(pub T);
+
+impl<T: fmt::Display> Data for Text<T> {
+    fn write(&self, out: &mut Writer<'_>) {
+        out.display(&self.0);
+    }
+}
+
+/// JSON that another library made: written as it is, also inside lists and objects.
+///
+/// Alone it needs no wrapper, `connection.data(serde_json::to_string(&value)?)` is enough. Whether it is JSON is
+/// the caller's word; it cannot break out of the event's data either way.
+///
+/// ```
+/// # use brooklet::{Event, RawJson};
+/// let made_elsewhere = String::from("{\"a\":1}");
+/// assert_eq!(Event::new([RawJson(&made_elsewhere)]).encode().unwrap(), "data: [{\"a\":1}]\n\n");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawJson<T>(pub T);
+
+impl<T: fmt::Display> Data for RawJson<T> {
+    fn write(&self, out: &mut Writer<'_>) {
+        out.verbatim(&self.0);
+    }
+}

@@ -1,0 +1,247 @@
+//! Where values write themselves: bare text for the data of an event, JSON for what is inside a list or object.
+
+use std::any::Any;
+use std::fmt::{self, Write};
+
+use super::{Data, Formatting};
+
+/// Takes the text of one value. See [`Data`].
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut String,
+    formatting: &'a Formatting,
+    /// Inside a list or an object everything is JSON; what stands alone is bare where it can be.
+    is_nested: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(out: &'a mut String, formatting: &'a Formatting) -> Self {
+        Self { out, formatting, is_nested: false }
+    }
+
+    /// Writes the text that the source's [`Formatting`] has for values of this type, if it has one.
+    ///
+    /// Inside JSON it becomes a string.
+    pub fn overridden<T: Any>(&mut self, value: &T) -> bool {
+        match self.formatting.text(value) {
+            Some(text) => {
+                self.text(&text);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The same for a number, whose text stays a number inside JSON where it reads as one.
+    pub(super) fn overridden_number<T: Any>(&mut self, value: &T) -> bool {
+        match self.formatting.text(value) {
+            Some(text) if is_json_number(&text) => self.out.push_str(&text),
+            Some(text) => self.text(&text),
+            None => return false,
+        }
+        true
+    }
+
+    /// Whether nothing can be overridden, so that nobody has to look.
+    pub(super) fn is_plain(&self) -> bool {
+        self.formatting.is_empty()
+    }
+
+    /// Writes text: bare, or as a JSON string.
+    pub fn text(&mut self, text: &str) {
+        match self.is_nested {
+            true => write_json_string(self.out, text),
+            false => self.out.push_str(text),
+        }
+    }
+
+    /// Writes the `Display` of a value: bare, or as a JSON string.
+    pub fn display(&mut self, value: impl fmt::Display) {
+        // A String takes everything. An error can only be the value's own; what it wrote until then stands.
+        let _ = match self.is_nested {
+            false => write!(self.out, "{value}"),
+            true => {
+                self.out.push('"');
+                let written = write!(JsonText(self.out), "{value}");
+                self.out.push('"');
+                written
+            }
+        };
+    }
+
+    /// Writes what is the same bare and in JSON: numbers, `true` and `false`, JSON itself.
+    pub(super) fn verbatim(&mut self, value: impl fmt::Display) {
+        let _ = write!(self.out, "{value}");
+    }
+
+    /// Writes nothing, or `null` inside JSON.
+    pub fn none(&mut self) {
+        if self.is_nested {
+            self.out.push_str("null");
+        }
+    }
+
+    /// Writes a number that JSON has no word for: by name, or `null` inside JSON.
+    pub(super) fn not_a_json_number(&mut self, name: &str) {
+        match self.is_nested {
+            true => self.none(),
+            false => self.out.push_str(name),
+        }
+    }
+
+    /// Writes a JSON array of what `fill` puts in.
+    pub fn list(&mut self, fill: impl FnOnce(&mut List<'_>)) {
+        self.out.push('[');
+        fill(&mut List { writer: self.nested(), is_empty: true });
+        self.out.push(']');
+    }
+
+    /// Writes a JSON object of what `fill` puts in.
+    pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
+        self.out.push('{');
+        fill(&mut Object { writer: self.nested(), is_empty: true });
+        self.out.push('}');
+    }
+
+    fn nested(&mut self) -> Writer<'_> {
+        Writer { out: self.out, formatting: self.formatting, is_nested: true }
+    }
+}
+
+/// A JSON array that is being written.
+#[derive(Debug)]
+pub struct List<'a> {
+    writer: Writer<'a>,
+    is_empty: bool,
+}
+
+impl List<'_> {
+    /// Adds a value.
+    pub fn item(&mut self, value: impl Data) -> &mut Self {
+        separate(&mut self.writer, &mut self.is_empty);
+        write_nested(&mut self.writer, value);
+        self
+    }
+}
+
+/// A JSON object that is being written.
+#[derive(Debug)]
+pub struct Object<'a> {
+    writer: Writer<'a>,
+    is_empty: bool,
+}
+
+impl Object<'_> {
+    /// Adds a name and its value.
+    pub fn field(&mut self, name: impl fmt::Display, value: impl Data) -> &mut Self {
+        separate(&mut self.writer, &mut self.is_empty);
+        self.writer.display(name);
+        self.writer.out.push(':');
+        write_nested(&mut self.writer, value);
+        self
+    }
+}
+
+fn separate(writer: &mut Writer<'_>, is_empty: &mut bool) {
+    if !std::mem::take(is_empty) {
+        writer.out.push(',');
+    }
+}
+
+/// A `Data` that writes nothing is `null` among others, so that what surrounds it stays JSON.
+fn write_nested(writer: &mut Writer<'_>, value: impl Data) {
+    let before = writer.out.len();
+    value.write(writer);
+    if writer.out.len() == before {
+        writer.none();
+    }
+}
+
+/// Escapes what is written through it (RFC 8259 §7).
+struct JsonText<'a>(&'a mut String);
+
+impl Write for JsonText<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut plain = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            let escape = match byte {
+                b'"' => "\\\"",
+                b'\\' => "\\\\",
+                b'\n' => "\\n",
+                b'\r' => "\\r",
+                b'\t' => "\\t",
+                0x08 => "\\b",
+                0x0c => "\\f",
+                0..=0x1f => "",
+                _ => continue,
+            };
+            self.0.push_str(&text[plain..at]);
+            match escape {
+                "" => write!(self.0, "\\u{byte:04x}")?,
+                _ => self.0.push_str(escape),
+            }
+            plain = at + 1;
+        }
+        self.0.push_str(&text[plain..]);
+        Ok(())
+    }
+}
+
+fn write_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    let _ = JsonText(out).write_str(text); // a String takes everything
+    out.push('"');
+}
+
+/// `number = [ minus ] int [ frac ] [ exp ]` (RFC 8259 §6)
+fn is_json_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => {
+            (mantissa, Some(exponent.strip_prefix(&['+', '-'][..]).unwrap_or(exponent)))
+        }
+        None => (unsigned, None),
+    };
+    let (integer, fraction) = match mantissa.split_once('.') {
+        Some((integer, fraction)) => (integer, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(integer)
+        && (integer == "0" || !integer.starts_with('0'))
+        && fraction.map_or(true, digits)
+        && exponent.map_or(true, digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings() {
+        check("plain ü 💕 \u{2028}", "\"plain ü 💕 \u{2028}\"");
+        check("a\"b\\c", "\"a\\\"b\\\\c\"");
+        check("\n\r\t\u{8}\u{c}", "\"\\n\\r\\t\\b\\f\"");
+        check("\0\u{1f}\u{7f}", "\"\\u0000\\u001f\u{7f}\"");
+        check("</script>", "\"</script>\"");
+
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            let mut out = String::new();
+            write_json_string(&mut out, text);
+            assert_eq!(out, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        for number in ["0", "-0", "10", "1.50", "0.1", "1e5", "-1.2E-7", "1e+30"] {
+            assert!(is_json_number(number), "{number}");
+        }
+        for other in
+            ["", "-", "01", "1.", ".5", "+1", "1e", "1e+", "NaN", "1,5", "1 ", "--1", "0x1", "1.5 EUR"]
+        {
+            assert!(!is_json_number(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The handler that answers with an event stream.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection::EventConnection;
+use super::wire::FINISHED_ID;
+use crate::data::Formatting;
+use crate::http::{BoxError, CloseReason, Connection, Handler, Request, Response, Status};
+use crate::panics;
+
+/// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const ERROR_RETRY: Duration = Duration::from_secs(10);
+
+type Generator = dyn Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync;
+type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
+
+/// Answers with a stream of events that a generator makes, one call of it for each client.
+///
+/// ```
+/// use brooklet::{Admission, EventSource, Response, Status};
+/// use std::time::Duration;
+///
+/// let source = EventSource::new(|connection| {
+///     connection.data("hello")?;
+///     Ok(())
+/// })
+/// .inspector(|request, _last_event_id| match request.query("user") {
+///     Some(_) => Admission::Accept,
+///     None => Admission::Reject(Response::error(Status::UNAUTHORIZED)),
+/// })
+/// .retry(Duration::from_secs(5));
+/// # brooklet::Layout::new().add("events", source);
+/// ```
+///
+/// The head of the answer leaves before the generator runs, so a client knows at once that it is connected.
+/// A generator that returns ends the stream, and a browser comes back in about three seconds;
+/// [`EventConnection::finish`] prevents that. One that fails or panics is logged, and the client is told to come
+/// back in ten seconds; a generator that wants to say more catches its errors itself.
+///
+/// An `Err` that a generator returns because its client has left is no failure: it is how streams end.
+#[must_use = "a source answers when it is part of a Layout or of a Host"]
+pub struct EventSource {
+    generator: Arc<Generator>,
+    inspector: Option<Box<Inspector>>,
+    methods: Vec<Cow<'static, str>>,
+    settings: StreamSettings,
+}
+
+/// What a source says of each of its streams.
+#[derive(Debug, Clone)]
+pub(super) struct StreamSettings {
+    pub(super) formatting: Arc<Formatting>,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) retry: Option<Duration>,
+    pub(super) error_retry: Duration,
+}
+
+/// What an inspector decides before anything is sent.
+#[derive(Debug)]
+pub enum Admission {
+    /// The generator runs.
+    Accept,
+    /// `204 No Content`: there is nothing to come, and the client is not to ask again.
+    NoContent,
+    /// Another answer: `401`, `429` with `Retry-After`, … A browser does not reconnect after it either.
+    Reject(Response),
+}
+
+impl EventSource {
+    /// A source of the events that `generator` sends.
+    ///
+    /// It runs on the connection's own thread and may block as long as it likes, best by
+    /// [`wait`](EventConnection::wait) or [`receive`](EventConnection::receive), which notice that the client has left.
+    pub fn new(
+        generator: impl Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            generator: Arc::new(generator),
+            inspector: None,
+            methods: vec![Cow::Borrowed("GET")],
+            settings: StreamSettings {
+                formatting: Arc::default(),
+                keep_alive: Some(KEEP_ALIVE),
+                retry: None,
+                error_retry: ERROR_RETRY,
+            },
+        }
+    }
+
+    /// Looks at each request, and at the last event id if there is one, before anything is answered.
+    pub fn inspector(
+        mut self,
+        inspector: impl Fn(&Request, Option<&str>) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.inspector = Some(Box::new(inspector));
+        self
+    }
+
+    /// Overrides the text of values of some types.
+    pub fn formatting(mut self, formatting: Formatting) -> Self {
+        self.settings.formatting = Arc::new(formatting);
+        self
+    }
+
+    /// Tells clients how long to wait before they reconnect, in the block of the first event. Browsers wait
+    /// three seconds unless told otherwise.
+    pub fn retry(mut self, delay: Duration) -> Self {
+        self.settings.retry = Some(delay);
+        self
+    }
+
+    /// When clients shall come back after the generator failed: ten seconds, unless set.
+    pub fn error_retry(mut self, delay: Duration) -> Self {
+        self.settings.error_retry = delay;
+        self
+    }
+
+    /// Sends a comment line when nothing was sent for so long: fifteen seconds, unless set; never, if zero.
+    ///
+    /// Proxies cut silent streams, and some notice only by the next bytes that a client has left. It is sent
+    /// while the generator waits or receives.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.settings.keep_alive = (!interval.is_zero()).then_some(interval);
+        self
+    }
+
+    /// The methods that open a stream: GET, unless set. HEAD goes with GET.
+    ///
+    /// Clients that use `fetch` may POST; the body was read before the generator runs.
+    pub fn methods<M: Into<Cow<'static, str>>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        self.methods = methods.into_iter().map(Into::into).collect();
+        self
+    }
+
+    fn allows(&self, method: &str) -> bool {
+        self.methods.iter().any(|allowed| *allowed == method)
+    }
+
+    /// The answer to a method that opens no stream.
+    fn refuse_method(&self, method: &str) -> Response {
+        let mut allowed = self.methods.join(", ");
+        if self.allows("GET") && !self.allows("HEAD") {
+            allowed.push_str(", HEAD");
+        }
+        Response::method_not_allowed(method, allowed)
+    }
+
+    fn admit(&self, request: &Request, last_event_id: Option<&str>) -> Admission {
+        match (&self.inspector, last_event_id) {
+            // Before the inspector, which may think otherwise of an id that it never gave.
+            (_, Some(FINISHED_ID)) => Admission::NoContent,
+            (Some(inspector), _) => inspector(request, last_event_id),
+            (None, _) => Admission::Accept,
+        }
+    }
+}
+
+impl Handler for EventSource {
+    fn handle(&self, request: Request) -> Response {
+        let method = if request.method() == "HEAD" { "GET" } else { request.method() };
+        if !self.allows(method) && !self.allows(request.method()) {
+            return self.refuse_method(request.method());
+        }
+        let last_event_id = last_event_id(&request);
+        match self.admit(&request, last_event_id.as_deref()) {
+            Admission::NoContent => return Response::new(Status::NO_CONTENT),
+            Admission::Reject(response) => return response,
+            Admission::Accept => {}
+        }
+        let generator = Arc::clone(&self.generator);
+        let settings = self.settings.clone();
+        let stream = move |connection: Arc<Connection>| {
+            let mut events = EventConnection::new(connection, &request, last_event_id.as_deref(), &settings);
+            run(&*generator, &mut events)
+        };
+        Response::stream("text/event-stream", Box::new(stream))
+            // Nothing on the way shall keep or change it. Nginx, which buffers all that it passes on, knows
+            // only the second field.
+            .header("Cache-Control", "no-cache, no-transform")
+            .header("X-Accel-Buffering", "no")
+    }
+}
+
+/// Runs the generator to its end, whatever that is. What is returned is for the log.
+fn run(generator: &Generator, events: &mut EventConnection<'_>) -> Result<(), BoxError> {
+    match panics::catch(|| generator(events)) {
+        Ok(Ok(())) => {
+            events.conclude(CloseReason::Returned);
+            Ok(())
+        }
+        // Whatever type the error has become on its way through `?`: the connection knows that it ended.
+        Ok(Err(_)) if events.has_ended() => Ok(()),
+        Ok(Err(error)) => {
+            events.conclude(CloseReason::Failed);
+            Err(error)
+        }
+        Err(panic) => {
+            events.conclude(CloseReason::Panicked);
+            Err(panic.into())
+        }
+    }
+}
+
+/// What the client has seen last; empty is as good as nothing (HTML §9.2.6).
+///
+/// The field holds UTF-8 (HTML §9.2.4), and what is none is still an id, if one that nobody gave. Clients that
+/// cannot set fields say it in the query.
+fn last_event_id(request: &Request) -> Option<String> {
+    let in_field = request.header_bytes("Last-Event-ID").map(String::from_utf8_lossy);
+    let in_query =
+        || request.query("lastEventId").or_else(|| request.query("last_event_id")).map(Cow::Borrowed);
+    in_field.or_else(in_query).filter(|id| !id.is_empty()).map(Cow::into_owned)
+}
+
+impl fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSource")
+            .field("methods", &self.methods)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

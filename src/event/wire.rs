@@ -1,0 +1,285 @@
+//! Events to bytes: the event stream format (HTML §9.2.5, §9.2.6).
+//!
+//! A line that says `data:` comes from nowhere but here. Whatever is in a type, an id, a comment or the data
+//! of an event, it cannot end its line and begin another one.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use crate::data::{Data, Formatting, Writer};
+use crate::http::CloseReason;
+
+/// The id that says a stream is finished for good; see [`EventConnection::finish`](super::EventConnection::finish).
+pub(super) const FINISHED_ID: &str = "brooklet-finished";
+
+/// What keeps an idle stream alive: a comment without text.
+///
+/// One LF and no blank line, because a blank line after nothing but a comment makes OpenAI's Python client
+/// dispatch an empty event.
+pub(crate) const KEEP_ALIVE: &str = ":\n";
+
+/// One event: data, and what else it says.
+///
+/// ```
+/// use brooklet::Event;
+/// use std::time::Duration;
+///
+/// let event = Event::new(129.5).event_type("AAPL").id("4711").retry(Duration::from_secs(5));
+/// assert_eq!(event.encode().unwrap(), "event: AAPL\nid: 4711\nretry: 5000\ndata: 129.5\n\n");
+/// ```
+///
+/// The value is made text when the event is sent, by the rules of [`Data`] and the source's [`Formatting`].
+/// Text of several lines becomes several `data` lines, which the client joins again with LF: that is what
+/// CR LF and lone CR arrive as. Nothing else is changed; empty text and trailing line ends are kept.
+#[derive(Debug, Clone)]
+#[must_use = "an event is not sent by making it"]
+pub struct Event<'a, T> {
+    data: Option<T>,
+    event_type: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    retry: Option<Duration>,
+}
+
+impl<'a, T: Data> Event<'a, T> {
+    /// An event that carries `data`, without type, id or retry.
+    pub fn new(data: T) -> Self {
+        Self { data: Some(data), event_type: None, id: None, retry: None }
+    }
+
+    /// Sets the event type: what `addEventListener` of the browser listens to. Without one, or with an empty
+    /// one, it is `message`.
+    ///
+    /// Avoid `open` and `error`, which an `EventSource` in the browser uses itself.
+    pub fn event_type(mut self, event_type: impl Into<Cow<'a, str>>) -> Self {
+        self.event_type = Some(event_type.into());
+        self
+    }
+
+    /// Sets the id, which the client sends back as `Last-Event-ID` when it reconnects. An empty one makes it
+    /// forget the last.
+    pub fn id(mut self, id: impl Into<Cow<'a, str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Tells the client how long to wait before it reconnects, from now on; in whole milliseconds.
+    pub fn retry(mut self, retry: Duration) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// The bytes that the event is sent as.
+    ///
+    /// ```
+    /// use brooklet::{Event, SendError};
+    ///
+    /// assert_eq!(Event::new("a\r\nb\n").encode().unwrap(), "data: a\ndata: b\ndata: \n\n");
+    /// assert_eq!(Event::new("x").id("1\ndata: forged").encode(), Err(SendError::InvalidId));
+    /// ```
+    pub fn encode(self) -> Result<String, SendError> {
+        let mut out = String::new();
+        self.write(&mut out, &Formatting::new())?;
+        Ok(out)
+    }
+
+    /// Appends the event, or nothing if it cannot be sent.
+    pub(crate) fn write(self, out: &mut String, formatting: &Formatting) -> Result<(), SendError> {
+        self.judge()?;
+        if let Some(event_type) = &self.event_type {
+            field(out, "event", event_type);
+        }
+        if let Some(id) = &self.id {
+            field(out, "id", id);
+        }
+        if let Some(retry) = self.retry {
+            write_retry_field(out, retry);
+        }
+        if let Some(data) = &self.data {
+            out.push_str("data: ");
+            let start = out.len();
+            data.write(&mut Writer::new(out, formatting));
+            split_lines(out, start, "data: ");
+        }
+        out.push('\n');
+        Ok(())
+    }
+
+    /// Type and id are single lines, and clients ignore an id with NUL (HTML §9.2.6).
+    fn judge(&self) -> Result<(), SendError> {
+        if matches!(&self.event_type, Some(event_type) if !is_single_line(event_type)) {
+            return Err(SendError::InvalidEventType);
+        }
+        if matches!(&self.id, Some(id) if !is_single_line(id) || id == FINISHED_ID) {
+            return Err(SendError::InvalidId);
+        }
+        Ok(())
+    }
+
+    pub(super) fn retry_unless_set(&mut self, retry: Option<Duration>) {
+        self.retry = self.retry.or(retry);
+    }
+}
+
+impl Event<'_, &'static str> {
+    /// A block without data: clients take its id and its retry, and dispatch nothing.
+    ///
+    /// Some clients ignore an id that comes without data; prefer to send it with some.
+    pub fn without_data() -> Self {
+        Self { data: None, event_type: None, id: None, retry: None }
+    }
+}
+
+/// Why something was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The stream is over. Nothing more can be sent; `?` is how a generator leaves.
+    Closed(CloseReason),
+    /// The event type holds CR, LF or NUL. Nothing was written, the stream goes on.
+    InvalidEventType,
+    /// The id holds CR, LF or NUL, or is the one that is reserved for finished streams. Nothing was written,
+    /// the stream goes on.
+    InvalidId,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(reason) => write!(f, "the stream is over: {reason}"),
+            Self::InvalidEventType => f.write_str("the event type holds CR, LF or NUL"),
+            Self::InvalidId => f.write_str("the event id holds CR, LF or NUL, or is reserved"),
+        }
+    }
+}
+
+impl Error for SendError {}
+
+/// Appends a comment: a line for each line of text, and a blank one.
+pub(super) fn write_comment(out: &mut String, text: &str) {
+    out.push_str(": ");
+    let start = out.len();
+    out.push_str(text);
+    split_lines(out, start, ": ");
+    out.push('\n');
+}
+
+/// Appends a block that says when to come back, and nothing else.
+pub(crate) fn write_retry(out: &mut String, retry: Duration) {
+    write_retry_field(out, retry);
+    out.push('\n');
+}
+
+pub(super) fn write_retry_field(out: &mut String, retry: Duration) {
+    // A String takes everything. Clients read digits, and more than this many are none to JavaScript.
+    const FOREVER: u128 = 1 << 53;
+    let _ = writeln!(out, "retry: {}", retry.as_millis().min(FOREVER));
+}
+
+/// Appends the block after which the client shall not come back.
+///
+/// With an empty data line, since clients keep only the ids of events that they dispatch.
+pub(super) fn write_finish(out: &mut String) {
+    field(out, "event", "finish");
+    field(out, "id", FINISHED_ID);
+    out.push_str("data: \n\n");
+}
+
+fn field(out: &mut String, name: &str, value: &str) {
+    out.push_str(name);
+    // The space is the separator's: without it the client would take one from the value (HTML §9.2.6).
+    out.push_str(": ");
+    out.push_str(value);
+    out.push('\n');
+}
+
+fn is_single_line(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+/// Ends the line whose text begins at `start`, and begins a new one with `prefix` at each line end within:
+/// CR LF, LF or CR, and at those alone.
+fn split_lines(out: &mut String, start: usize, prefix: &str) {
+    if out.as_bytes()[start..].iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        let text = out.split_off(start);
+        let mut rest = text.as_str();
+        while let Some(end) = rest.find(['\r', '\n']) {
+            out.push_str(&rest[..end]);
+            out.push('\n');
+            out.push_str(prefix);
+            rest = rest[end..].strip_prefix("\r\n").unwrap_or(&rest[end + 1..]);
+        }
+        out.push_str(rest);
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_lines() {
+        check("plain", "data: plain\n\n");
+        check("", "data: \n\n");
+        check(" leading space", "data:  leading space\n\n");
+        check("a\nb", "data: a\ndata: b\n\n");
+        check("a\rb", "data: a\ndata: b\n\n");
+        check("a\r\nb", "data: a\ndata: b\n\n");
+        check("a\n\rb", "data: a\ndata: \ndata: b\n\n");
+        check("a\r\r\nb", "data: a\ndata: \ndata: b\n\n");
+        check("a\n", "data: a\ndata: \n\n");
+        check("\n", "data: \ndata: \n\n");
+        check("\n\nevent: forged\ndata: x", "data: \ndata: \ndata: event: forged\ndata: data: x\n\n");
+        check(
+            "\0 \u{b} \u{c} \u{85} \u{2028} \u{2029} \u{feff}",
+            "data: \0 \u{b} \u{c} \u{85} \u{2028} \u{2029} \u{feff}\n\n",
+        );
+
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            assert_eq!(Event::new(text).encode().as_deref(), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn fields() {
+        check(Event::new("x").event_type("T"), Ok("event: T\ndata: x\n\n"));
+        check(Event::new("x").event_type(""), Ok("event: \ndata: x\n\n"));
+        check(Event::new("x").event_type(" T:1"), Ok("event:  T:1\ndata: x\n\n"));
+        check(Event::new("x").id("4711"), Ok("id: 4711\ndata: x\n\n"));
+        check(Event::new("x").id(""), Ok("id: \ndata: x\n\n"));
+        check(Event::new("x").retry(Duration::from_micros(1500)), Ok("retry: 1\ndata: x\n\n"));
+        check(Event::new("x").retry(Duration::MAX), Ok("retry: 9007199254740992\ndata: x\n\n"));
+        check(Event::without_data().id("7"), Ok("id: 7\n\n"));
+        check(Event::without_data(), Ok("\n"));
+        check(Event::new("x").event_type("a\ndata: forged"), Err(SendError::InvalidEventType));
+        check(Event::new("x").event_type("a\rb"), Err(SendError::InvalidEventType));
+        check(Event::new("x").event_type("a\0"), Err(SendError::InvalidEventType));
+        check(Event::new("x").id("1\n"), Err(SendError::InvalidId));
+        check(Event::new("x").id("1\r2"), Err(SendError::InvalidId));
+        check(Event::new("x").id("\0"), Err(SendError::InvalidId));
+        check(Event::new("x").id(FINISHED_ID), Err(SendError::InvalidId));
+
+        #[track_caller]
+        fn check(event: Event<'_, &'static str>, expected: Result<&str, SendError>) {
+            assert_eq!(event.clone().encode().as_deref(), expected.as_ref().map(|bytes| *bytes), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn comments() {
+        check("hello", ": hello\n\n");
+        check("", ": \n\n");
+        check("a\ndata: forged", ": a\n: data: forged\n\n");
+        check("a\r\rb", ": a\n: \n: b\n\n");
+
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            let mut out = String::new();
+            write_comment(&mut out, text);
+            assert_eq!(out, expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The accept loop: a connection in, a thread for it, and on.
+
+use std::io::{self, ErrorKind};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::log::Notice;
+use super::places::Place;
+use super::serve;
+use super::Settings;
+use crate::http::Connection;
+use crate::http::Socket;
+
+/// Connections above the limit that are told to come back; what is above these is closed at once.
+const OVERFLOW: usize = 32;
+/// How long to wait after an error that lasts, such as running out of descriptors: doubled each time, as in Go.
+const FIRST_BACKOFF: Duration = Duration::from_millis(5);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
+/// An error that comes again and again is logged this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Accepts until the host stops. No error ends it.
+pub(super) fn run(settings: &Arc<Settings>, listener: &TcpListener) {
+    let mut backoff = FIRST_BACKOFF;
+    let mut troubles = Throttle::default();
+    let mut crowds = Throttle::default();
+    while !settings.places.stop.is_requested() {
+        let error = match listener.accept().and_then(|(stream, _)| admit(settings, stream, &mut crowds)) {
+            Ok(()) => {
+                backoff = FIRST_BACKOFF;
+                continue;
+            }
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => error,
+        };
+        if troubles.may_log() {
+            settings.log.write(&Notice::CannotAccept { error: &error });
+        }
+        settings.places.stop.sleep_until(Instant::now() + backoff);
+        backoff = (backoff * 2).min(LAST_BACKOFF);
+    }
+}
+
+/// Finds a place and a thread for a connection. An error is the host's trouble, not the client's.
+fn admit(settings: &Arc<Settings>, stream: TcpStream, crowds: &mut Throttle) -> io::Result<()> {
+    if settings.places.stop.is_requested() {
+        return Ok(()); // the stop's own knock at the door
+    }
+    // Events are small and shall leave at once (Nagle's algorithm would hold them back).
+    stream.set_nodelay(true)?;
+    let limit = settings.limits.max_connections;
+    settings.places.counters.accepted.add(1);
+    if let Some(place) = settings.places.take(limit, &settings.log) {
+        return spawn(settings, place, stream, serve_on_this_thread);
+    }
+    settings.places.counters.turned_away.add(1);
+    if crowds.may_log() {
+        settings.log.write(&Notice::Full { connections: limit });
+    }
+    match settings.places.take(limit + OVERFLOW, &settings.log) {
+        Some(place) => spawn(settings, place, stream, turn_away_on_this_thread),
+        None => Ok(()),
+    }
+}
+
+type Serve = fn(&Settings, &Arc<Place>, Box<dyn Socket>);
+
+fn spawn(settings: &Arc<Settings>, place: Arc<Place>, stream: TcpStream, serve: Serve) -> io::Result<()> {
+    let settings = Arc::clone(settings);
+    let mut builder = thread::Builder::new().name(String::from("brooklet"));
+    if let Some(bytes) = settings.stack_size {
+        builder = builder.stack_size(bytes);
+    }
+    builder.spawn(move || serve(&settings, &place, Box::new(stream))).map(drop)
+}
+
+pub(super) fn serve_on_this_thread(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) {
+    if let Some(connection) = connect(settings, place, socket) {
+        settings.places.on_own_thread(|| serve::serve(settings, place, connection));
+    }
+}
+
+fn turn_away_on_this_thread(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) {
+    if let Some(connection) = connect(settings, place, socket) {
+        serve::turn_away(settings, &connection);
+    }
+}
+
+/// `None` for a socket that is dead already.
+fn connect(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) -> Option<Arc<Connection>> {
+    let connection = Connection::new(
+        socket,
+        settings.places.stop.clone(),
+        settings.limits.write_deadline,
+        Arc::clone(&place.record),
+        Arc::clone(place) as _,
+    );
+    let connection = Arc::new(connection.ok()?);
+    settings.places.enter(place, &connection);
+    Some(connection)
+}
+
+/// Lets what happens again and again be logged once in a while.
+#[derive(Default)]
+struct Throttle {
+    last: Option<Instant>,
+}
+
+impl Throttle {
+    fn may_log(&mut self) -> bool {
+        let is_due = self.last.map_or(true, |last| last.elapsed() >= LOG_INTERVAL);
+        if is_due {
+            self.last = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+/// Errors of a connection that was gone before it was accepted: the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected};
+    // The last two are what options of a socket that was reset meanwhile are refused with on some systems.
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | NotConnected)
+}

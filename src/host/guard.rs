@@ -1,0 +1,94 @@
+//! Who may speak to a host on loopback.
+//!
+//! A page from anywhere can point its own name at 127.0.0.1 (DNS rebinding) and then read whatever a server there
+//! answers, as its own. What such a page cannot do is to change the name that the browser says it asks for:
+//! so on loopback only names are answered that nobody else can own.
+//!
+//! Bound to another interface a host is not guarded: which names are its own is not known here.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::http::split_port;
+
+/// Whether a connection to this address has to be guarded.
+pub(super) fn is_loopback(local: Option<SocketAddr>) -> bool {
+    match local.map(|address| address.ip()) {
+        Some(IpAddr::V6(address)) => {
+            address.is_loopback() || matches!(address.to_ipv4_mapped(), Some(mapped) if mapped.is_loopback())
+        }
+        Some(IpAddr::V4(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether `authority`, which was judged to be `host[:port]`, is one that a page elsewhere cannot have.
+///
+/// Addresses pass, since an address cannot be rebound. HTTP/1.0 without Host passes: browsers always send it.
+pub(super) fn is_own_name(authority: Option<&str>, allowed: &[String]) -> bool {
+    let host = match authority {
+        Some(authority) => split_port(authority).0,
+        None => return true,
+    };
+    if host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let name = normal(host);
+    name == "localhost" || name.ends_with(".localhost") || allowed.contains(&name)
+}
+
+/// A name without what makes no difference: case, and the dot at the end (RFC 3986 §3.2.2).
+pub(super) fn normal(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        check(None, true); // HTTP/1.0
+        check(Some("localhost"), true);
+        check(Some("LocalHost:8080"), true);
+        check(Some("localhost."), true);
+        check(Some("app.localhost:3000"), true);
+        check(Some("127.0.0.1"), true);
+        check(Some("127.0.0.1:8080"), true);
+        check(Some("192.168.1.7"), true);
+        check(Some("[::1]:8080"), true);
+        check(Some("[::ffff:127.0.0.1]"), true);
+        check(Some("tool.example"), true); // allowed below
+        check(Some("Tool.Example.:80"), true);
+        check(Some("evil.example"), false);
+        check(Some("localhost.evil.example"), false);
+        check(Some("evil-localhost"), false);
+        check(Some("notlocalhost"), false);
+        check(Some("127.0.0.1.evil.example"), false);
+        check(Some("127.1"), false); // not how a browser writes an address
+        check(Some("2130706433"), false);
+        check(Some("0x7f000001"), false);
+        check(Some("sub.tool.example"), false);
+        check(Some("localhost.."), false);
+
+        #[track_caller]
+        fn check(authority: Option<&str>, expected: bool) {
+            assert_eq!(is_own_name(authority, &[String::from("tool.example")]), expected, "{authority:?}");
+        }
+    }
+
+    #[test]
+    fn loopback() {
+        check("127.0.0.1:80", true);
+        check("127.8.9.1:80", true);
+        check("[::1]:80", true);
+        check("[::ffff:127.0.0.1]:80", true); // a dual-stack listener sees IPv4 like this
+        check("192.168.0.1:80", false);
+        check("[::ffff:10.0.0.1]:80", false);
+        check("[fe80::1]:80", false);
+
+        #[track_caller]
+        fn check(address: &str, expected: bool) {
+            assert_eq!(is_loopback(address.parse().ok()), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Every bound that the host keeps, with its default and where that comes from.
+
+use std::time::Duration;
+
+/// The bounds of a host. None of them can be switched off; large values come close.
+///
+/// | limit | default | when it is passed | precedent |
+/// |---|---|---|---|
+/// | [`max_connections`](Self::max_connections) | 512 | event streams are told to come back, others get `503` | half of the usual 1024 descriptors |
+/// | [`max_body`](Self::max_body) | 1 MiB | `413`, before the body is read | nginx |
+/// | [`head_deadline`](Self::head_deadline) | 10 s in all | `408` | GenHTTP |
+/// | [`body_deadline`](Self::body_deadline) | 20 s, and 1 s more for each 500 bytes | `408` | Apache |
+/// | [`idle_deadline`](Self::idle_deadline) | 60 s | the connection is closed | GenHTTP; nginx has 75 s |
+/// | [`write_deadline`](Self::write_deadline) | 30 s for each 64 KiB | the connection is closed | |
+/// | request target | 8 KiB | `414` | nginx, Apache |
+/// | one field line | 8 KiB | `431` | nginx, Apache |
+/// | field lines | 100 | `431` | Apache, hyper |
+/// | head | 32 KiB | `431` | nginx |
+/// | chunk extensions of a body | 4 KiB | `400` | |
+/// | trailer fields of a body | 8 KiB | `431` | |
+/// | bytes sent into a stream by its client | 64 KiB | the stream ends | |
+///
+/// ```
+/// use brooklet::{Host, Limits, Request, Response};
+/// use std::time::Duration;
+///
+/// let limits = Limits::default().max_connections(4096).idle_deadline(Duration::from_secs(5));
+/// Host::new(|_: Request| Response::text("hello")).limits(limits);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "limits hold when a Host is given them"]
+pub struct Limits {
+    pub(super) max_connections: usize,
+    pub(super) max_body: u64,
+    pub(super) head_deadline: Duration,
+    pub(super) body_deadline: Duration,
+    pub(super) idle_deadline: Duration,
+    pub(super) write_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 512,
+            max_body: 1024 * 1024,
+            head_deadline: Duration::from_secs(10),
+            body_deadline: Duration::from_secs(20),
+            idle_deadline: Duration::from_secs(60),
+            write_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    /// How many connections are served at once, streams included; at least one.
+    ///
+    /// Each is a thread and a descriptor: mind `ulimit -n` when you raise it.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
+        self
+    }
+
+    /// How many bytes the body of a request may have.
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How long a request's head may take from its first byte to its last.
+    pub fn head_deadline(mut self, deadline: Duration) -> Self {
+        self.head_deadline = at_least_a_tick(deadline);
+        self
+    }
+
+    /// How long a request's body may take; each 500 bytes that arrive add a second.
+    pub fn body_deadline(mut self, deadline: Duration) -> Self {
+        self.body_deadline = at_least_a_tick(deadline);
+        self
+    }
+
+    /// How long a connection may stay open without a request.
+    pub fn idle_deadline(mut self, deadline: Duration) -> Self {
+        self.idle_deadline = at_least_a_tick(deadline);
+        self
+    }
+
+    /// How long a client may take for 64 KiB of what is sent to it.
+    pub fn write_deadline(mut self, deadline: Duration) -> Self {
+        self.write_deadline = at_least_a_tick(deadline);
+        self
+    }
+}
+
+/// Zero would mean "for ever" to a socket, and some hundred years more than a clock can hold.
+fn at_least_a_tick(deadline: Duration) -> Duration {
+    deadline.clamp(Duration::from_millis(1), Duration::from_secs(100 * 365 * 24 * 3600))
+}

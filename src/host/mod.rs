@@ -1,0 +1,293 @@
+//! The server: the only room that knows about TCP and threads.
+//!
+//! It serves whatever a handler answers, streams included, and knows neither events nor channels.
+
+mod start;
+mod limits;
+mod accept;
+mod serve;
+mod guard;
+mod places;
+mod stop;
+mod stats;
+mod log;
+mod tcp;
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::http::{Handler, Socket};
+use places::Places;
+use start::Bind;
+
+pub use limits::Limits;
+pub use log::Notice;
+pub use start::StartError;
+pub use stats::Stats;
+pub use stop::{StopReport, Stopper};
+
+/// How long a stop waits for what is under way, unless told otherwise.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A server: a handler, and where and how it is served.
+///
+/// ```no_run
+/// use brooklet::{Content, Host, Layout};
+///
+/// fn main() -> Result<(), brooklet::StartError> {
+///     let app = Layout::new().index(Content::html("<h1>Hello</h1>"));
+///     Host::new(app).defaults().console().run() // http://127.0.0.1:8080
+/// }
+/// ```
+///
+/// Each connection has a thread of its own, which reads its requests, runs the handler and writes the answers.
+///
+/// # Safe on localhost
+///
+/// Where it listens on loopback, the default, only requests for `localhost`, names below `.localhost`, addresses
+/// and names given to [`allow_host`](Self::allow_host) are answered, others with `403`: otherwise any page on the web
+/// could read the answers by pointing its own name at 127.0.0.1. Behind a proxy on the same machine, allow
+/// the names that it passes on. Bound to other interfaces a host answers to every name.
+#[must_use = "a host serves when it is run or started"]
+pub struct Host {
+    bind: Bind,
+    settings: Settings,
+    stopper: Stopper,
+}
+
+/// What connections have to know of their host.
+struct Settings {
+    handler: Box<dyn Handler>,
+    limits: Limits,
+    stack_size: Option<usize>,
+    allowed_hosts: Vec<String>,
+    has_defaults: bool,
+    shows_errors: bool,
+    log: log::Log,
+    places: Arc<Places>,
+}
+
+impl Host {
+    /// A host of `handler` on `127.0.0.1:8080`, without anything extra.
+    pub fn new(handler: impl Handler) -> Self {
+        let places = Arc::new(Places::default());
+        Self {
+            bind: Bind::to("127.0.0.1:8080"),
+            settings: Settings {
+                handler: Box::new(handler),
+                limits: Limits::default(),
+                stack_size: None,
+                allowed_hosts: Vec::new(),
+                has_defaults: false,
+                shows_errors: false,
+                log: log::Log::default(),
+                places: Arc::clone(&places),
+            },
+            stopper: Stopper { places, address: Arc::default() },
+        }
+    }
+
+    /// Listens elsewhere: `"127.0.0.1:3000"`, `"[::]:80"`, or port 0 for one that is free.
+    ///
+    /// An address that cannot be understood is reported when the host starts.
+    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Display) -> Self {
+        self.bind = Bind::to(address);
+        self
+    }
+
+    /// Serves the connections of a listener that was made elsewhere.
+    ///
+    /// What it accepts inherits its socket options, so this is the way to those that std does not offer, and to
+    /// a backlog of more than std's 128 connections. It must be blocking.
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.bind = Bind::Listener(listener);
+        self
+    }
+
+    /// Sets the bounds.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Sets the stack of each connection's thread, in bytes; std's own 2 MiB unless set.
+    ///
+    /// It is reserved, not used: what idle streams cost is the pages that were touched. 64 KiB are enough for
+    /// generators that keep nothing large on their stack.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.settings.stack_size = Some(bytes);
+        self
+    }
+
+    /// Adds what most pages want: an `ETag`, `304 Not Modified` to clients that have the page already, and
+    /// `X-Content-Type-Options: nosniff`.
+    pub fn defaults(mut self) -> Self {
+        self.settings.has_defaults = true;
+        self
+    }
+
+    /// Shows the errors of handlers on their `500` pages. Not for the open network.
+    pub fn development(mut self) -> Self {
+        self.settings.shows_errors = true;
+        self
+    }
+
+    /// Writes a line to standard error for each answer, and for a stream one when it opens and one when it
+    /// ends.
+    pub fn console(mut self) -> Self {
+        self.settings.log.add_console();
+        self
+    }
+
+    /// Tells everything that happens to `listener`, on the thread on which it happens.
+    ///
+    /// ```
+    /// use brooklet::{Host, Notice, Request, Response};
+    ///
+    /// Host::new(|_: Request| Response::text("hello")).log(|notice| match notice {
+    ///     Notice::Failed { error, .. } => eprintln!("something failed: {error}"),
+    ///     _ => {}
+    /// });
+    /// ```
+    pub fn log(mut self, listener: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
+        self.settings.log.add(listener);
+        self
+    }
+
+    /// Answers on loopback to one more name, with or without a port: that under which a proxy on this machine
+    /// serves this host, say.
+    pub fn allow_host(mut self, name: impl AsRef<str>) -> Self {
+        self.settings.allowed_hosts.push(guard::normal(name.as_ref()));
+        self
+    }
+
+    /// A handle that ends this host from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Serves on this thread until somebody stops it; see [`stopper`](Self::stopper).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot listen where it should.
+    pub fn run(self) -> Result<(), StartError> {
+        let listening = self.listen()?;
+        accept::run(&listening.settings, &listening.listener);
+        drop(listening.listener); // nobody shall wait in its backlog meanwhile
+        listening.stopper.stop_within(GRACE);
+        Ok(())
+    }
+
+    /// Serves on threads of its own, beside whatever the program does.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot listen where it should, or no thread can be had.
+    pub fn start(self) -> Result<RunningHost, StartError> {
+        let Listening { settings, stopper, listener, address } = self.listen()?;
+        let accepting = thread::Builder::new()
+            .name(String::from("brooklet-accept"))
+            .spawn(move || accept::run(&settings, &listener))
+            .map_err(|error| StartError::new(address.to_string(), error))?;
+        Ok(RunningHost { address, stopper, accepting: Mutex::new(Some(accepting)) })
+    }
+
+    /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
+    pub fn serve(&self, socket: impl Socket + 'static) {
+        // Connections made by hand are nobody's to turn away.
+        if let Some(place) = self.settings.places.take(usize::MAX, &self.settings.log) {
+            accept::serve_on_this_thread(&self.settings, &place, Box::new(socket));
+        }
+    }
+
+    fn listen(self) -> Result<Listening, StartError> {
+        let (listener, address) = self.bind.listen()?;
+        *self.stopper.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        self.settings.log.write(&Notice::Listening { address });
+        Ok(Listening { settings: Arc::new(self.settings), stopper: self.stopper, listener, address })
+    }
+}
+
+struct Listening {
+    settings: Arc<Settings>,
+    stopper: Stopper,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// A host that serves. Dropping it stops it.
+#[must_use = "a running host stops when it is dropped"]
+pub struct RunningHost {
+    address: SocketAddr,
+    stopper: Stopper,
+    accepting: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RunningHost {
+    /// Where it listens: with the port that it got, if it was bound to port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How it is doing.
+    pub fn stats(&self) -> Stats {
+        self.stopper.places.counters.stats(self.stopper.places.held())
+    }
+
+    /// A handle that ends this host from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Stops, and gives what is under way five seconds to end.
+    pub fn stop(&self) -> StopReport {
+        self.stop_within(GRACE)
+    }
+
+    /// Stops: nothing new is accepted, idle connections are closed, answers under way are finished, streams are
+    /// told when to come back, and every call of a generator that waits returns.
+    ///
+    /// It returns when everything has ended, or after `grace`, when what is left is cut off. A handler or
+    /// generator that calls nothing of ours cannot be ended by anybody: it is left behind. Called from a
+    /// handler or a generator of the host itself, it does not wait for that one.
+    pub fn stop_within(&self, grace: Duration) -> StopReport {
+        let report = self.stopper.stop_within(grace);
+        let accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(accepting) = accepting {
+            // The accept loop may be here itself, in somebody's log. Its panics would have been ours.
+            if accepting.thread().id() != thread::current().id() {
+                let _ = accepting.join();
+            }
+        }
+        report
+    }
+}
+
+impl Drop for RunningHost {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("bind", &self.bind)
+            .field("limits", &self.settings.limits)
+            .field("allowed_hosts", &self.settings.allowed_hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RunningHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningHost")
+            .field("address", &self.address)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

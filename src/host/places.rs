@@ -1,0 +1,166 @@
+//! The places of a host: one for each connection, held as long as anybody holds the connection.
+//!
+//! A stream may outlive the thread that opened it. So what has to happen when a connection ends, its place
+//! given back and its last line logged, happens when its place is dropped, wherever that is.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use super::log::{Log, Notice};
+use super::stats::Counters;
+use crate::http::{CloseReason, Connection, Record, Request, StopSignal};
+
+/// All connections of a host, and the signal that ends them.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) stop: StopSignal,
+    pub(super) counters: Counters,
+    state: Mutex<State>,
+    /// Told whenever a place is given back.
+    left: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: usize,
+    next_number: u64,
+    open: HashMap<u64, Weak<Connection>>,
+}
+
+impl Places {
+    /// Takes a place, unless `limit` are held.
+    pub(super) fn take(self: &Arc<Self>, limit: usize, log: &Log) -> Option<Arc<Place>> {
+        let mut state = self.state();
+        if state.held >= limit {
+            return None;
+        }
+        state.held += 1;
+        state.next_number += 1;
+        let number = state.next_number;
+        Some(Arc::new(Place {
+            places: Arc::clone(self),
+            number,
+            record: Arc::default(),
+            log: log.clone(),
+            stream: Mutex::default(),
+        }))
+    }
+
+    /// How many places are held.
+    pub(super) fn held(&self) -> usize {
+        self.state().held
+    }
+
+    /// Lets the connection be found by a stop.
+    pub(super) fn enter(&self, place: &Place, connection: &Arc<Connection>) {
+        self.state().open.insert(place.number, Arc::downgrade(connection));
+        if self.stop.is_requested() {
+            // The stop may have looked before.
+            connection.finish_reading();
+        }
+    }
+
+    /// Every open connection. They are handed out, since dropping the last handle of one takes the lock.
+    pub(super) fn open_connections(&self) -> Vec<Arc<Connection>> {
+        self.state().open.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Waits until all places are given back, but for the one that the calling thread may hold itself.
+    pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
+        let own = usize::from(self.is_served_by_this_thread());
+        let mut state = self.state();
+        while state.held > own {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return false;
+            }
+            state = self.left.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Runs `serve`, and lets a stop that is called within know that it must not wait for it.
+    pub(super) fn on_own_thread(&self, serve: impl FnOnce()) {
+        let outer = SERVED.with(|served| served.replace(self.identity()));
+        serve();
+        SERVED.with(|served| served.set(outer));
+    }
+
+    fn is_served_by_this_thread(&self) -> bool {
+        SERVED.with(|served| served.get() == self.identity())
+    }
+
+    fn identity(&self) -> usize {
+        self as *const Self as usize
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+thread_local! {
+    /// Whose connection this thread serves, 0 for nobody's.
+    static SERVED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One connection's place.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    number: u64,
+    pub(super) record: Arc<Record>,
+    log: Log,
+    stream: Mutex<Option<OpenStream>>,
+}
+
+/// What the last line about a stream says of it.
+#[derive(Debug)]
+struct OpenStream {
+    request: Option<Request>,
+    peer: Option<SocketAddr>,
+    started: Instant,
+}
+
+impl Place {
+    /// Notes that the connection has become a stream, which is over when the place is given back.
+    pub(super) fn open_stream(&self, request: &Request) {
+        self.places.counters.streams.add(1);
+        let (peer, method, target) = (request.peer(), request.method(), request.raw_target());
+        self.log.write(&Notice::StreamOpened { peer, method, target });
+        // Where nobody listens, thousands of idle streams need not keep their requests.
+        let request = (!self.log.is_silent()).then(|| request.clone());
+        let stream = OpenStream { request, peer, started: Instant::now() };
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.counters.bytes.add(self.record.bytes());
+        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(stream) = stream {
+            self.places.counters.streams.subtract_one();
+            self.places.counters.events.add(self.record.events());
+            if let Some(request) = stream.request {
+                self.log.write(&Notice::StreamEnded {
+                    peer: stream.peer,
+                    method: request.method(),
+                    target: request.raw_target(),
+                    reason: self.record.reason().unwrap_or(CloseReason::Returned),
+                    events: self.record.events(),
+                    duration: stream.started.elapsed(),
+                });
+            }
+        }
+        let mut state = self.places.state();
+        state.open.remove(&self.number);
+        state.held -= 1;
+        drop(state);
+        self.places.left.notify_all();
+    }
+}

@@ -1,0 +1,231 @@
+//! One connection: head, body, handler, answer, and again, until one side has had enough.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::guard;
+use super::log::Notice;
+use super::places::Place;
+use super::Settings;
+use crate::http::answer::{self, Persistence};
+use crate::http::{body, conditional};
+use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
+use crate::{panics, random};
+
+/// Above the limit of connections a client gets this long to say what it wants.
+const OVERFLOW_HEAD: Duration = Duration::from_secs(1);
+/// When clients that were sent away shall come back, spread out.
+const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
+
+/// Serves a connection to its end, or until its stream is handed to somebody else.
+pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connection>) {
+    let (peer, local) = (connection.peer_address(), connection.local_address());
+    let mut conversation = Conversation {
+        settings,
+        peer,
+        is_guarded: guard::is_loopback(local),
+        reader: Reader::new(Arc::clone(&connection)),
+        buffer: Vec::new(),
+    };
+    loop {
+        match conversation.exchange() {
+            Next::Request => {}
+            Next::Close => return,
+            Next::CloseGently => return conversation.reader.connection().close_gently(),
+            Next::Stream(request, stream) => {
+                // An idle stream costs a thread; it need not cost buffers as well.
+                drop(conversation);
+                return run_stream(settings, place, connection, &request, stream);
+            }
+        }
+    }
+}
+
+/// Tells a client that there is no place: to come back, if it wants events.
+///
+/// Any status but 200 would end an `EventSource` for good. The answer says nothing else, so that pages of
+/// other origins may have it as well.
+pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
+    let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
+    let mut reader = Reader::new(Arc::clone(connection));
+    let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD) {
+        Ok(head) => head,
+        Err(_) => return,
+    };
+    let wants_events = head.method() == "GET"
+        && matches!(head.field("Accept"), Some(accept) if accept.starts_with(b"text/event-stream"));
+    let response = match wants_events {
+        true => {
+            Response::bytes("text/event-stream", format!("retry: {}\n\n", delay.as_millis()).into_bytes())
+                .header("Cache-Control", "no-store")
+                .header("Access-Control-Allow-Origin", "*")
+        }
+        false => Response::error(Status::SERVICE_UNAVAILABLE)
+            .header("Retry-After", delay.as_secs().max(1).to_string()),
+    };
+    settings.places.counters.answered.add(1);
+    // Whether it arrives or not, the connection is over.
+    let _ = answer::write(connection, head.method(), &response, Persistence::Close, &mut Vec::new());
+    reader.connection().close_gently();
+}
+
+/// What to do after an exchange.
+enum Next {
+    Request,
+    Close,
+    CloseGently,
+    Stream(Request, StreamBody),
+}
+
+struct Conversation<'h> {
+    settings: &'h Settings,
+    peer: Option<SocketAddr>,
+    /// Whether the rules for loopback hold.
+    is_guarded: bool,
+    reader: Reader,
+    /// Scratch for answers.
+    buffer: Vec<u8>,
+}
+
+impl Conversation<'_> {
+    /// One request and its answer.
+    fn exchange(&mut self) -> Next {
+        let limits = &self.settings.limits;
+        let head = match self.reader.read_head(limits.idle_deadline, limits.head_deadline) {
+            Ok(head) => head,
+            Err(error) => return self.give_up(error),
+        };
+        let started = Instant::now();
+        if self.is_guarded && !guard::is_own_name(head.authority(), &self.settings.allowed_hosts) {
+            return self.refuse(
+                Status::FORBIDDEN,
+                "on loopback only localhost and addresses are answered; other names need Host::allow_host",
+            );
+        }
+        let body = match body::read(&mut self.reader, &head, limits.max_body, limits.body_deadline) {
+            Ok(body) => body,
+            Err(error) => return self.give_up(error),
+        };
+        let persistence = self.persistence(&head);
+        let is_asterisk = head.is_asterisk();
+        let request = Request::new(head, body, self.peer);
+        let (response, persistence) = match is_asterisk {
+            true => (Response::new(Status::OK), persistence), // the server itself is asked (RFC 9110 §9.3.7)
+            false => self.handle(&request, persistence),
+        };
+        self.answer(request, response, persistence, started)
+    }
+
+    fn persistence(&self, head: &Head) -> Persistence {
+        match head.is_persistent() && !self.settings.places.stop.is_requested() {
+            false => Persistence::Close,
+            true if head.minor_version() == 0 => Persistence::StayByRequest,
+            true => Persistence::Stay,
+        }
+    }
+
+    /// Lets the handler answer, and completes what it said.
+    fn handle(&self, request: &Request, persistence: Persistence) -> (Response, Persistence) {
+        let (mut response, persistence) = match panics::catch(|| {
+            self.settings.handler.handle(request.clone())
+        }) {
+            Ok(response) => (response, persistence),
+            // Who knows what the panic has left behind: this connection, at least, is not used again.
+            Err(panic) => {
+                (Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(panic.into()), Persistence::Close)
+            }
+        };
+        if let Some(error) = response.take_error() {
+            self.settings.places.counters.failures.add(1);
+            self.settings.log.write(&Notice::Failed {
+                peer: self.peer,
+                method: request.method(),
+                target: request.raw_target(),
+                error: &*error,
+            });
+            if self.settings.shows_errors {
+                response = Response::explain(response.status_code(), &error.to_string());
+            }
+        }
+        if self.settings.has_defaults {
+            response = conditional::apply(request, conditional::tag(request, response))
+                .header("X-Content-Type-Options", "nosniff");
+        }
+        (response, persistence)
+    }
+
+    fn answer(
+        &mut self,
+        request: Request,
+        response: Response,
+        persistence: Persistence,
+        started: Instant,
+    ) -> Next {
+        let is_stream = response.body_bytes().is_none();
+        let persistence = if is_stream { Persistence::Close } else { persistence };
+        let connection = self.reader.connection();
+        let written = answer::write(connection, request.method(), &response, persistence, &mut self.buffer);
+        self.settings.places.counters.answered.add(1);
+        let bytes = match written {
+            Ok(bytes) => bytes,
+            Err(_) => return Next::Close, // nobody is left to read it
+        };
+        if is_stream && request.method() != "HEAD" {
+            return match response.into_stream() {
+                Some(stream) => Next::Stream(request, stream),
+                None => Next::Close,
+            };
+        }
+        self.settings.log.write(&Notice::Answered {
+            peer: self.peer,
+            method: request.method(),
+            target: request.raw_target(),
+            status: response.status_code(),
+            bytes,
+            duration: started.elapsed(),
+        });
+        match persistence {
+            Persistence::Stay | Persistence::StayByRequest => Next::Request,
+            Persistence::Close if self.reader.has_unread() => Next::CloseGently,
+            Persistence::Close => Next::Close,
+        }
+    }
+
+    fn give_up(&mut self, error: ReadError) -> Next {
+        match error {
+            ReadError::Refused(refusal) => self.refuse(refusal.status(), refusal.as_str()),
+            ReadError::Idle | ReadError::Closed(_) => Next::Close,
+        }
+    }
+
+    /// Answers a request that no handler saw. What else the client sends has lost its meaning.
+    fn refuse(&mut self, status: Status, why: &'static str) -> Next {
+        let response = Response::explain(status, why);
+        let connection = self.reader.connection();
+        // Whether it arrives or not, the connection is over. The method may be unknown, so the body is sent.
+        let _ = answer::write(connection, "", &response, Persistence::Close, &mut self.buffer);
+        self.settings.places.counters.answered.add(1);
+        self.settings.log.write(&Notice::Refused { peer: self.peer, status, why });
+        Next::CloseGently
+    }
+}
+
+fn run_stream(
+    settings: &Settings,
+    place: &Place,
+    connection: Arc<Connection>,
+    request: &Request,
+    stream: StreamBody,
+) {
+    place.open_stream(request);
+    if let Err(error) = stream(connection) {
+        settings.places.counters.failures.add(1);
+        settings.log.write(&Notice::Failed {
+            peer: request.peer(),
+            method: request.method(),
+            target: request.raw_target(),
+            error: &*error,
+        });
+    }
+}

@@ -1,0 +1,93 @@
+//! Ending a host: everything that waits is woken, everybody is told, and it is over in bounded time.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::places::Places;
+
+/// A connection to ourselves either works at once or not at all.
+const KNOCK: Duration = Duration::from_secs(1);
+/// After their sockets were shut down, threads that wait for them have this long to notice.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
+
+/// Ends a host from anywhere: handlers, generators, other threads, beside [`run`](crate::Host::run).
+///
+/// ```
+/// use brooklet::{Host, Layout, Request, Response};
+///
+/// let host = Host::new(Layout::new()).bind("127.0.0.1:0");
+/// let stopper = host.stopper();
+/// std::thread::spawn(move || stopper.request_stop());
+/// host.run()?; // returns when everything has ended
+/// # Ok::<(), brooklet::StartError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    pub(super) places: Arc<Places>,
+    /// Where the accept loop listens, once it does.
+    pub(super) address: Arc<Mutex<Option<SocketAddr>>>,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// Connections that ended by themselves when they were told to.
+    pub ended: usize,
+    /// Connections that had to be cut off when the time was up.
+    pub forced: usize,
+}
+
+impl Stopper {
+    /// Asks the host to stop, and returns at once.
+    ///
+    /// Nothing new is accepted, idle connections are closed, answers under way are finished. Streams are told to
+    /// come back in some seconds, each at a time of its own, and everything that their generators call from now
+    /// on fails. To wait until all that is done is for [`RunningHost::stop`](crate::RunningHost::stop) or
+    /// [`Host::run`](crate::Host::run).
+    pub fn request_stop(&self) {
+        if self.places.stop.request() {
+            self.knock();
+        }
+        for connection in self.places.open_connections() {
+            connection.finish_reading();
+        }
+    }
+
+    /// Whether somebody has asked the host to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.places.stop.is_requested()
+    }
+
+    /// Stops, waits, and at the deadline cuts off whoever is left.
+    pub(super) fn stop_within(&self, grace: Duration) -> StopReport {
+        self.request_stop();
+        let open = self.places.held();
+        if self.places.wait_until_empty(Instant::now() + grace) {
+            return StopReport { ended: open, forced: 0 };
+        }
+        let left = self.places.open_connections();
+        let forced = left.len();
+        for connection in left {
+            connection.shutdown();
+        }
+        self.places.wait_until_empty(Instant::now() + LAST_MOMENT);
+        StopReport { ended: open.saturating_sub(forced), forced }
+    }
+
+    /// Wakes the accept loop, which waits for nothing but connections.
+    fn knock(&self) {
+        let address = *self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut address) = address {
+            if address.ip().is_unspecified() {
+                match address {
+                    SocketAddr::V4(_) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                    SocketAddr::V6(_) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+                }
+            }
+            // If it fails, the accept loop is awake: it has no room for one more.
+            let _ = TcpStream::connect_timeout(&address, KNOCK);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Puts a response into bytes: status line, fields, and the body where there is one (RFC 9112 §4, RFC 9110 §8.6).
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use super::connection::{CloseReason, Connection};
+use super::Response;
+use crate::calendar::Utc;
+
+/// A body up to this length leaves with its head in one write.
+const ONE_WRITE: usize = 64 * 1024;
+
+/// What the connection does after an answer, as the answer has to say it (RFC 9112 §9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    Close,
+    /// What HTTP/1.1 takes for granted.
+    Stay,
+    /// The same, for an HTTP/1.0 client that asked for it.
+    StayByRequest,
+}
+
+/// Writes the head of `response`, and its body unless `method` is HEAD; the body of a stream is left to run.
+/// Returns the length of the body as it was written.
+///
+/// `buffer` is scratch that keeps its allocation from answer to answer.
+pub(crate) fn write(
+    connection: &Connection,
+    method: &str,
+    response: &Response,
+    persistence: Persistence,
+    buffer: &mut Vec<u8>,
+) -> Result<usize, CloseReason> {
+    buffer.clear();
+    write_head(buffer, response, persistence);
+    let body = match response.body_bytes() {
+        Some(body) if method != "HEAD" && !response.status_code().is_bodiless() => body,
+        _ => &[],
+    };
+    if body.len() <= ONE_WRITE {
+        buffer.extend_from_slice(body);
+        connection.write_all(buffer)?;
+    } else {
+        connection.write_all(buffer)?;
+        connection.write_all(body)?;
+    }
+    Ok(body.len())
+}
+
+fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence) {
+    let status = response.status_code();
+    // An HTTP/1.0 client is answered with the server's own version as well (RFC 9110 §6.2).
+    line(buffer, format_args!("HTTP/1.1 {} {}", status.code(), status.reason()));
+    if response.header_value("Date").is_none() {
+        write_date(buffer, SystemTime::now());
+    }
+    for (name, value) in response.fields() {
+        buffer.extend_from_slice(name.as_bytes());
+        buffer.extend_from_slice(b": ");
+        buffer.extend_from_slice(value.as_str().as_bytes());
+        buffer.extend_from_slice(b"\r\n");
+    }
+    match response.body_bytes() {
+        Some(body) if !status.is_bodiless() => line(buffer, format_args!("Content-Length: {}", body.len())),
+        _ => {}
+    }
+    match persistence {
+        Persistence::Close => buffer.extend_from_slice(b"Connection: close\r\n"),
+        Persistence::Stay => {}
+        Persistence::StayByRequest => buffer.extend_from_slice(b"Connection: keep-alive\r\n"),
+    }
+    buffer.extend_from_slice(b"\r\n");
+}
+
+fn line(buffer: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    write!(buffer, "{text}\r\n").expect("writing to a Vec cannot fail");
+}
+
+/// `Date` as an IMF-fixdate (RFC 9110 §5.6.7, §6.6.1).
+fn write_date(buffer: &mut Vec<u8>, now: SystemTime) {
+    const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let utc = Utc::from_system(now);
+    line(
+        buffer,
+        format_args!(
+            "Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+            WEEKDAYS[utc.weekday],
+            utc.day,
+            MONTHS[utc.month - 1],
+            utc.year,
+            utc.hour,
+            utc.minute,
+            utc.second
+        ),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn dates() {
+        let mut buffer = Vec::new();
+        write_date(&mut buffer, UNIX_EPOCH + Duration::from_secs(784_111_777));
+        assert_eq!(buffer, b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"); // RFC 9110 §5.6.7
+    }
+}

@@ -1,0 +1,316 @@
+//! One connection: its socket, the host's stop signal, and what became of it.
+//!
+//! This file is the only place that reads from and writes to a socket, so that the deadlines, the meaning of
+//! an error and the counting stand once. Errors become a [`CloseReason`]; the first one is the one that counts.
+
+use std::any::Any;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::socket::{Socket, StopSignal};
+
+/// A client that takes this much has earned a new write deadline.
+///
+/// A write timeout alone never fires while a reader trickles: each byte taken starts it anew.
+const WRITE_PROGRESS: usize = 64 * 1024;
+
+/// Read and thrown away when a connection is closed gently. Go drains 256 KiB.
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// Apache lingers for 2 s at most.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Why a connection, or the stream on it, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum CloseReason {
+    /// The client closed its side.
+    PeerClosed = 1,
+    /// The connection broke: a reset, or an error of the network.
+    Reset,
+    /// The client did not take what was sent within the write deadline.
+    WriteDeadline,
+    /// The client went on sending after its request for a stream.
+    UnexpectedInput,
+    /// The host is stopping.
+    Stopped,
+    /// The generator sent [`retry`](crate::EventConnection::retry).
+    Retry,
+    /// The generator sent [`finish`](crate::EventConnection::finish).
+    Finished,
+    /// The generator returned.
+    Returned,
+    /// The generator returned an error.
+    Failed,
+    /// The generator panicked.
+    Panicked,
+}
+
+impl CloseReason {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::PeerClosed,
+        Self::Reset,
+        Self::WriteDeadline,
+        Self::UnexpectedInput,
+        Self::Stopped,
+        Self::Retry,
+        Self::Finished,
+        Self::Returned,
+        Self::Failed,
+        Self::Panicked,
+    ];
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| *reason as u8 == number)
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer closed",
+            Self::Reset => "connection reset",
+            Self::WriteDeadline => "write deadline passed",
+            Self::UnexpectedInput => "unexpected input",
+            Self::Stopped => "host stopped",
+            Self::Retry => "sent away to retry",
+            Self::Finished => "finished",
+            Self::Returned => "generator returned",
+            Self::Failed => "generator failed",
+            Self::Panicked => "generator panicked",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a read found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Bytes(usize),
+    /// Nothing within the time given.
+    Nothing,
+    /// The client sends no more, or the host is stopping.
+    Closed(CloseReason),
+}
+
+/// What became of a connection, kept beside it for whoever looks after it has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    reason: AtomicU8,
+    bytes: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Record {
+    pub(crate) fn reason(&self) -> Option<CloseReason> {
+        CloseReason::from_number(self.reason.load(Ordering::Acquire))
+    }
+
+    /// Bytes handed to the socket.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Events of a stream.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct Connection {
+    // In this order: the socket is closed before its place is given to another.
+    socket: Box<dyn Socket>,
+    record: Arc<Record>,
+    stop: StopSignal,
+    write_deadline: Duration,
+    /// The read timeout that the socket has, in milliseconds, so that setting it again costs nothing.
+    read_timeout: AtomicU64,
+    /// Held until the last handle of this connection is gone.
+    _place: Arc<dyn Any + Send + Sync>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        socket: Box<dyn Socket>,
+        stop: StopSignal,
+        write_deadline: Duration,
+        record: Arc<Record>,
+        place: Arc<dyn Any + Send + Sync>,
+    ) -> io::Result<Self> {
+        socket.set_write_timeout(Some(write_deadline))?;
+        Ok(Self { socket, record, stop, write_deadline, read_timeout: AtomicU64::new(0), _place: place })
+    }
+
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket.peer_address()
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.socket.local_address()
+    }
+
+    pub(crate) fn stop_signal(&self) -> &StopSignal {
+        &self.stop
+    }
+
+    /// Why the connection ended, once it has.
+    pub(crate) fn ended(&self) -> Option<CloseReason> {
+        self.record.reason()
+    }
+
+    /// Notes why the connection ended, unless that is known already; returns the reason that counts.
+    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
+        let number = reason as u8;
+        match self.record.reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => reason,
+            Err(first) => CloseReason::from_number(first).unwrap_or(reason),
+        }
+    }
+
+    pub(crate) fn count_events(&self, events: u64) {
+        self.record.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Reads what arrives within `timeout`. A socket's timeout is no finer than the kernel's tick.
+    pub(crate) fn read(&self, buffer: &mut [u8], timeout: Duration) -> Incoming {
+        // Rounded up: a timeout of zero means "for ever" to a socket, which std refuses.
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        if self.read_timeout.swap(millis, Ordering::Relaxed) != millis
+            && self.socket.set_read_timeout(Some(Duration::from_millis(millis))).is_err()
+        {
+            return Incoming::Closed(CloseReason::Reset);
+        }
+        self.read_now(buffer)
+    }
+
+    /// Reads what has arrived already, without waiting.
+    pub(crate) fn look(&self, buffer: &mut [u8]) -> Incoming {
+        if self.socket.set_nonblocking(true).is_err() {
+            return Incoming::Closed(CloseReason::Reset);
+        }
+        let found = self.read_now(buffer);
+        match self.socket.set_nonblocking(false) {
+            Ok(()) => found,
+            Err(_) => Incoming::Closed(CloseReason::Reset),
+        }
+    }
+
+    fn read_now(&self, buffer: &mut [u8]) -> Incoming {
+        loop {
+            return match self.socket.read(buffer) {
+                Ok(0) if self.stop.is_requested() => Incoming::Closed(CloseReason::Stopped),
+                Ok(0) => Incoming::Closed(CloseReason::PeerClosed),
+                Ok(count) => Incoming::Bytes(count),
+                Err(error) if is_timeout(&error) => Incoming::Nothing,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => Incoming::Closed(CloseReason::Reset),
+            };
+        }
+    }
+
+    /// Writes everything, or ends the connection: what follows a partial write would be torn.
+    ///
+    /// Each [`WRITE_PROGRESS`] bytes taken renew the deadline.
+    pub(crate) fn write_all(&self, bytes: &[u8]) -> Result<(), CloseReason> {
+        if let Some(reason) = self.ended() {
+            return Err(reason);
+        }
+        match self.write_until_done(bytes) {
+            Ok(()) => {
+                self.record.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                let reason = match is_timeout(&error) {
+                    true => CloseReason::WriteDeadline,
+                    false if self.stop.is_requested() => CloseReason::Stopped,
+                    false if error.kind() == ErrorKind::BrokenPipe => CloseReason::PeerClosed,
+                    false => CloseReason::Reset,
+                };
+                let reason = self.end(reason);
+                self.shutdown();
+                Err(reason)
+            }
+        }
+    }
+
+    fn write_until_done(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut deadline = Instant::now() + self.write_deadline;
+        let mut written = match self.write_once(bytes)? {
+            count if count == bytes.len() => return Ok(()), // all but slow clients
+            count => count,
+        };
+        let mut renewal = WRITE_PROGRESS;
+        while written < bytes.len() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.socket.set_write_timeout(Some(remaining))?;
+            written += self.write_once(&bytes[written..])?;
+            if written >= renewal {
+                deadline = Instant::now() + self.write_deadline;
+                renewal = written + WRITE_PROGRESS;
+            }
+        }
+        self.socket.set_write_timeout(Some(self.write_deadline))
+    }
+
+    fn write_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.write(bytes) {
+                Ok(0) if !bytes.is_empty() => return Err(ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Closes the connection so that what was written arrives, although the client may still be sending.
+    ///
+    /// Bytes that arrive at a closed socket are answered with a reset, and a reset destroys what the client has
+    /// received but not read. So: say that nothing more comes, then read on for a moment.
+    pub(crate) fn close_gently(&self) {
+        // A client that is gone already has nothing left to be told.
+        let _ = self.socket.shutdown(Shutdown::Write);
+        let deadline = Instant::now() + LINGER;
+        let mut scratch = [0; 4096];
+        let mut drained = 0;
+        while drained < LINGER_BYTES {
+            let timeout = deadline.saturating_duration_since(Instant::now());
+            match self.read(&mut scratch, timeout) {
+                Incoming::Bytes(count) if !timeout.is_zero() => drained += count,
+                _ => return,
+            }
+        }
+    }
+
+    /// Makes reads under way return, while what is written still arrives.
+    pub(crate) fn finish_reading(&self) {
+        let _ = self.socket.shutdown(Shutdown::Read);
+    }
+
+    /// Ends both directions at once.
+    pub(crate) fn shutdown(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+/// Unix says `WouldBlock` where Windows says `TimedOut`.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}

@@ -1,0 +1,95 @@
+//! Field lines (RFC 9110 §5, RFC 9112 §5), of a head and of a chunked body's trailer section alike.
+
+use std::ops::Range;
+
+use super::Refusal;
+
+/// Judges `field-name ":" OWS field-value OWS` and says where name and value are.
+///
+/// No white space may stand before the colon (RFC 9112 §5.1), and a line that begins with white space, be
+/// it obs-fold (§5.2) or the first of its section, has no name. Control bytes are none of a value's
+/// (RFC 9110 §5.5).
+pub(super) fn parse(line: &[u8]) -> Result<(Range<usize>, Range<usize>), Refusal> {
+    let colon = line.iter().position(|byte| *byte == b':').ok_or(Refusal::FieldLine)?;
+    if !is_token(&line[..colon]) {
+        return Err(Refusal::FieldLine);
+    }
+    let mut value = colon + 1..line.len();
+    while value.start < value.end && is_white_space(line[value.start]) {
+        value.start += 1;
+    }
+    while value.start < value.end && is_white_space(line[value.end - 1]) {
+        value.end -= 1;
+    }
+    match line[value.clone()].iter().all(|byte| is_value_byte(*byte)) {
+        true => Ok((0..colon, value)),
+        false => Err(Refusal::ControlByte),
+    }
+}
+
+/// `token = 1*tchar` (RFC 9110 §5.6.2)
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
+}
+
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+pub(super) fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// `VCHAR / obs-text / SP / HTAB`
+pub(super) fn is_value_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed.
+pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(|element| {
+        let start = element.iter().position(|byte| !is_white_space(*byte)).unwrap_or(element.len());
+        let end = element.iter().rposition(|byte| !is_white_space(*byte)).map_or(start, |last| last + 1);
+        &element[start..end]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_lines() {
+        check("Host: localhost", Ok(("Host", "localhost")));
+        check("Host:localhost", Ok(("Host", "localhost")));
+        check("A: \t b c\t ", Ok(("A", "b c")));
+        check("A:", Ok(("A", "")));
+        check("A: b:c", Ok(("A", "b:c")));
+        check("A: ü", Ok(("A", "ü")));
+        check("!#$%&'*+-.^_`|~09az: x", Ok(("!#$%&'*+-.^_`|~09az", "x")));
+        check("A : b", Err(Refusal::FieldLine));
+        check("A\t: b", Err(Refusal::FieldLine));
+        check(" A: b", Err(Refusal::FieldLine));
+        check("\tfolded", Err(Refusal::FieldLine));
+        check(": b", Err(Refusal::FieldLine));
+        check("no colon", Err(Refusal::FieldLine));
+        check("A(b): c", Err(Refusal::FieldLine));
+        check("ü: c", Err(Refusal::FieldLine));
+        check("A: b\0c", Err(Refusal::ControlByte));
+        check("A: b\x0bc", Err(Refusal::ControlByte));
+        check("A: \x7f", Err(Refusal::ControlByte));
+        check("A: b\rc", Err(Refusal::ControlByte));
+
+        #[track_caller]
+        fn check(line: &str, expected: Result<(&str, &str), Refusal>) {
+            let actual = parse(line.as_bytes()).map(|(name, value)| (&line[name], &line[value]));
+            assert_eq!(actual, expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn lists() {
+        let elements: Vec<_> = list_elements(b" close,\tTE ,, x").collect();
+        assert_eq!(elements, [b"close".as_slice(), b"TE", b"", b"x"]);
+    }
+}

@@ -1,0 +1,127 @@
+//! How long the body of a request is (RFC 9112 §6).
+//!
+//! Where two parsers could disagree on the length, a request can be smuggled past one of them: everything
+//! that is not plainly one length is refused, also what §6.3 would let a server mend.
+
+use super::field::list_elements;
+use super::Refusal;
+
+/// The framing of a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// So many bytes; 0 without `Content-Length`.
+    Length(u64),
+    Chunked,
+}
+
+/// Gathers the framing fields while the field lines of a head are read.
+#[derive(Debug, Default)]
+pub(super) struct FramingFields {
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl FramingFields {
+    /// A second `Content-Length`, even an equal one, is refused, and so is a list of equal ones.
+    pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return Err(Refusal::ContentLength);
+        }
+        let length = value
+            .iter()
+            .try_fold(0u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+        self.length = Some(length.ok_or(Refusal::ContentLength)?);
+        Ok(())
+    }
+
+    /// `chunked` has to be the only coding. Where it stands, but not once and last, the length is anybody's
+    /// guess (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
+    pub(super) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.chunked {
+            return Err(Refusal::Framing);
+        }
+        let codings: Vec<_> = list_elements(value).collect();
+        let chunked_at = codings.iter().position(|coding| is_chunked(coding));
+        match chunked_at {
+            _ if codings.iter().any(|coding| coding.is_empty()) => Err(Refusal::Framing),
+            Some(first) if first + 1 < codings.len() => Err(Refusal::Framing),
+            Some(0) if codings[0].len() == b"chunked".len() => {
+                self.chunked = true;
+                Ok(())
+            }
+            Some(0) => Err(Refusal::Framing), // chunked has no parameters (§7)
+            Some(_) | None => Err(Refusal::Coding),
+        }
+    }
+
+    pub(super) fn judge(self, minor_version: u8) -> Result<Framing, Refusal> {
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(Refusal::Framing),
+            (true, None) if minor_version == 0 => Err(Refusal::Framing), // §6.1
+            (true, None) => Ok(Framing::Chunked),
+            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+}
+
+/// Whether the coding's name is `chunked`, parameters or not.
+fn is_chunked(coding: &[u8]) -> bool {
+    let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
+    let name = list_elements(name).next().unwrap_or(name);
+    name.eq_ignore_ascii_case(b"chunked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framings() {
+        check("", Ok(Framing::Length(0)));
+        check("CL 0", Ok(Framing::Length(0)));
+        check("CL 007", Ok(Framing::Length(7)));
+        check("CL 18446744073709551615", Ok(Framing::Length(u64::MAX)));
+        check("CL 18446744073709551616", Err(Refusal::ContentLength));
+        check("CL ", Err(Refusal::ContentLength));
+        check("CL -1", Err(Refusal::ContentLength));
+        check("CL +5", Err(Refusal::ContentLength));
+        check("CL 5,5", Err(Refusal::ContentLength));
+        check("CL 0x5", Err(Refusal::ContentLength));
+        check("CL 1 2", Err(Refusal::ContentLength));
+        check("CL 5|CL 5", Err(Refusal::ContentLength));
+        check("TE chunked", Ok(Framing::Chunked));
+        check("TE Chunked", Ok(Framing::Chunked));
+        check("TE chunked|CL 5", Err(Refusal::Framing));
+        check("CL 5|TE chunked", Err(Refusal::Framing));
+        check("TE chunked|TE chunked", Err(Refusal::Framing));
+        check("TE chunked, chunked", Err(Refusal::Framing));
+        check("TE chunked, gzip", Err(Refusal::Framing));
+        check("TE chunked;q=1", Err(Refusal::Framing));
+        check("TE chunked ;q=1", Err(Refusal::Framing));
+        check("TE ", Err(Refusal::Framing));
+        check("TE ,chunked", Err(Refusal::Framing));
+        check("TE gzip, chunked", Err(Refusal::Coding));
+        check("TE gzip", Err(Refusal::Coding));
+        check("TE identity", Err(Refusal::Coding));
+        check("TE xchunked", Err(Refusal::Coding));
+        check("TE gzip|TE chunked", Err(Refusal::Coding));
+
+        #[track_caller]
+        fn check(fields: &str, expected: Result<Framing, Refusal>) {
+            let mut gathered = FramingFields::default();
+            let read = fields.split('|').filter(|field| !field.is_empty()).try_for_each(|field| match field
+                .split_once(' ')
+                .expect("a row is CL or TE, a space, a value")
+            {
+                ("CL", value) => gathered.content_length(value.as_bytes()),
+                (_, value) => gathered.transfer_encoding(value.as_bytes()),
+            });
+            assert_eq!(read.and_then(|()| gathered.judge(1)), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn chunked_in_http_1_0_is_refused() {
+        assert_eq!(FramingFields { length: None, chunked: true }.judge(0), Err(Refusal::Framing));
+    }
+}

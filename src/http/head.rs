@@ -1,0 +1,362 @@
+//! Turns the bytes of one request head into a [`Head`] (RFC 9112 §2, §3, §5).
+//!
+//! With its helpers `target`, `field` and `framing` this file is the only place that judges what a client
+//! sent. It reads no socket: a head is accepted whole or refused whole, and strictly. Two parsers that mend
+//! the same malformed request differently are how requests are smuggled.
+//!
+//! Left out on purpose: obs-fold (§5.2 lets a server refuse it), lines that end in a bare LF (§2.2 lets a
+//! recipient accept them, none has to), leniency of any kind.
+
+use std::ops::Range;
+
+use super::field;
+use super::framing::{Framing, FramingFields};
+use super::percent;
+use super::target::{self, TargetForm};
+use super::Refusal;
+
+/// The longest request target. RFC 9112 §3 recommends 8000 bytes at least; nginx and Apache take 8 KiB lines.
+pub(crate) const MAX_TARGET: usize = 8 * 1024;
+/// The longest field line. nginx and Apache: 8 KiB.
+pub(crate) const MAX_FIELD_LINE: usize = 8 * 1024;
+/// The most field lines. Apache: 100; hyper: 100.
+pub(crate) const MAX_FIELDS: usize = 100;
+/// The largest head. nginx: four buffers of 8 KiB; Node: 16 KiB.
+pub(crate) const MAX_HEAD: usize = 32 * 1024;
+/// The longest method. The longest registered one, `UPDATEREDIRECTREF`, has 17 bytes.
+const MAX_METHOD: usize = 32;
+/// ` HTTP/1.1` behind the target.
+const VERSION_LENGTH: usize = 9;
+
+/// Looks for the end of a head in bytes that arrive bit by bit, and judges what no line may hold.
+///
+/// Each byte is looked at once, however small the pieces are.
+#[derive(Debug, Default)]
+pub(super) struct HeadScan {
+    /// Where to go on.
+    at: usize,
+    line_start: usize,
+    /// Lines that have ended, without an empty one before the request line.
+    lines: usize,
+    head_start: usize,
+}
+
+impl HeadScan {
+    /// Returns where the head is, once `bytes` hold all of it. `bytes` only grow from call to call.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
+        while let Some(&byte) = bytes.get(self.at) {
+            let after_cr = self.at > 0 && bytes[self.at - 1] == b'\r';
+            match byte {
+                b'\n' if !after_cr => return Err(Refusal::LineEnd),
+                b'\n' => {
+                    let is_empty = self.at - self.line_start == 1;
+                    self.at += 1;
+                    if is_empty && self.lines > 0 {
+                        return Ok(Some(self.head_start..self.at));
+                    }
+                    self.end_line(is_empty)?;
+                    continue;
+                }
+                _ if after_cr => return Err(Refusal::LineEnd),
+                b'\r' => {}
+                _ if !field::is_value_byte(byte) => return Err(Refusal::ControlByte),
+                _ => {}
+            }
+            self.at += 1;
+            self.judge_length(bytes)?;
+        }
+        Ok(None)
+    }
+
+    fn end_line(&mut self, is_empty: bool) -> Result<(), Refusal> {
+        self.line_start = self.at;
+        if is_empty {
+            // One empty line before the request line is a client's leftover (§2.2); more are not.
+            let is_first = self.head_start == 0;
+            self.head_start = self.at;
+            return if is_first { Ok(()) } else { Err(Refusal::RequestLine) };
+        }
+        self.lines += 1;
+        if self.lines > 1 + MAX_FIELDS {
+            return Err(Refusal::TooManyFields);
+        }
+        Ok(())
+    }
+
+    /// Refuses a line that never ends as soon as it is too long.
+    fn judge_length(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        let length = self.at - self.line_start;
+        if self.lines == 0 {
+            if length > MAX_METHOD + 1 + MAX_TARGET + VERSION_LENGTH + b"\r".len() {
+                let method = bytes[self.line_start..].iter().take(MAX_METHOD + 1);
+                return Err(match method.copied().any(|byte| byte == b' ') {
+                    true => Refusal::TargetTooLong,
+                    false => Refusal::MethodTooLong,
+                });
+            }
+        } else if length > MAX_FIELD_LINE + b"\r".len() {
+            return Err(Refusal::FieldTooLarge);
+        }
+        if self.at - self.head_start > MAX_HEAD {
+            return Err(Refusal::HeadTooLarge);
+        }
+        Ok(())
+    }
+}
+
+/// A part of a head. [`MAX_HEAD`] fits into 16 bits.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    fn new(range: Range<usize>) -> Self {
+        Self { start: range.start as u16, end: range.end as u16 }
+    }
+
+    fn range(self) -> Range<usize> {
+        usize::from(self.start)..usize::from(self.end)
+    }
+}
+
+/// One request head, judged. Its text is borrowed from its bytes.
+#[derive(Debug)]
+pub(crate) struct Head {
+    bytes: Box<[u8]>,
+    method: Span,
+    target: Span,
+    path: Span,
+    decoded_path: Option<Box<str>>,
+    query: Vec<(String, String)>,
+    fields: Vec<(Span, Span)>,
+    authority: Option<Span>,
+    is_asterisk: bool,
+    minor_version: u8,
+    framing: Framing,
+    expects_continue: bool,
+    wants_close: bool,
+    wants_keep_alive: bool,
+}
+
+impl Head {
+    /// Judges the bytes that [`HeadScan`] found to be a head.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut lines = Lines { bytes, at: 0 };
+        let line = lines.next().ok_or(Refusal::RequestLine)?;
+        let (method, target, minor_version) = request_line(&bytes[line.clone()])?;
+        let (method, target) = (shift(&method, line.start), shift(&target, line.start));
+        // Methods are tokens and targets graphic bytes: both are ASCII by now.
+        let method_text = ascii(&bytes[method.clone()]);
+        let parts = target::parse(method_text, ascii(&bytes[target.clone()]))?;
+
+        let mut head = Self {
+            bytes: bytes.into(),
+            method: Span::new(method.clone()),
+            target: Span::new(target.clone()),
+            path: Span::new(shift(&parts.path, target.start)),
+            decoded_path: parts.decoded_path,
+            query: parts
+                .query
+                .map_or_else(Vec::new, |query| percent::decode_form(&bytes[shift(&query, target.start)])),
+            fields: Vec::new(),
+            authority: None,
+            is_asterisk: parts.form == TargetForm::Asterisk,
+            minor_version,
+            framing: Framing::Length(0),
+            expects_continue: false,
+            wants_close: false,
+            wants_keep_alive: false,
+        };
+        head.read_fields(lines)?;
+        if let TargetForm::Absolute { authority } = parts.form {
+            // The Host field has to be there all the same, but says nothing (§3.2.2).
+            head.authority = Some(Span::new(shift(&authority, target.start)));
+        }
+        if method_text == "TRACE" && head.framing != Framing::Length(0) {
+            return Err(Refusal::TraceBody); // RFC 9110 §9.3.8
+        }
+        Ok(head)
+    }
+
+    fn read_fields(&mut self, lines: Lines<'_>) -> Result<(), Refusal> {
+        let bytes = lines.bytes;
+        let mut framing = FramingFields::default();
+        for line in lines.take_while(|line| !line.is_empty()) {
+            if line.len() > MAX_FIELD_LINE {
+                return Err(Refusal::FieldTooLarge);
+            }
+            let (name, value) = field::parse(&bytes[line.clone()])?;
+            let (name, value) = (shift(&name, line.start), shift(&value, line.start));
+            self.read_field(
+                &mut framing,
+                &bytes[name.clone()],
+                &bytes[value.clone()],
+                Span::new(value.clone()),
+            )?;
+            self.fields.push((Span::new(name), Span::new(value)));
+        }
+        self.framing = framing.judge(self.minor_version)?;
+        match self.authority {
+            None if self.minor_version > 0 => Err(Refusal::Host), // §3.2
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in the fields that steer the connection.
+    fn read_field(
+        &mut self,
+        framing: &mut FramingFields,
+        name: &[u8],
+        value: &[u8],
+        span: Span,
+    ) -> Result<(), Refusal> {
+        if name.eq_ignore_ascii_case(b"host") {
+            let is_valid = matches!(std::str::from_utf8(value), Ok(host) if target::is_authority(host));
+            if self.authority.is_some() || !is_valid {
+                return Err(Refusal::Host);
+            }
+            self.authority = Some(span);
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            framing.content_length(value)?;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            framing.transfer_encoding(value)?;
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            for option in field::list_elements(value) {
+                self.wants_close |= option.eq_ignore_ascii_case(b"close");
+                self.wants_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        } else if name.eq_ignore_ascii_case(b"expect") && self.minor_version > 0 {
+            // HTTP/1.0 knows no expectations; they are ignored there (RFC 9110 §10.1.1).
+            if !value.eq_ignore_ascii_case(b"100-continue") {
+                return Err(Refusal::Expectation);
+            }
+            self.expects_continue = true;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        ascii(&self.bytes[self.method.range()])
+    }
+
+    /// The target as it was sent, all of it printable ASCII.
+    pub(crate) fn target(&self) -> &str {
+        ascii(&self.bytes[self.target.range()])
+    }
+
+    /// The decoded path.
+    pub(crate) fn path(&self) -> &str {
+        match &self.decoded_path {
+            Some(decoded) => decoded,
+            None if self.path.start == self.path.end => "/", // `http://host` (RFC 9110 §4.2.3)
+            None => ascii(&self.bytes[self.path.range()]),
+        }
+    }
+
+    /// The decoded query.
+    pub(crate) fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    /// The field lines in the order in which they came.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|(name, value)| (ascii(&self.bytes[name.range()]), &self.bytes[value.range()]))
+    }
+
+    /// The first value of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// `host[:port]` that the request is for: of an absolute target, else of the Host field.
+    pub(crate) fn authority(&self) -> Option<&str> {
+        self.authority.map(|authority| ascii(&self.bytes[authority.range()]))
+    }
+
+    /// Whether the target is `*`: the server itself is asked (RFC 9110 §9.3.7).
+    pub(crate) fn is_asterisk(&self) -> bool {
+        self.is_asterisk
+    }
+
+    pub(crate) fn minor_version(&self) -> u8 {
+        self.minor_version
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// Whether the client wants to go on after the answer (RFC 9112 §9.3).
+    pub(crate) fn is_persistent(&self) -> bool {
+        !self.wants_close && (self.minor_version > 0 || self.wants_keep_alive)
+    }
+}
+
+/// Parses `method SP request-target SP HTTP-version` (RFC 9112 §3) and returns the version's minor digit.
+///
+/// §3 lets a recipient split on any white space. The grammar's single spaces are taken literally here.
+fn request_line(line: &[u8]) -> Result<(Range<usize>, Range<usize>, u8), Refusal> {
+    let first = line.iter().position(|byte| *byte == b' ').ok_or(Refusal::RequestLine)?;
+    let last = line.iter().rposition(|byte| *byte == b' ').ok_or(Refusal::RequestLine)?;
+    if first == last || !field::is_token(&line[..first]) {
+        return Err(Refusal::RequestLine);
+    }
+    let target = first + 1..last;
+    let minor = http_version(&line[last + 1..])?;
+    if first > MAX_METHOD {
+        return Err(Refusal::MethodTooLong);
+    }
+    if target.len() > MAX_TARGET {
+        return Err(Refusal::TargetTooLong);
+    }
+    match !target.is_empty() && line[target.clone()].iter().all(u8::is_ascii_graphic) {
+        true => Ok((0..first, target, minor)),
+        false => Err(Refusal::RequestLine),
+    }
+}
+
+/// `HTTP-version = "HTTP" "/" DIGIT "." DIGIT` (RFC 9112 §2.3), of which 1.0 and 1.1 are served.
+fn http_version(version: &[u8]) -> Result<u8, Refusal> {
+    match version {
+        b"HTTP/1.1" => Ok(1),
+        b"HTTP/1.0" => Ok(0),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Err(Refusal::Version)
+        }
+        _ => Err(Refusal::RequestLine),
+    }
+}
+
+/// The lines of a head without their CR LF, each known to have one.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let length = self.bytes[self.at..].iter().position(|byte| *byte == b'\r')?;
+        let line = self.at..self.at + length;
+        self.at = line.end + b"\r\n".len();
+        Some(line)
+    }
+}
+
+fn shift(range: &Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
+}
+
+/// Text that was judged to be ASCII before.
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}

@@ -1,0 +1,71 @@
+//! Bytes to requests, responses to bytes: HTTP/1.1 by hand (RFC 9110, RFC 9112).
+//!
+//! This room reads from and writes to a [`Socket`]; it never connects, never spawns, and knows nothing of the
+//! host or of events.
+
+mod status;
+mod refusal;
+mod socket;
+mod connection;
+mod field;
+mod framing;
+mod percent;
+mod target;
+
+mod head;
+mod reader;
+pub(crate) mod body;
+
+mod request;
+mod response;
+pub(crate) mod conditional;
+
+pub(crate) mod answer;
+
+pub use connection::CloseReason;
+pub use request::{Request, Target};
+pub use response::{FieldValue, IntoResponse, Response};
+pub use socket::Socket;
+pub use status::Status;
+
+pub(crate) use connection::{Connection, Incoming, Record};
+pub(crate) use head::Head;
+pub(crate) use reader::{ReadError, Reader};
+pub(crate) use refusal::Refusal;
+pub(crate) use response::{BoxError, StreamBody};
+pub(crate) use socket::StopSignal;
+pub(crate) use target::split_port;
+
+/// Answers requests.
+///
+/// A closure is one: `|request: Request| Response::text("hello")`; it may also return a `Result`, whose error is
+/// answered `500` and logged. So are [`Layout`](crate::Layout), [`Content`](crate::Content) and
+/// [`EventSource`](crate::EventSource).
+///
+/// A wrapper, for authentication say, is a closure around another handler:
+///
+/// ```
+/// use brooklet::{Handler, Request, Response, Status};
+///
+/// fn guarded(token: &'static str, inner: impl Handler) -> impl Handler {
+///     move |request: Request| match request.query("token") {
+///         Some(given) if given == token => inner.handle(request),
+///         _ => Response::error(Status::UNAUTHORIZED).header("WWW-Authenticate", "Bearer"),
+///     }
+/// }
+/// # guarded("secret", |_: Request| Response::text("inside"));
+/// ```
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. It runs on the connection's own thread and may block.
+    fn handle(&self, request: Request) -> Response;
+}
+
+impl<F, R> Handler for F
+where
+    F: Fn(Request) -> R + Send + Sync + 'static,
+    R: IntoResponse,
+{
+    fn handle(&self, request: Request) -> Response {
+        self(request).into_response()
+    }
+}

@@ -1,0 +1,191 @@
+//! What a client sends, read through one buffer for the connection's whole life.
+//!
+//! One reader, never a second: bytes of the next request that arrive with this one's must not be lost.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::connection::{CloseReason, Connection, Incoming};
+use super::head::{Head, HeadScan, MAX_HEAD};
+use super::Refusal;
+
+/// Most heads fit; the buffer grows for those that do not.
+const FIRST_BUFFER: usize = 2 * 1024;
+/// One read of a body takes this much at most, so that a declared length alone allocates little.
+const BODY_READ: usize = 64 * 1024;
+/// Why there is no request, or not all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// Not even a first byte came within the idle deadline. Nobody waits for an answer.
+    Idle,
+    Closed(CloseReason),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for ReadError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Reader {
+    connection: Arc<Connection>,
+    buffer: Vec<u8>,
+    unread: Range<usize>,
+}
+
+impl Reader {
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, buffer: Vec::new(), unread: 0..0 }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether bytes have arrived that nobody has read yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Waits up to `idle` for the first byte of a head, and then up to `deadline` for all the others.
+    pub(crate) fn read_head(&mut self, idle: Duration, deadline: Duration) -> Result<Head, ReadError> {
+        let mut scan = HeadScan::default();
+        let mut ends_at = None;
+        loop {
+            if let Some(head) = scan.advance(self.unread())? {
+                let end = head.end;
+                let head = Head::parse(&self.unread()[head]);
+                self.unread.start += end;
+                return Ok(head?);
+            }
+            let found = match (self.has_unread(), ends_at) {
+                (false, _) => self.fill(idle),
+                // In total, not for each read: one byte a second never passes a deadline of that kind.
+                (true, None) => {
+                    ends_at = Some(Instant::now() + deadline);
+                    self.fill(deadline)
+                }
+                (true, Some(ends_at)) => self.fill_until(ends_at),
+            };
+            match found {
+                Incoming::Bytes(_) => {}
+                Incoming::Nothing if self.has_unread() => return Err(Refusal::HeadDeadline.into()),
+                Incoming::Nothing => return Err(ReadError::Idle),
+                Incoming::Closed(CloseReason::PeerClosed) if self.has_unread() => {
+                    return Err(Refusal::HeadTruncated.into())
+                }
+                Incoming::Closed(reason) => return Err(ReadError::Closed(reason)),
+            }
+        }
+    }
+
+    /// The next line without its CR LF, of `limit` bytes at most; `too_long` says what a longer one is.
+    pub(super) fn read_line(
+        &mut self,
+        limit: usize,
+        too_long: Refusal,
+        deadline: Instant,
+    ) -> Result<&[u8], ReadError> {
+        let mut looked_at = 0;
+        loop {
+            let line_feed = self.unread()[looked_at..].iter().position(|byte| *byte == b'\n');
+            let length = line_feed.map_or(self.unread().len(), |offset| looked_at + offset);
+            if length > limit + b"\r".len() {
+                return Err(too_long.into());
+            }
+            if line_feed.is_some() {
+                let line = self.unread.start..self.unread.start + length;
+                self.unread.start = line.end + b"\n".len();
+                return match &self.buffer[line] {
+                    [line @ .., b'\r'] if !line.contains(&b'\r') => Ok(line),
+                    _ => Err(Refusal::LineEnd.into()),
+                };
+            }
+            looked_at = length;
+            self.fill_body(deadline)?;
+        }
+    }
+
+    /// Appends the next bytes of a body, `count` at most and at least one.
+    pub(super) fn read_some(
+        &mut self,
+        count: u64,
+        body: &mut Vec<u8>,
+        deadline: Instant,
+    ) -> Result<u64, ReadError> {
+        let most = usize::try_from(count).unwrap_or(usize::MAX);
+        if self.has_unread() {
+            let taken = most.min(self.unread.len());
+            body.extend_from_slice(&self.unread()[..taken]);
+            self.unread.start += taken;
+            return Ok(taken as u64);
+        }
+        let length = body.len();
+        body.resize(length + most.min(BODY_READ), 0);
+        let found = self.connection.read(&mut body[length..], remaining(deadline)?);
+        let read = body_bytes(found);
+        body.truncate(length + read.unwrap_or(0));
+        read.map(|read| read as u64)
+    }
+
+    /// Reads more of a body into the buffer.
+    fn fill_body(&mut self, deadline: Instant) -> Result<usize, ReadError> {
+        let timeout = remaining(deadline)?;
+        body_bytes(self.fill(timeout))
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.buffer[self.unread.clone()]
+    }
+
+    fn fill_until(&mut self, deadline: Instant) -> Incoming {
+        match deadline.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Incoming::Nothing,
+            remaining => self.fill(remaining),
+        }
+    }
+
+    fn fill(&mut self, timeout: Duration) -> Incoming {
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+        }
+        if self.unread.end == self.buffer.len() {
+            self.make_room();
+        }
+        let found = self.connection.read(&mut self.buffer[self.unread.end..], timeout);
+        if let Incoming::Bytes(count) = found {
+            self.unread.end += count;
+        }
+        found
+    }
+
+    /// Callers give up on anything longer than a head, so the buffer stays within twice that.
+    fn make_room(&mut self) {
+        if self.unread.start > 0 {
+            self.buffer.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+        } else {
+            let length = (2 * self.buffer.len()).clamp(FIRST_BUFFER, 2 * MAX_HEAD);
+            self.buffer.resize(length, 0);
+        }
+    }
+}
+
+fn remaining(deadline: Instant) -> Result<Duration, ReadError> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(Refusal::BodyDeadline.into()),
+        remaining => Ok(remaining),
+    }
+}
+
+fn body_bytes(found: Incoming) -> Result<usize, ReadError> {
+    match found {
+        Incoming::Bytes(count) => Ok(count),
+        Incoming::Nothing => Err(Refusal::BodyDeadline.into()),
+        Incoming::Closed(CloseReason::PeerClosed) => Err(Refusal::BodyTruncated.into()),
+        Incoming::Closed(reason) => Err(ReadError::Closed(reason)),
+    }
+}

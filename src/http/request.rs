@@ -1,0 +1,189 @@
+//! The request as handlers see it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::head::Head;
+
+/// A request: method, target, fields and body.
+///
+/// A cheap handle without a lifetime: cloning it copies a pointer, so that handlers may keep it, send it to
+/// other threads or pass it on.
+///
+/// ```
+/// use brooklet::{Request, Response};
+///
+/// // GET /greet/Ada?lang=fr
+/// fn greet(request: Request) -> Response {
+///     let name = request.target().current().unwrap_or("stranger");
+///     match request.query("lang") {
+///         Some("fr") => Response::text(format!("Bonjour {name}")),
+///         _ => Response::text(format!("Hello {name}")),
+///     }
+/// }
+/// # brooklet::Layout::new().add("greet", greet);
+/// ```
+#[derive(Clone)]
+pub struct Request {
+    received: Arc<Received>,
+    /// Where in the decoded path the part begins that no layout has taken yet.
+    position: usize,
+}
+
+/// What the connection read.
+struct Received {
+    head: Head,
+    body: Vec<u8>,
+    peer: Option<SocketAddr>,
+}
+
+impl Request {
+    pub(crate) fn new(head: Head, body: Vec<u8>, peer: Option<SocketAddr>) -> Self {
+        Self { received: Arc::new(Received { head, body, peer }), position: 0 }
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.received.head
+    }
+
+    /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
+    pub fn method(&self) -> &str {
+        self.head().method()
+    }
+
+    /// The whole path, percent-decoded. It begins with a slash, unless it is the `*` of OPTIONS.
+    pub fn path(&self) -> &str {
+        self.head().path()
+    }
+
+    /// The target as it was sent: printable ASCII, nothing decoded.
+    pub fn raw_target(&self) -> &str {
+        self.head().target()
+    }
+
+    /// What of the path is left for this handler: under `Layout::new().add("events", handler)`, for
+    /// `/events/type`, the target's current segment is `type`.
+    pub fn target(&self) -> Target<'_> {
+        Target { rest: &self.path()[self.position..] }
+    }
+
+    /// The same request, one segment further down its path.
+    ///
+    /// [`Layout`](crate::Layout) does this for the handlers that it passes requests on to.
+    #[must_use]
+    pub fn descend(mut self) -> Self {
+        let rest = self.target().after_current();
+        self.position = self.path().len() - rest.len();
+        self
+    }
+
+    /// The first value of a key in the query, decoded: `+` is a space, `%20` too.
+    ///
+    /// A key without a value (`?debug`) has an empty one; a key that is not there has none.
+    pub fn query(&self, key: &str) -> Option<&str> {
+        self.query_pairs().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// All values of a key in the query, in order.
+    pub fn query_all<'r>(&'r self, key: &'r str) -> impl Iterator<Item = &'r str> {
+        self.query_pairs().filter(move |(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// The whole query, decoded, in order.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.head().query().iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The value of a field, in whatever case its name is given; the first, where there are several.
+    ///
+    /// `None` where it is not UTF-8: see [`header_bytes`](Self::header_bytes).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_bytes(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The value of a field as the bytes that were sent.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.head().field(name)
+    }
+
+    /// The field lines in the order in which they were sent, without the white space around values.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.head().fields()
+    }
+
+    /// The body, empty where there is none. It was read before the handler was called;
+    /// [`Limits::max_body`](crate::Limits) bounds it.
+    pub fn body(&self) -> &[u8] {
+        &self.received.body
+    }
+
+    /// The client's address; behind a proxy, the proxy's. `None` where the socket has none.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.received.peer
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("target", &self.raw_target())
+            .field("peer", &self.peer())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The part of a path that is left for a handler. Empty segments do not count: `//a//` has the one `a`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'r> {
+    rest: &'r str,
+}
+
+impl<'r> Target<'r> {
+    /// The next segment; `None` at the end of the path.
+    pub fn current(self) -> Option<&'r str> {
+        self.segments().next()
+    }
+
+    /// All segments that are left.
+    pub fn segments(self) -> impl Iterator<Item = &'r str> {
+        self.rest.split('/').filter(|segment| !segment.is_empty())
+    }
+
+    /// What is left, with its slashes.
+    pub fn as_str(self) -> &'r str {
+        self.rest
+    }
+
+    fn after_current(self) -> &'r str {
+        let from_segment = self.rest.trim_start_matches('/');
+        &from_segment[from_segment.find('/').unwrap_or(from_segment.len())..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_below() {
+        check("/a/b/c", &["/a/b/c a", "/b/c b", "/c c", " -"]);
+        check("/a/", &["/a/ a", "/ -"]);
+        check("//a//b//", &["//a//b// a", "//b// b", "// -"]);
+        check("/", &["/ -"]);
+        check("/%C3%BCber/x", &["/über/x über", "/x x", " -"]);
+
+        #[track_caller]
+        fn check(path: &str, expected: &[&str]) {
+            let head = Head::parse(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect(path);
+            let mut request = Request::new(head, Vec::new(), None);
+            for expected in expected {
+                let target = request.target();
+                assert_eq!(format!("{} {}", target.as_str(), target.current().unwrap_or("-")), *expected);
+                request = request.descend();
+            }
+            assert_eq!(request.target().current(), None, "{path:?}");
+        }
+    }
+}

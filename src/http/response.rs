@@ -1,0 +1,300 @@
+//! The response as handlers make it: a value, judged by nobody and written by the connection's loop.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::field::is_token;
+use super::Status;
+
+/// An error of any type, as handlers and generators return it with `?`.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What a stream runs once its head is out.
+pub(crate) type StreamBody = Box<dyn FnOnce(Arc<Connection>) -> Result<(), BoxError> + Send>;
+
+/// The framing and the life of a connection are the host's.
+const FIELDS_OF_THE_HOST: [&str; 5] =
+    ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"];
+
+/// An answer: status, fields and body.
+///
+/// ```
+/// use brooklet::{Response, Status};
+///
+/// let moved = Response::new(Status::SEE_OTHER).header("Location", "/elsewhere");
+/// let page = Response::html("<h1>It works</h1>");
+/// # let _ = (moved, page);
+/// ```
+///
+/// `Date`, `Content-Length` and `Connection` are written by the host.
+#[must_use]
+pub struct Response {
+    status: Status,
+    fields: Vec<(&'static str, FieldValue)>,
+    body: Body,
+    error: Option<BoxError>,
+}
+
+pub(crate) enum Body {
+    Bytes(Cow<'static, [u8]>),
+    Shared(Arc<[u8]>),
+    Stream(StreamBody),
+}
+
+impl Response {
+    /// An answer with an empty body.
+    pub fn new(status: Status) -> Self {
+        Self { status, fields: Vec::new(), body: Body::Bytes(Cow::Borrowed(&[])), error: None }
+    }
+
+    /// `200 OK` with plain text in UTF-8.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        let bytes = match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self::bytes("text/plain; charset=utf-8", bytes)
+    }
+
+    /// `200 OK` with an HTML page in UTF-8. Nothing is escaped here.
+    pub fn html(page: impl Into<Cow<'static, str>>) -> Self {
+        Self::text(page).header("Content-Type", "text/html; charset=utf-8")
+    }
+
+    /// `200 OK` with JSON text that is ready to be sent.
+    pub fn json(json: impl Into<Cow<'static, str>>) -> Self {
+        Self::text(json).header("Content-Type", "application/json")
+    }
+
+    /// `200 OK` with bytes of a media type.
+    pub fn bytes(media_type: impl Into<FieldValue>, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+        let mut response = Self::new(Status::OK).header("Content-Type", media_type);
+        response.body = Body::Bytes(bytes.into());
+        response
+    }
+
+    /// The plain page that says a status: `404 Not Found` for [`Status::NOT_FOUND`].
+    pub fn error(status: Status) -> Self {
+        Self::text(format!("{status}\n")).status(status)
+    }
+
+    /// The same, and a sentence that explains it. Take care not to repeat what the client sent.
+    pub fn explain(status: Status, sentence: &str) -> Self {
+        Self::text(format!("{status}: {sentence}\n")).status(status)
+    }
+
+    /// `405` with the methods that are allowed, for a method that is known but not among them; `501` for one
+    /// that nobody knows (RFC 9110 §9.1).
+    pub fn method_not_allowed(method: &str, allowed: impl Into<FieldValue>) -> Self {
+        /// RFC 9110 §9.3, and PATCH of RFC 5789.
+        const KNOWN: [&str; 9] =
+            ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+        match KNOWN.contains(&method) {
+            true => Self::error(Status::METHOD_NOT_ALLOWED).header("Allow", allowed),
+            false => Self::error(Status::NOT_IMPLEMENTED),
+        }
+    }
+
+    pub(crate) fn shared(media_type: impl Into<FieldValue>, bytes: Arc<[u8]>) -> Self {
+        let mut response = Self::new(Status::OK).header("Content-Type", media_type);
+        response.body = Body::Shared(bytes);
+        response
+    }
+
+    pub(crate) fn stream(media_type: &'static str, body: StreamBody) -> Self {
+        let mut response = Self::new(Status::OK).header("Content-Type", media_type);
+        response.body = Body::Stream(body);
+        response
+    }
+
+    /// The same answer with another status.
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets a field, in place of those of the same name.
+    ///
+    /// # Panics
+    ///
+    /// If the name is not a token, or one of the fields that are the host's own: `Content-Length`,
+    /// `Transfer-Encoding`, `Connection`, `Keep-Alive`, `Upgrade`. Names come from the program's text, so
+    /// that is an error in the program.
+    #[track_caller]
+    pub fn header(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {
+        self.fields.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
+        self.add_header(name, value)
+    }
+
+    /// Adds a field line beside those of the same name, as `Set-Cookie` wants it.
+    ///
+    /// # Panics
+    ///
+    /// As [`header`](Self::header) does.
+    #[track_caller]
+    pub fn add_header(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {
+        assert!(is_token(name.as_bytes()), "`{name}` is not a field name");
+        let is_the_hosts = FIELDS_OF_THE_HOST.iter().any(|field| field.eq_ignore_ascii_case(name));
+        assert!(!is_the_hosts, "the host writes {name} itself");
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// Attaches an error for the log; in [`development`](crate::Host::development) the page shows it too.
+    pub(crate) fn caused_by(mut self, error: BoxError) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    /// The status.
+    pub fn status_code(&self) -> Status {
+        self.status
+    }
+
+    /// The value of a field, if it was set.
+    pub fn header_value(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| &*value.0)
+    }
+
+    pub(crate) fn fields(&self) -> &[(&'static str, FieldValue)] {
+        &self.fields
+    }
+
+    /// The bytes of the body; `None` for a stream.
+    pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Bytes(bytes) => Some(bytes),
+            Body::Shared(bytes) => Some(bytes),
+            Body::Stream(_) => None,
+        }
+    }
+
+    pub(crate) fn into_stream(self) -> Option<StreamBody> {
+        match self.body {
+            Body::Stream(body) => Some(body),
+            Body::Bytes(_) | Body::Shared(_) => None,
+        }
+    }
+
+    pub(crate) fn without_body(mut self) -> Self {
+        self.body = Body::Bytes(Cow::Borrowed(&[]));
+        self
+    }
+
+    pub(crate) fn take_error(&mut self) -> Option<BoxError> {
+        self.error.take()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("fields", &self.fields)
+            .field("body_length", &self.body_bytes().map(<[u8]>::len))
+            .field("error", &self.error)
+            .finish()
+    }
+}
+
+/// The value of a field, which cannot hold a line end.
+///
+/// CR, LF, NUL and other control bytes become spaces when the value is made, as RFC 9110 §5.5 has it: no text,
+/// wherever it comes from, can add a field or end a head.
+///
+/// ```
+/// use brooklet::FieldValue;
+///
+/// let value = FieldValue::from("a\r\nSet-Cookie: b");
+/// assert_eq!(value.as_str(), "a  Set-Cookie: b");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldValue(Cow<'static, str>);
+
+impl FieldValue {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn new(text: Cow<'static, str>) -> Self {
+        let is_control = |char: char| char.is_ascii_control() && char != '\t';
+        Self(if text.contains(is_control) { Cow::Owned(text.replace(is_control, " ")) } else { text })
+    }
+}
+
+impl From<&'static str> for FieldValue {
+    fn from(text: &'static str) -> Self {
+        Self::new(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for FieldValue {
+    fn from(text: String) -> Self {
+        Self::new(Cow::Owned(text))
+    }
+}
+
+impl From<Cow<'static, str>> for FieldValue {
+    fn from(text: Cow<'static, str>) -> Self {
+        Self::new(text)
+    }
+}
+
+/// What a handler may return.
+pub trait IntoResponse {
+    /// Makes the answer.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+/// An error is answered `500` and logged; only [`development`](crate::Host::development) shows it.
+impl<R: IntoResponse, E: Into<BoxError>> IntoResponse for Result<R, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(response) => response.into_response(),
+            Err(error) => Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_can_end_its_line() {
+        check("plain", "plain");
+        check("tab\tstays", "tab\tstays");
+        check("a\r\nb", "a  b");
+        check("a\0b\x7f", "a b ");
+        check("ü\u{85}", "ü\u{85}"); // not a line end in HTTP
+
+        #[track_caller]
+        fn check(text: &'static str, expected: &str) {
+            assert_eq!(FieldValue::from(text).as_str(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the host writes content-length itself")]
+    fn framing_is_the_hosts() {
+        let _ = Response::new(Status::OK).header("content-length", "5");
+    }
+
+    #[test]
+    fn header_replaces_and_add_header_adds() {
+        let response =
+            Response::text("x").header("content-type", "a/b").add_header("X", "1").add_header("X", "2");
+        let fields: Vec<_> = response.fields().iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(fields, [("content-type", "a/b"), ("X", "1"), ("X", "2")]);
+    }
+}

@@ -1,0 +1,87 @@
+//! The socket that a connection is made of, as small as the server needs it.
+//!
+//! Everything takes `&self`, so that one value behind an `Arc` serves the connection's thread, the host
+//! that wants to stop it and the channel that it may be handed to; it is never cloned.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A byte stream between a client and the server: TCP, a Unix socket, TLS of your own, or bytes in memory.
+///
+/// [`Host::serve`](crate::Host::serve) serves one connection over any of them.
+///
+/// The contract is that of `TcpStream`: a read that ends with `Ok(0)` is the end of what the client sends;
+/// a read or write that passes its timeout, or would block where blocking is off, fails with
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) or [`TimedOut`](io::ErrorKind::TimedOut);
+/// after [`shutdown`](Socket::shutdown) for reading, reads under way in other threads return `Ok(0)`.
+pub trait Socket: Send + Sync {
+    /// Reads what has arrived, waiting for at least one byte until the read timeout.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes some of `bytes` and says how many.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Bounds each read; `None` waits for ever.
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Bounds each write; `None` waits for ever.
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Whether reads and writes return at once instead of waiting.
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()>;
+
+    /// Ends one or both directions.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+
+    /// This end's address. The rules for loopback hold only where it is known.
+    fn local_address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// The client's address.
+    fn peer_address(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// The host's wish that everything end, shared by all of its connections.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StopSignal(Arc<StopState>);
+
+#[derive(Debug, Default)]
+struct StopState {
+    requested: AtomicBool,
+    sleepers: Mutex<()>,
+    wake: Condvar,
+}
+
+impl StopSignal {
+    pub(crate) fn is_requested(&self) -> bool {
+        self.0.requested.load(Ordering::Acquire)
+    }
+
+    /// Returns whether this call was the first.
+    pub(crate) fn request(&self) -> bool {
+        let first = !self.0.requested.swap(true, Ordering::AcqRel);
+        // Under the lock, or a sleeper between its look at the flag and its wait would miss the call.
+        let _sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.wake.notify_all();
+        first
+    }
+
+    /// Sleeps until then, or until a stop is requested.
+    pub(crate) fn sleep_until(&self, deadline: Instant) {
+        let mut sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.is_requested() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return;
+            }
+            sleepers =
+                self.0.wake.wait_timeout(sleepers, remaining).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The request target: its four forms (RFC 9112 §3.2), and the authority and path within.
+//!
+//! Refused beyond the grammar: paths in which a segment decodes to `.` or `..`, or holds `/`, `\` or NUL,
+//! since whoever maps such a path to something else is in for a surprise.
+
+use std::net::Ipv6Addr;
+use std::ops::Range;
+
+use super::percent;
+use super::Refusal;
+
+/// Where the parts of a target are, as ranges of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TargetParts {
+    pub(super) form: TargetForm,
+    pub(super) path: Range<usize>,
+    /// The path decoded, where that makes a difference.
+    pub(super) decoded_path: Option<Box<str>>,
+    pub(super) query: Option<Range<usize>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum TargetForm {
+    /// `/path?query`
+    Origin,
+    /// `http://authority/path?query`; the authority replaces the Host field (§3.2.2).
+    Absolute { authority: Range<usize> },
+    /// `*`, for OPTIONS alone.
+    Asterisk,
+}
+
+/// Judges a target that holds no space and no control byte.
+pub(super) fn parse(method: &str, target: &str) -> Result<TargetParts, Refusal> {
+    if method == "CONNECT" {
+        // The authority-form is CONNECT's alone, and CONNECT's only one (§3.2.3). It asks for a proxy.
+        return Err(if is_connect_authority(target) { Refusal::Connect } else { Refusal::Target });
+    }
+    if target == "*" {
+        return match method {
+            "OPTIONS" => {
+                Ok(TargetParts { form: TargetForm::Asterisk, path: 0..1, decoded_path: None, query: None })
+            }
+            _ => Err(Refusal::Target), // §3.2.4
+        };
+    }
+    if !target.bytes().all(is_target_byte) {
+        return Err(Refusal::Target);
+    }
+    let (form, path_start) = if target.starts_with('/') {
+        (TargetForm::Origin, 0)
+    } else {
+        let authority = absolute_authority(target).ok_or(Refusal::Target)?;
+        let end = authority.end;
+        (TargetForm::Absolute { authority }, end)
+    };
+    let query = target[path_start..].find('?').map(|mark| path_start + mark);
+    let path = path_start..query.unwrap_or(target.len());
+    Ok(TargetParts {
+        form,
+        decoded_path: judge_path(&target[path.clone()])?,
+        path,
+        query: query.map(|mark| mark + 1..target.len()),
+    })
+}
+
+/// The authority of `http://authority…`, with a host and without user information (RFC 9110 §4.2.1, §4.2.4).
+fn absolute_authority(target: &str) -> Option<Range<usize>> {
+    let (scheme, rest) = target.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let start = target.len() - rest.len();
+    let length = rest.find(['/', '?']).unwrap_or(rest.len());
+    is_authority(&rest[..length]).then_some(start..start + length)
+}
+
+/// Returns the decoded path where it differs from the given one.
+fn judge_path(path: &str) -> Result<Option<Box<str>>, Refusal> {
+    let decoded = match path.contains('%') {
+        false => None,
+        true => Some(percent::decode_path(path).ok_or(Refusal::Target)?),
+    };
+    let text = decoded.as_deref().unwrap_or(path);
+    // An encoded slash adds a segment; were it let through, `/a%2Fb` would be taken for `/a/b`.
+    let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+    let honest = slashes(text) == slashes(path)
+        && text.split('/').all(|segment| segment != "." && segment != "..")
+        && !text.bytes().any(|byte| byte == b'\\' || byte == 0);
+    match honest {
+        true => Ok(decoded.map(String::into_boxed_str)),
+        false => Err(Refusal::Target),
+    }
+}
+
+/// Whether `host [":" port]` names a host (RFC 3986 §3.2), as the Host field and absolute targets hold it.
+pub(super) fn is_authority(authority: &str) -> bool {
+    let (host, port) = split_port(authority);
+    let port_is_valid = match port {
+        None | Some("") => true,
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
+    };
+    port_is_valid && is_host(host)
+}
+
+/// `host:port` apart, for a host that may be an address in brackets.
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let after_brackets = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    match authority[after_brackets..].find(':') {
+        Some(colon) => {
+            let colon = after_brackets + colon;
+            (&authority[..colon], Some(&authority[colon + 1..]))
+        }
+        None => (authority, None),
+    }
+}
+
+fn is_connect_authority(target: &str) -> bool {
+    is_authority(target) && matches!(split_port(target), (_, Some(port)) if !port.is_empty())
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => matches!(rest.strip_suffix(']'), Some(address) if address.parse::<Ipv6Addr>().is_ok()),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(is_reg_name_byte)
+                && (!host.contains('%') || percent::decode_path(host).is_some())
+        }
+    }
+}
+
+/// `reg-name = *( unreserved / pct-encoded / sub-delims )` (RFC 3986 §3.2.2)
+fn is_reg_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+/// What may stand in a path or query: the grammar of RFC 3986, and those bytes outside it that browsers
+/// send as they are (URL standard, query percent-encode set): `[ ] { } | \ ^` and the backquote.
+fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        check("GET /", "path /");
+        check("GET /stock/x?a=b?c", "path /stock/x query a=b?c");
+        check("GET /?", "path / query ");
+        check("GET //one//two", "path //one//two");
+        check("GET /s%C3%B6me", "path /söme");
+        check("GET /%2541", "path /%41");
+        check("GET /?q={a|b}^`[1]", "path / query q={a|b}^`[1]");
+        check("GET /?%zz", "path / query %zz"); // only the path is held to RFC 3986
+        check("GET http://example.com/x?y", "authority example.com path /x query y");
+        check("GET HTTPS://EXAMPLE.com:8443", "authority EXAMPLE.com:8443 path ");
+        check("GET http://[::1]:80?x", "authority [::1]:80 path  query x");
+        check("OPTIONS *", "path *");
+        refused("GET *", Refusal::Target);
+        refused("GET stock", Refusal::Target);
+        refused("GET ftp://example.com/", Refusal::Target);
+        refused("GET http:///x", Refusal::Target); // no host
+        refused("GET http://user@example.com/", Refusal::Target);
+        refused("GET http://example.com:x/", Refusal::Target);
+        refused("GET example.com:80", Refusal::Target); // CONNECT's form
+        refused("CONNECT example.com:80", Refusal::Connect);
+        refused("CONNECT example.com", Refusal::Target); // no port
+        refused("CONNECT /", Refusal::Target);
+        refused("GET /#fragment", Refusal::Target);
+        refused("GET /\"", Refusal::Target);
+        refused("GET /<x>", Refusal::Target);
+        refused("GET /ü", Refusal::Target);
+        refused("GET /%", Refusal::Target);
+        refused("GET /%00", Refusal::Target);
+        refused("GET /a%2Fb", Refusal::Target);
+        refused("GET /a%5cb", Refusal::Target);
+        refused("GET /a\\b", Refusal::Target);
+        refused("GET /../x", Refusal::Target);
+        refused("GET /x/.", Refusal::Target);
+        refused("GET /%2e%2E/", Refusal::Target);
+        refused("GET /%FF", Refusal::Target);
+
+        #[track_caller]
+        fn check(line: &str, expected: &str) {
+            let (method, target) = line.split_once(' ').expect("a row is method SP target");
+            let parts = parse(method, target).unwrap_or_else(|why| panic!("{line:?}: {why}"));
+            let authority = match parts.form {
+                TargetForm::Absolute { authority } => format!("authority {} ", &target[authority]),
+                TargetForm::Origin | TargetForm::Asterisk => String::new(),
+            };
+            let path = parts.decoded_path.as_deref().unwrap_or(&target[parts.path]);
+            let query = parts.query.map_or(String::new(), |query| format!(" query {}", &target[query]));
+            assert_eq!(format!("{authority}path {path}{query}"), expected, "{line:?}");
+        }
+
+        #[track_caller]
+        fn refused(line: &str, why: Refusal) {
+            let (method, target) = line.split_once(' ').expect("a row is method SP target");
+            assert_eq!(parse(method, target), Err(why), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn authorities() {
+        for good in [
+            "localhost",
+            "localhost:8080",
+            "a.b.",
+            "127.0.0.1:",
+            "[::1]",
+            "[::ffff:1.2.3.4]:80",
+            "a_b",
+            "%41",
+        ] {
+            assert!(is_authority(good), "{good:?}");
+        }
+        for bad in [
+            "", ":80", "a b", "a/b", "u@h", "a:b", "a:1:2", "a:65536", "::1", "[::1", "[]", "[::1]x",
+            "[v1.x]", "ü", "%zz", "a:+1",
+        ] {
+            assert!(!is_authority(bad), "{bad:?}");
+        }
+    }
+}

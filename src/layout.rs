@@ -1,0 +1,153 @@
+//! Path segments to handlers.
+
+use std::fmt;
+
+use crate::http::{Handler, Request, Response, Status};
+
+/// Passes requests on by the next segment of their path.
+///
+/// ```
+/// use brooklet::{Content, Layout, Request, Response};
+///
+/// let app = Layout::new()
+///     .index(Content::html("<h1>Home</h1>"))                         // /
+///     .add("about", Content::text("A small brook"))                  // /about, /about/, /about/anything
+///     .add("api/v1/time", |_: Request| Response::text("noon"))       // several segments at once
+///     .add("files", Layout::new().fallback(|request: Request| {      // everything below /files/
+///         Response::text(format!("{} is not here", request.target().as_str()))
+///     }));
+/// ```
+///
+/// A handler added as `stock` answers `/stock`, `/stock/` and `/stock/x`, in which it finds `x` as its
+/// target's current segment; it does not answer `/stocks`. Segments are compared decoded, letter by letter. What
+/// nobody answers is `404`.
+///
+/// The index of a layout below another is found at `/name/`; without the slash at the end the browser is sent
+/// there, so that relative links on that page work.
+#[derive(Default)]
+#[must_use = "a layout answers when it is part of a Host"]
+pub struct Layout {
+    children: Vec<(String, Child)>,
+    index: Option<Box<dyn Handler>>,
+    fallback: Option<Box<dyn Handler>>,
+}
+
+enum Child {
+    Handler(Box<dyn Handler>),
+    /// Made on the way to a handler that was added by several segments.
+    Layout(Layout),
+}
+
+impl Layout {
+    /// A layout that answers everything with `404`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a handler for a segment, or for several with slashes in between.
+    ///
+    /// # Panics
+    ///
+    /// If there is no segment in `path`, or if there is a handler there already: an error in the program,
+    /// reported with the line that it is in.
+    #[track_caller]
+    pub fn add(mut self, path: &str, handler: impl Handler) -> Self {
+        let mut segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let last = match segments.pop() {
+            Some(last) => last,
+            None => panic!("`{path}` names no segment; the handler of the layout's own path is its index"),
+        };
+        let mut layout = &mut self;
+        for segment in segments {
+            layout = layout.below(segment, path);
+        }
+        assert!(layout.child(last).is_none(), "there is a handler at `{path}` already");
+        layout.children.push((last.to_owned(), Child::Handler(Box::new(handler))));
+        self
+    }
+
+    /// Sets the handler of the layout's own path.
+    ///
+    /// # Panics
+    ///
+    /// If there is one already.
+    #[track_caller]
+    pub fn index(mut self, handler: impl Handler) -> Self {
+        assert!(self.index.is_none(), "this layout has an index already");
+        self.index = Some(Box::new(handler));
+        self
+    }
+
+    /// Sets the handler of everything that nobody else answers. It gets the whole path that is left.
+    ///
+    /// # Panics
+    ///
+    /// If there is one already.
+    #[track_caller]
+    pub fn fallback(mut self, handler: impl Handler) -> Self {
+        assert!(self.fallback.is_none(), "this layout has a fallback already");
+        self.fallback = Some(Box::new(handler));
+        self
+    }
+
+    fn child(&self, segment: &str) -> Option<&Child> {
+        self.children.iter().find(|(name, _)| name == segment).map(|(_, child)| child)
+    }
+
+    /// The layout of a segment on the way to a handler, made if there is none.
+    #[track_caller]
+    fn below(&mut self, segment: &str, path: &str) -> &mut Self {
+        let at = match self.children.iter().position(|(name, _)| name == segment) {
+            Some(at) => at,
+            None => {
+                self.children.push((segment.to_owned(), Child::Layout(Self::new())));
+                self.children.len() - 1
+            }
+        };
+        match &mut self.children[at].1 {
+            Child::Layout(layout) => layout,
+            Child::Handler(_) => panic!("`{segment}` on the way to `{path}` is a handler already"),
+        }
+    }
+}
+
+impl Handler for Layout {
+    fn handle(&self, request: Request) -> Response {
+        let child = match request.target().current() {
+            Some(segment) => self.child(segment),
+            None => match &self.index {
+                Some(_) if !request.path().ends_with('/') => return to_slash(&request),
+                Some(index) => return index.handle(request),
+                None => None,
+            },
+        };
+        match (child, &self.fallback) {
+            (Some(Child::Handler(handler)), _) => handler.handle(request.descend()),
+            (Some(Child::Layout(layout)), _) => layout.handle(request.descend()),
+            (None, Some(fallback)) => fallback.handle(request),
+            (None, None) => Response::error(Status::NOT_FOUND),
+        }
+    }
+}
+
+/// Sends `/name?query` to `/name/?query`. The status keeps the method and the body (RFC 9110 §15.4.9).
+fn to_slash(request: &Request) -> Response {
+    let (path, query) = match request.raw_target().split_once('?') {
+        Some((path, query)) => (path, format!("?{query}")),
+        None => (request.raw_target(), String::new()),
+    };
+    // Relative to where it is, so that it is right behind a proxy that serves us under a prefix.
+    let segment = path.rsplit('/').next().unwrap_or(path);
+    Response::new(Status::PERMANENT_REDIRECT).header("Location", format!("./{segment}/{query}"))
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.children.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Layout")
+            .field("children", &names)
+            .field("has_index", &self.index.is_some())
+            .field("has_fallback", &self.fallback.is_some())
+            .finish()
+    }
+}
