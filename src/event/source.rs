@@ -146,7 +146,7 @@ impl EventSource {
         if self.allows("GET") && !self.allows("HEAD") {
             allowed.push_str(", HEAD");
         }
-        Response::method_not_allowed(method, allowed)
+        Response::method_not_allowed(method, &allowed)
     }
 
     fn admit(&self, request: &Request, last_event_id: Option<&str>) -> Admission {

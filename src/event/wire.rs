@@ -245,25 +245,25 @@ mod tests {
 
     #[test]
     fn fields() {
-        check(Event::new("x").event_type("T"), Ok("event: T\ndata: x\n\n"));
-        check(Event::new("x").event_type(""), Ok("event: \ndata: x\n\n"));
-        check(Event::new("x").event_type(" T:1"), Ok("event:  T:1\ndata: x\n\n"));
-        check(Event::new("x").id("4711"), Ok("id: 4711\ndata: x\n\n"));
-        check(Event::new("x").id(""), Ok("id: \ndata: x\n\n"));
-        check(Event::new("x").retry(Duration::from_micros(1500)), Ok("retry: 1\ndata: x\n\n"));
-        check(Event::new("x").retry(Duration::MAX), Ok("retry: 9007199254740992\ndata: x\n\n"));
-        check(Event::without_data().id("7"), Ok("id: 7\n\n"));
-        check(Event::without_data(), Ok("\n"));
-        check(Event::new("x").event_type("a\ndata: forged"), Err(SendError::InvalidEventType));
-        check(Event::new("x").event_type("a\rb"), Err(SendError::InvalidEventType));
-        check(Event::new("x").event_type("a\0"), Err(SendError::InvalidEventType));
-        check(Event::new("x").id("1\n"), Err(SendError::InvalidId));
-        check(Event::new("x").id("1\r2"), Err(SendError::InvalidId));
-        check(Event::new("x").id("\0"), Err(SendError::InvalidId));
-        check(Event::new("x").id(FINISHED_ID), Err(SendError::InvalidId));
+        check(&Event::new("x").event_type("T"), Ok("event: T\ndata: x\n\n"));
+        check(&Event::new("x").event_type(""), Ok("event: \ndata: x\n\n"));
+        check(&Event::new("x").event_type(" T:1"), Ok("event:  T:1\ndata: x\n\n"));
+        check(&Event::new("x").id("4711"), Ok("id: 4711\ndata: x\n\n"));
+        check(&Event::new("x").id(""), Ok("id: \ndata: x\n\n"));
+        check(&Event::new("x").retry(Duration::from_micros(1500)), Ok("retry: 1\ndata: x\n\n"));
+        check(&Event::new("x").retry(Duration::MAX), Ok("retry: 9007199254740992\ndata: x\n\n"));
+        check(&Event::without_data().id("7"), Ok("id: 7\n\n"));
+        check(&Event::without_data(), Ok("\n"));
+        check(&Event::new("x").event_type("a\ndata: forged"), Err(SendError::InvalidEventType));
+        check(&Event::new("x").event_type("a\rb"), Err(SendError::InvalidEventType));
+        check(&Event::new("x").event_type("a\0"), Err(SendError::InvalidEventType));
+        check(&Event::new("x").id("1\n"), Err(SendError::InvalidId));
+        check(&Event::new("x").id("1\r2"), Err(SendError::InvalidId));
+        check(&Event::new("x").id("\0"), Err(SendError::InvalidId));
+        check(&Event::new("x").id(FINISHED_ID), Err(SendError::InvalidId));
 
         #[track_caller]
-        fn check(event: Event<'_, &'static str>, expected: Result<&str, SendError>) {
+        fn check(event: &Event<'_, &'static str>, expected: Result<&str, SendError>) {
             assert_eq!(event.clone().encode().as_deref(), expected.as_ref().map(|bytes| *bytes), "{event:?}");
         }
     }

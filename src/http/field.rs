@@ -14,17 +14,13 @@ pub(super) fn parse(line: &[u8]) -> Result<(Range<usize>, Range<usize>), Refusal
     if !is_token(&line[..colon]) {
         return Err(Refusal::FieldLine);
     }
-    let mut value = colon + 1..line.len();
-    while value.start < value.end && is_white_space(line[value.start]) {
-        value.start += 1;
+    if !line.iter().all(|byte| is_value_byte(*byte)) {
+        return Err(Refusal::ControlByte);
     }
-    while value.start < value.end && is_white_space(line[value.end - 1]) {
-        value.end -= 1;
-    }
-    match line[value.clone()].iter().all(|byte| is_value_byte(*byte)) {
-        true => Ok((0..colon, value)),
-        false => Err(Refusal::ControlByte),
-    }
+    let after_colon = &line[colon + 1..];
+    let leading = after_colon.iter().take_while(|byte| is_white_space(**byte)).count();
+    let start = colon + 1 + leading;
+    Ok((0..colon, start..start + trim(after_colon).len()))
 }
 
 /// `token = 1*tchar` (RFC 9110 §5.6.2)
@@ -47,11 +43,14 @@ pub(super) fn is_value_byte(byte: u8) -> bool {
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed.
 pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(|element| {
-        let start = element.iter().position(|byte| !is_white_space(*byte)).unwrap_or(element.len());
-        let end = element.iter().rposition(|byte| !is_white_space(*byte)).map_or(start, |last| last + 1);
-        &element[start..end]
-    })
+    value.split(|byte| *byte == b',').map(trim)
+}
+
+/// The text without the white space around it.
+pub(super) fn trim(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|byte| !is_white_space(*byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_white_space(*byte)).map_or(start, |last| last + 1);
+    &text[start..end]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Where two parsers could disagree on the length, a request can be smuggled past one of them: everything
 //! that is not plainly one length is refused, also what §6.3 would let a server mend.
 
-use super::field::list_elements;
+use super::field::{is_token, list_elements, trim};
 use super::Refusal;
 
 /// The framing of a request's body.
@@ -18,7 +18,8 @@ pub(crate) enum Framing {
 #[derive(Debug, Default)]
 pub(super) struct FramingFields {
     length: Option<u64>,
-    chunked: bool,
+    /// What there is of transfer codings, if any: `chunked` alone, or why it is not that.
+    coding: Option<Result<(), Refusal>>,
 }
 
 impl FramingFields {
@@ -34,41 +35,45 @@ impl FramingFields {
         Ok(())
     }
 
-    /// `chunked` has to be the only coding. Where it stands, but not once and last, the length is anybody's
-    /// guess (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
-    pub(super) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if self.chunked {
-            return Err(Refusal::Framing);
-        }
-        let codings: Vec<_> = list_elements(value).collect();
-        let chunked_at = codings.iter().position(|coding| is_chunked(coding));
-        match chunked_at {
-            _ if codings.iter().any(|coding| coding.is_empty()) => Err(Refusal::Framing),
-            Some(first) if first + 1 < codings.len() => Err(Refusal::Framing),
-            Some(0) if codings[0].len() == b"chunked".len() => {
-                self.chunked = true;
-                Ok(())
-            }
-            Some(0) => Err(Refusal::Framing), // chunked has no parameters (§7)
-            Some(_) | None => Err(Refusal::Coding),
-        }
+    pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
+        self.coding = Some(match self.coding {
+            None => judge_codings(value),
+            Some(Ok(())) => Err(Refusal::Framing), // something follows chunked
+            Some(Err(Refusal::Coding)) => judge_codings(value).and(Err(Refusal::Coding)),
+            Some(Err(refusal)) => Err(refusal),
+        });
     }
 
     pub(super) fn judge(self, minor_version: u8) -> Result<Framing, Refusal> {
-        match (self.chunked, self.length) {
-            (true, Some(_)) => Err(Refusal::Framing),
-            (true, None) if minor_version == 0 => Err(Refusal::Framing), // §6.1
-            (true, None) => Ok(Framing::Chunked),
-            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        match (self.coding, self.length) {
+            (Some(_), Some(_)) => Err(Refusal::Framing),
+            (Some(_), None) if minor_version == 0 => Err(Refusal::Framing), // §6.1
+            (Some(coding), None) => coding.map(|()| Framing::Chunked),
+            (None, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }
     }
 }
 
-/// Whether the coding's name is `chunked`, parameters or not.
+/// `chunked` has to be the only coding. Where it stands, but not once and last, the length is anybody's guess
+/// (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
+fn judge_codings(value: &[u8]) -> Result<(), Refusal> {
+    let codings: Vec<_> = list_elements(value).collect();
+    match codings.iter().position(|coding| is_chunked(coding)) {
+        _ if !codings.iter().all(|coding| is_token(name(coding))) => Err(Refusal::Framing),
+        Some(first) if first + 1 < codings.len() => Err(Refusal::Framing),
+        Some(0) if codings[0].len() == b"chunked".len() => Ok(()),
+        Some(0) => Err(Refusal::Framing), // chunked has no parameters (§7)
+        Some(_) | None => Err(Refusal::Coding),
+    }
+}
+
 fn is_chunked(coding: &[u8]) -> bool {
-    let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
-    let name = list_elements(name).next().unwrap_or(name);
-    name.eq_ignore_ascii_case(b"chunked")
+    name(coding).eq_ignore_ascii_case(b"chunked")
+}
+
+/// The name of a coding, without its parameters.
+fn name(coding: &[u8]) -> &[u8] {
+    trim(coding.split(|byte| *byte == b';').next().unwrap_or(coding))
 }
 
 #[cfg(test)]
@@ -102,19 +107,24 @@ mod tests {
         check("TE ,chunked", Err(Refusal::Framing));
         check("TE gzip, chunked", Err(Refusal::Coding));
         check("TE gzip", Err(Refusal::Coding));
+        check("TE \"chunked\"", Err(Refusal::Framing)); // no token
+        check("TE chunked chunked", Err(Refusal::Framing));
         check("TE identity", Err(Refusal::Coding));
         check("TE xchunked", Err(Refusal::Coding));
         check("TE gzip|TE chunked", Err(Refusal::Coding));
+        check("TE chunked|TE gzip", Err(Refusal::Framing));
+        check("TE gzip|CL 5", Err(Refusal::Framing)); // both are there, whatever the coding is
 
         #[track_caller]
         fn check(fields: &str, expected: Result<Framing, Refusal>) {
             let mut gathered = FramingFields::default();
-            let read = fields.split('|').filter(|field| !field.is_empty()).try_for_each(|field| match field
-                .split_once(' ')
-                .expect("a row is CL or TE, a space, a value")
-            {
-                ("CL", value) => gathered.content_length(value.as_bytes()),
-                (_, value) => gathered.transfer_encoding(value.as_bytes()),
+            let read = fields.split('|').filter(|field| !field.is_empty()).try_for_each(|field| {
+                let (name, value) = field.split_once(' ').expect("a row is CL or TE, a space, a value");
+                if name == "CL" {
+                    return gathered.content_length(value.as_bytes());
+                }
+                gathered.transfer_encoding(value.as_bytes());
+                Ok(())
             });
             assert_eq!(read.and_then(|()| gathered.judge(1)), expected, "{fields:?}");
         }
@@ -122,6 +132,6 @@ mod tests {
 
     #[test]
     fn chunked_in_http_1_0_is_refused() {
-        assert_eq!(FramingFields { length: None, chunked: true }.judge(0), Err(Refusal::Framing));
+        assert_eq!(FramingFields { length: None, coding: Some(Ok(())) }.judge(0), Err(Refusal::Framing));
     }
 }

@@ -42,6 +42,11 @@ pub(super) struct HeadScan {
 }
 
 impl HeadScan {
+    /// Whether `bytes` hold more than a leftover.
+    pub(super) fn has_begun(&self, bytes: &[u8]) -> bool {
+        bytes.len() > self.head_start
+    }
+
     /// Returns where the head is, once `bytes` hold all of it. `bytes` only grow from call to call.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
         while let Some(&byte) = bytes.get(self.at) {
@@ -121,6 +126,14 @@ impl Span {
     }
 }
 
+/// What the client expects before it sends its body (RFC 9110 §10.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expectation {
+    None,
+    Continue,
+    Unknown,
+}
+
 /// One request head, judged. Its text is borrowed from its bytes.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -135,7 +148,7 @@ pub(crate) struct Head {
     is_asterisk: bool,
     minor_version: u8,
     framing: Framing,
-    expects_continue: bool,
+    expectation: Expectation,
     wants_close: bool,
     wants_keep_alive: bool,
 }
@@ -165,19 +178,27 @@ impl Head {
             is_asterisk: parts.form == TargetForm::Asterisk,
             minor_version,
             framing: Framing::Length(0),
-            expects_continue: false,
+            expectation: Expectation::None,
             wants_close: false,
             wants_keep_alive: false,
         };
         head.read_fields(lines)?;
-        if let TargetForm::Absolute { authority } = parts.form {
-            // The Host field has to be there all the same, but says nothing (§3.2.2).
-            head.authority = Some(Span::new(shift(&authority, target.start)));
-        }
+        // All of the head is known to be well formed from here on. What it asks for comes after that.
         if method_text == "TRACE" && head.framing != Framing::Length(0) {
             return Err(Refusal::TraceBody); // RFC 9110 §9.3.8
         }
-        Ok(head)
+        match parts.form {
+            TargetForm::Authority => return Err(Refusal::Connect),
+            // The Host field has to be there all the same, but says nothing (§3.2.2).
+            TargetForm::Absolute { authority } => {
+                head.authority = Some(Span::new(shift(&authority, target.start)));
+            }
+            TargetForm::Origin | TargetForm::Asterisk => {}
+        }
+        match head.expectation {
+            Expectation::Unknown => Err(Refusal::Expectation),
+            Expectation::None | Expectation::Continue => Ok(head),
+        }
     }
 
     fn read_fields(&mut self, lines: Lines<'_>) -> Result<(), Refusal> {
@@ -197,11 +218,11 @@ impl Head {
             )?;
             self.fields.push((Span::new(name), Span::new(value)));
         }
-        self.framing = framing.judge(self.minor_version)?;
-        match self.authority {
-            None if self.minor_version > 0 => Err(Refusal::Host), // §3.2
-            _ => Ok(()),
+        if self.authority.is_none() && self.minor_version > 0 {
+            return Err(Refusal::Host); // §3.2
         }
+        self.framing = framing.judge(self.minor_version)?;
+        Ok(())
     }
 
     /// Takes in the fields that steer the connection.
@@ -221,7 +242,7 @@ impl Head {
         } else if name.eq_ignore_ascii_case(b"content-length") {
             framing.content_length(value)?;
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            framing.transfer_encoding(value)?;
+            framing.transfer_encoding(value);
         } else if name.eq_ignore_ascii_case(b"connection") {
             for option in field::list_elements(value) {
                 self.wants_close |= option.eq_ignore_ascii_case(b"close");
@@ -229,10 +250,10 @@ impl Head {
             }
         } else if name.eq_ignore_ascii_case(b"expect") && self.minor_version > 0 {
             // HTTP/1.0 knows no expectations; they are ignored there (RFC 9110 §10.1.1).
-            if !value.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Refusal::Expectation);
-            }
-            self.expects_continue = true;
+            self.expectation = match value.eq_ignore_ascii_case(b"100-continue") {
+                true if self.expectation != Expectation::Unknown => Expectation::Continue,
+                _ => Expectation::Unknown,
+            };
         }
         Ok(())
     }
@@ -289,7 +310,7 @@ impl Head {
     }
 
     pub(crate) fn expects_continue(&self) -> bool {
-        self.expects_continue
+        self.expectation == Expectation::Continue
     }
 
     /// Whether the client wants to go on after the answer (RFC 9112 §9.3).

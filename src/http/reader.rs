@@ -61,20 +61,21 @@ impl Reader {
                 self.unread.start += end;
                 return Ok(head?);
             }
-            let found = match (self.has_unread(), ends_at) {
-                (false, _) => self.fill(idle),
+            let has_begun = scan.has_begun(self.unread());
+            let found = match ends_at {
+                _ if !has_begun => self.fill(idle),
                 // In total, not for each read: one byte a second never passes a deadline of that kind.
-                (true, None) => {
+                None => {
                     ends_at = Some(Instant::now() + deadline);
                     self.fill(deadline)
                 }
-                (true, Some(ends_at)) => self.fill_until(ends_at),
+                Some(ends_at) => self.fill_until(ends_at),
             };
             match found {
                 Incoming::Bytes(_) => {}
-                Incoming::Nothing if self.has_unread() => return Err(Refusal::HeadDeadline.into()),
+                Incoming::Nothing if has_begun => return Err(Refusal::HeadDeadline.into()),
                 Incoming::Nothing => return Err(ReadError::Idle),
-                Incoming::Closed(CloseReason::PeerClosed) if self.has_unread() => {
+                Incoming::Closed(CloseReason::PeerClosed) if has_begun => {
                     return Err(Refusal::HeadTruncated.into())
                 }
                 Incoming::Closed(reason) => return Err(ReadError::Closed(reason)),

@@ -52,7 +52,7 @@ impl Request {
         self.head().method()
     }
 
-    /// The whole path, percent-decoded. It begins with a slash, unless it is the `*` of OPTIONS.
+    /// The whole path, percent-decoded. It begins with a slash.
     pub fn path(&self) -> &str {
         self.head().path()
     }

@@ -86,16 +86,17 @@ impl Response {
         Self::text(format!("{status}: {sentence}\n")).status(status)
     }
 
-    /// `405` with the methods that are allowed, for a method that is known but not among them; `501` for one
-    /// that nobody knows (RFC 9110 §9.1).
-    pub fn method_not_allowed(method: &str, allowed: impl Into<FieldValue>) -> Self {
+    /// The answer to a method that a handler does not serve (RFC 9110 §9.1): `405` where the method is known, `501`
+    /// where nobody knows it, and to OPTIONS, which asks just that, `204`; with the methods that are `allowed`.
+    pub fn method_not_allowed(method: &str, allowed: &str) -> Self {
         /// RFC 9110 §9.3, and PATCH of RFC 5789.
-        const KNOWN: [&str; 9] =
-            ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-        match KNOWN.contains(&method) {
-            true => Self::error(Status::METHOD_NOT_ALLOWED).header("Allow", allowed),
-            false => Self::error(Status::NOT_IMPLEMENTED),
-        }
+        const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "TRACE", "PATCH"];
+        let response = match method {
+            "OPTIONS" => Self::new(Status::NO_CONTENT),
+            known if KNOWN.contains(&known) => Self::error(Status::METHOD_NOT_ALLOWED),
+            _ => return Self::error(Status::NOT_IMPLEMENTED),
+        };
+        response.header("Allow", format!("{allowed}, OPTIONS"))
     }
 
     pub(crate) fn shared(media_type: impl Into<FieldValue>, bytes: Arc<[u8]>) -> Self {

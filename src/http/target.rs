@@ -19,6 +19,12 @@ pub(super) struct TargetParts {
     pub(super) query: Option<Range<usize>>,
 }
 
+impl TargetParts {
+    fn without_path(form: TargetForm) -> Self {
+        Self { form, path: 0..0, decoded_path: None, query: None }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum TargetForm {
     /// `/path?query`
@@ -27,19 +33,22 @@ pub(super) enum TargetForm {
     Absolute { authority: Range<usize> },
     /// `*`, for OPTIONS alone.
     Asterisk,
+    /// `host:port`, for CONNECT alone: the client takes us for a proxy.
+    Authority,
 }
 
 /// Judges a target that holds no space and no control byte.
 pub(super) fn parse(method: &str, target: &str) -> Result<TargetParts, Refusal> {
     if method == "CONNECT" {
-        // The authority-form is CONNECT's alone, and CONNECT's only one (§3.2.3). It asks for a proxy.
-        return Err(if is_connect_authority(target) { Refusal::Connect } else { Refusal::Target });
+        // The authority-form is CONNECT's alone, and CONNECT's only one (§3.2.3).
+        return match is_connect_authority(target) {
+            true => Ok(TargetParts::without_path(TargetForm::Authority)),
+            false => Err(Refusal::Target),
+        };
     }
     if target == "*" {
         return match method {
-            "OPTIONS" => {
-                Ok(TargetParts { form: TargetForm::Asterisk, path: 0..1, decoded_path: None, query: None })
-            }
+            "OPTIONS" => Ok(TargetParts::without_path(TargetForm::Asterisk)),
             _ => Err(Refusal::Target), // §3.2.4
         };
     }
@@ -157,7 +166,8 @@ mod tests {
         check("GET http://example.com/x?y", "authority example.com path /x query y");
         check("GET HTTPS://EXAMPLE.com:8443", "authority EXAMPLE.com:8443 path ");
         check("GET http://[::1]:80?x", "authority [::1]:80 path  query x");
-        check("OPTIONS *", "path *");
+        check("OPTIONS *", "path ");
+        check("CONNECT example.com:80", "path ");
         refused("GET *", Refusal::Target);
         refused("GET stock", Refusal::Target);
         refused("GET ftp://example.com/", Refusal::Target);
@@ -165,7 +175,6 @@ mod tests {
         refused("GET http://user@example.com/", Refusal::Target);
         refused("GET http://example.com:x/", Refusal::Target);
         refused("GET example.com:80", Refusal::Target); // CONNECT's form
-        refused("CONNECT example.com:80", Refusal::Connect);
         refused("CONNECT example.com", Refusal::Target); // no port
         refused("CONNECT /", Refusal::Target);
         refused("GET /#fragment", Refusal::Target);
@@ -188,7 +197,7 @@ mod tests {
             let parts = parse(method, target).unwrap_or_else(|why| panic!("{line:?}: {why}"));
             let authority = match parts.form {
                 TargetForm::Absolute { authority } => format!("authority {} ", &target[authority]),
-                TargetForm::Origin | TargetForm::Asterisk => String::new(),
+                _ => String::new(),
             };
             let path = parts.decoded_path.as_deref().unwrap_or(&target[parts.path]);
             let query = parts.query.map_or(String::new(), |query| format!(" query {}", &target[query]));

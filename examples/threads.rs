@@ -1,0 +1,48 @@
+//! A tool with work of its own: its threads send through `std::sync::mpsc`, streams receive.
+//!
+//! Run `cargo run --example threads` and, within a minute, `curl -N http://127.0.0.1:8080/progress` once or
+//! several times. The host is started beside the work and stopped by it.
+
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use brooklet::{EventSource, Host, Layout, StartError};
+
+/// Whoever watches: one sender for each stream.
+type Watchers = Arc<Mutex<Vec<Sender<u32>>>>;
+
+fn main() -> Result<(), StartError> {
+    let watchers = Watchers::default();
+    let app = Layout::new().add("progress", progress(Arc::clone(&watchers)));
+    let host = Host::new(app).console().start()?;
+
+    let worker = thread::spawn(move || work(&watchers));
+    worker.join().expect("the work does not panic");
+
+    let report = host.stop();
+    println!("done; {} connections ended, {} by force", report.ended, report.forced);
+    Ok(())
+}
+
+/// The tool's own work. It never waits for those who watch.
+fn work(watchers: &Watchers) {
+    for percent in 0..=100 {
+        thread::sleep(Duration::from_millis(600));
+        // A stream that has ended has dropped its receiver.
+        watchers.lock().expect("nobody panics in here").retain(|watcher| watcher.send(percent).is_ok());
+    }
+    watchers.lock().expect("nobody panics in here").clear(); // nothing more to come
+}
+
+fn progress(watchers: Watchers) -> EventSource {
+    EventSource::new(move |connection| {
+        let (sender, receiver) = mpsc::channel();
+        watchers.lock().expect("nobody panics in here").push(sender);
+        while let Some(percent) = connection.receive(&receiver)? {
+            connection.event("progress", percent)?;
+        }
+        Ok(connection.finish()?)
+    })
+}

@@ -1,0 +1,211 @@
+//! A client that reads strictly: raw bytes out, answers in, nothing repaired on the way.
+//!
+//! Every read has a deadline. An answer that breaks a rule which holds for all answers
+//! (framing, `Date`, one value per singleton field) is an error here, so no row repeats it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Fields of which a sender must not generate a second line (RFC 9110 §5.3).
+const SINGLETONS: [&str; 6] = ["Allow", "Connection", "Content-Length", "Content-Type", "Date", "ETag"];
+
+/// One answer, already known to be well formed.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    fields: Vec<(String, String)>,
+}
+
+impl Answer {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let same = |(field, _): &&(String, String)| field.eq_ignore_ascii_case(name);
+        self.fields.iter().find(same).map(|(_, value)| value.as_str())
+    }
+
+    /// The fields that describe the answer itself: all but `Date`, which the clock changes.
+    pub(crate) fn lasting_fields(&self) -> Vec<&(String, String)> {
+        self.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Date")).collect()
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        let token = |token: &str| token.trim().eq_ignore_ascii_case("close");
+        self.field("Connection").map_or(false, |value| value.split(',').any(token))
+    }
+}
+
+pub(crate) struct Wire {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(DEADLINE)).map_err(|error| error.to_string())?;
+        stream.set_write_timeout(Some(DEADLINE)).map_err(|error| error.to_string())?;
+        Ok(Self { stream, unread: Vec::new() })
+    }
+
+    /// Writes as far as the peer lets us: a host may refuse before it has read everything,
+    /// and what counts then is the answer, not the write.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        let _ = (&self.stream).write_all(bytes);
+    }
+
+    /// Writes in pieces of `size` bytes, one segment each.
+    pub(crate) fn send_in_pieces(&self, bytes: &[u8], size: usize) {
+        for piece in bytes.chunks(size) {
+            if (&self.stream).write_all(piece).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Half-close: no more requests, answers still welcome (RFC 9112 §9.6).
+    pub(crate) fn finish(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Reads exactly one answer; `head_only` is the answer to a HEAD request.
+    pub(crate) fn answer(&mut self, head_only: bool) -> Result<Answer, String> {
+        let end = loop {
+            if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end;
+            }
+            if self.fill()? == 0 {
+                return Err(format!("end of connection, no answer: {}", show(&self.unread)));
+            }
+        };
+        let head = String::from_utf8(self.unread.drain(..end + 4).collect())
+            .map_err(|error| format!("an answer's head is not ASCII: {error}"))?;
+        let mut answer = parse_head(head.trim_end_matches("\r\n"))?;
+        answer.body = self.body(&answer, head_only)?;
+        if !answer.body.is_empty() && answer.field("Content-Type").is_none() {
+            return Err(format!("{} has a body without Content-Type", answer.status));
+        }
+        Ok(answer)
+    }
+
+    /// RFC 9112 §6.3 as a client reads it. Chunks are never sent to us: a stream ends with
+    /// its connection, everything else has a length.
+    fn body(&mut self, answer: &Answer, head_only: bool) -> Result<Vec<u8>, String> {
+        if head_only || answer.status < 200 || matches!(answer.status, 204 | 304) {
+            return Ok(Vec::new());
+        }
+        if let Some(length) = answer.field("Content-Length") {
+            let length: usize = length.parse().map_err(|_| format!("Content-Length: {length}"))?;
+            while self.unread.len() < length {
+                if self.fill()? == 0 {
+                    return Err("an answer's body is shorter than its Content-Length".to_owned());
+                }
+            }
+            return Ok(self.unread.drain(..length).collect());
+        }
+        if !answer.closes() || answer.field("Content-Type") != Some("text/event-stream") {
+            return Err(format!("{} without Content-Length is no event stream", answer.status));
+        }
+        while self.fill()? != 0 {}
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// Nothing may follow: an orderly end, not a reset, not another answer.
+    pub(crate) fn end(&mut self) -> Result<(), String> {
+        while self.unread.is_empty() {
+            if self.fill()? == 0 {
+                return Ok(());
+            }
+        }
+        Err(format!("unexpected bytes after the last answer: {}", show(&self.unread)))
+    }
+
+    fn fill(&mut self) -> Result<usize, String> {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(count) => {
+                self.unread.extend_from_slice(&buffer[..count]);
+                Ok(count)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(format!("nothing within {DEADLINE:?}, so far {}", show(&self.unread)))
+            }
+            Err(error) => Err(format!("{error}, so far {}", show(&self.unread))),
+        }
+    }
+}
+
+/// `HTTP/1.1 SP 3DIGIT SP [ reason ]` and the field lines (RFC 9112 §4, §5).
+fn parse_head(head: &str) -> Result<Answer, String> {
+    let mut lines = head.split("\r\n");
+    let status_line = lines.next().unwrap_or_default();
+    let status = status_line
+        .strip_prefix("HTTP/1.1 ") // our own version, whatever the request's (RFC 9110 §2.5)
+        .filter(|rest| rest.len() >= 4 && rest.as_bytes()[3] == b' ')
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .filter(|status| (100..600).contains(status))
+        .ok_or_else(|| format!("bad status line {status_line:?}"))?;
+    let mut answer = Answer { status, body: Vec::new(), fields: Vec::new() };
+    for line in lines {
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("no colon: {line:?}"))?;
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if name.is_empty()
+            || !name.bytes().all(token)
+            || value.bytes().any(|byte| !(b' '..=b'~').contains(&byte))
+        {
+            return Err(format!("bad field line {line:?}"));
+        }
+        if SINGLETONS.iter().any(|single| single.eq_ignore_ascii_case(name)) && answer.field(name).is_some() {
+            return Err(format!("{name} twice"));
+        }
+        answer.fields.push((name.to_owned(), value.trim().to_owned()));
+    }
+    check_head(&answer)?;
+    Ok(answer)
+}
+
+/// What holds for every answer.
+fn check_head(answer: &Answer) -> Result<(), String> {
+    let status = answer.status;
+    if status == 101 {
+        return Err("nobody asked to leave HTTP".to_owned());
+    }
+    if answer.field("Transfer-Encoding").is_some() {
+        return Err(format!("{status} with Transfer-Encoding"));
+    }
+    // RFC 9110 §8.6: no length where there can be no content.
+    if (status < 200 || matches!(status, 204 | 304)) && answer.field("Content-Length").is_some() {
+        return Err(format!("{status} with Content-Length"));
+    }
+    // RFC 9110 §15.5.6
+    if status == 405 && answer.field("Allow").is_none() {
+        return Err("405 without Allow".to_owned());
+    }
+    // RFC 9110 §6.6.1: an origin server with a clock dates every answer but the interim ones.
+    match answer.field("Date") {
+        Some(date) if is_fixdate(date) => Ok(()),
+        None if status < 200 => Ok(()),
+        date => Err(format!("{status} with Date {date:?}")),
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7): `a` stands for a letter, `0` for a digit.
+fn is_fixdate(date: &str) -> bool {
+    let fits = |(byte, pattern): (u8, u8)| match pattern {
+        b'a' => byte.is_ascii_alphabetic(),
+        b'0' => byte.is_ascii_digit(),
+        other => byte == other,
+    };
+    let pattern = "aaa, 00 aaa 0000 00:00:00 GMT";
+    date.len() == pattern.len() && date.bytes().zip(pattern.bytes()).all(fits)
+}
+
+/// Bytes for a message: escaped, and cut where they would flood it.
+pub(crate) fn show(bytes: &[u8]) -> String {
+    let shown = bytes[..bytes.len().min(400)].escape_ascii();
+    let cut = if bytes.len() > 400 { format!("… ({} bytes)", bytes.len()) } else { String::new() };
+    format!("\"{shown}\"{cut}")
+}
