@@ -16,6 +16,7 @@
 mod host;
 mod layout;
 mod content;
+mod cors;
 mod event;
 mod data;
 mod http;
@@ -24,10 +25,13 @@ mod random;
 mod panics;
 
 pub use content::Content;
+pub use cors::Cors;
 pub use data::{Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
 pub use host::{Host, Limits, Notice, RunningHost, StartError, Stats, StopReport, Stopper};
-pub use http::{CloseReason, FieldValue, Handler, IntoResponse, Request, Response, Socket, Status, Target};
+pub use http::{
+    CloseReason, FieldValue, Form, Handler, IntoResponse, Request, Response, Socket, Status, Target,
+};
 pub use layout::Layout;
 
 /// What a generator returns: any error takes `?`.

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::cors::Cors;
 use crate::http::{Handler, Socket};
 use places::Places;
 use start::Bind;
@@ -50,7 +51,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Where it listens on loopback, the default, only requests for `localhost`, names below `.localhost`, addresses
 /// and names given to [`allow_host`](Self::allow_host) are answered, others with `403`: otherwise any page on the web
 /// could read the answers by pointing its own name at 127.0.0.1. Behind a proxy on the same machine, allow
-/// the names that it passes on. Bound to other interfaces a host answers to every name.
+/// the names that it passes on. Methods that act, which are all but GET, HEAD and OPTIONS, are answered to pages of
+/// the same origin, of allowed names and of [`cors`](Self::cors) alone, and to clients that are no browsers.
+///
+/// Bound to other interfaces a host answers to every name and every page.
 #[must_use = "a host serves when it is run or started"]
 pub struct Host {
     bind: Bind,
@@ -64,6 +68,8 @@ struct Settings {
     limits: Limits,
     stack_size: Option<usize>,
     allowed_hosts: Vec<String>,
+    has_any_host: bool,
+    cors: Option<Cors>,
     has_defaults: bool,
     shows_errors: bool,
     log: log::Log,
@@ -81,6 +87,8 @@ impl Host {
                 limits: Limits::default(),
                 stack_size: None,
                 allowed_hosts: Vec::new(),
+                has_any_host: false,
+                cors: None,
                 has_defaults: false,
                 shows_errors: false,
                 log: log::Log::default(),
@@ -161,6 +169,20 @@ impl Host {
     /// serves this host, say.
     pub fn allow_host(mut self, name: impl AsRef<str>) -> Self {
         self.settings.allowed_hosts.push(guard::normal(name.as_ref()));
+        self
+    }
+
+    /// Answers on loopback to every name and to the pages of every origin.
+    ///
+    /// For hosts that a proxy guards, or that have nothing to hide: see [Safe on localhost](#safe-on-localhost).
+    pub fn any_host(mut self) -> Self {
+        self.settings.has_any_host = true;
+        self
+    }
+
+    /// Lets pages of other origins read the answers.
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.settings.cors = Some(cors);
         self
     }
 

@@ -24,7 +24,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
     let mut conversation = Conversation {
         settings,
         peer,
-        is_guarded: guard::is_loopback(local),
+        is_guarded: guard::is_loopback(local) && !settings.has_any_host,
         reader: Reader::new(Arc::clone(&connection)),
         buffer: Vec::new(),
     };
@@ -61,13 +61,29 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
                 .header("Cache-Control", "no-store")
                 .header("Access-Control-Allow-Origin", "*")
         }
-        false => Response::error(Status::SERVICE_UNAVAILABLE)
-            .header("Retry-After", delay.as_secs().max(1).to_string()),
+        false => {
+            let response = Response::error(Status::SERVICE_UNAVAILABLE);
+            settings.complete(Some(&head), response.header("Retry-After", delay.as_secs().max(1).to_string()))
+        }
     };
     settings.places.counters.answered.add(1);
     // Whether it arrives or not, the connection is over.
     let _ = answer::write(connection, head.method(), &response, Persistence::Close, &mut Vec::new());
     reader.connection().close_gently();
+}
+
+impl Settings {
+    /// Adds what all answers of a host say, whoever made them.
+    fn complete(&self, head: Option<&Head>, response: Response) -> Response {
+        let response = match self.has_defaults {
+            true => response.header("X-Content-Type-Options", "nosniff"),
+            false => response,
+        };
+        match (&self.cors, head) {
+            (Some(cors), Some(head)) => cors.apply(head, response),
+            _ => response,
+        }
+    }
 }
 
 /// What to do after an exchange.
@@ -94,26 +110,24 @@ impl Conversation<'_> {
         let limits = &self.settings.limits;
         let head = match self.reader.read_head(limits.idle_deadline, limits.head_deadline) {
             Ok(head) => head,
-            Err(error) => return self.give_up(error),
+            Err(error) => return self.give_up(None, error),
         };
         let started = Instant::now();
-        if self.is_guarded && !guard::is_own_name(head.authority(), &self.settings.allowed_hosts) {
-            return self.refuse(
-                Status::FORBIDDEN,
-                "on loopback only localhost and addresses are answered; other names need Host::allow_host",
-            );
+        if let Err(sentence) = self.guard(&head) {
+            return self.refuse(Some(&head), Status::FORBIDDEN, sentence);
         }
         let body = match body::read(&mut self.reader, &head, limits.max_body, limits.body_deadline) {
             Ok(body) => body,
-            Err(error) => return self.give_up(error),
+            Err(error) => return self.give_up(Some(&head), error),
         };
         let persistence = self.persistence(&head);
-        let is_asterisk = head.is_asterisk();
+        let own_answer = self.own_answer(&head);
         let request = Request::new(head, body, self.peer);
-        let (response, persistence) = match is_asterisk {
-            true => (Response::new(Status::OK), persistence), // the server itself is asked (RFC 9110 §9.3.7)
-            false => self.handle(&request, persistence),
+        let (response, persistence) = match own_answer {
+            Some(response) => (response, persistence),
+            None => self.handle(&request, persistence),
         };
+        let response = self.settings.complete(Some(request.head()), response);
         self.answer(request, response, persistence, started)
     }
 
@@ -125,7 +139,16 @@ impl Conversation<'_> {
         }
     }
 
-    /// Lets the handler answer, and completes what it said.
+    /// The answer to what is asked of the host itself: what it can (RFC 9110 §9.3.7), and whom it lets read.
+    fn own_answer(&self, head: &Head) -> Option<Response> {
+        match &self.settings.cors {
+            _ if head.is_asterisk() => Some(Response::new(Status::OK)),
+            Some(cors) => cors.preflight(head),
+            None => None,
+        }
+    }
+
+    /// Lets the handler answer.
     fn handle(&self, request: &Request, persistence: Persistence) -> (Response, Persistence) {
         let (mut response, persistence) = match panics::catch(|| {
             self.settings.handler.handle(request.clone())
@@ -149,8 +172,7 @@ impl Conversation<'_> {
             }
         }
         if self.settings.has_defaults {
-            response = conditional::apply(request, conditional::tag(request, response))
-                .header("X-Content-Type-Options", "nosniff");
+            response = conditional::apply(request, conditional::tag(request, response));
         }
         (response, persistence)
     }
@@ -192,16 +214,35 @@ impl Conversation<'_> {
         }
     }
 
-    fn give_up(&mut self, error: ReadError) -> Next {
+    /// The rules for loopback, and the sentence for whoever they refuse.
+    fn guard(&self, head: &Head) -> Result<(), &'static str> {
+        let allowed = &self.settings.allowed_hosts;
+        if !self.is_guarded {
+            return Ok(());
+        }
+        if !guard::is_own_name(head.authority(), allowed) {
+            return Err(
+                "on loopback only localhost and addresses are answered; other names need Host::allow_host",
+            );
+        }
+        if !guard::is_own_page(head, allowed, self.settings.cors.as_ref()) {
+            return Err(
+                "on loopback only pages of this host may do that; others need Host::cors or Host::allow_host",
+            );
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, head: Option<&Head>, error: ReadError) -> Next {
         match error {
-            ReadError::Refused(refusal) => self.refuse(refusal.status(), refusal.as_str()),
+            ReadError::Refused(refusal) => self.refuse(head, refusal.status(), refusal.as_str()),
             ReadError::Idle | ReadError::Closed(_) => Next::Close,
         }
     }
 
     /// Answers a request that no handler saw. What else the client sends has lost its meaning.
-    fn refuse(&mut self, status: Status, why: &'static str) -> Next {
-        let response = Response::explain(status, why);
+    fn refuse(&mut self, head: Option<&Head>, status: Status, why: &'static str) -> Next {
+        let response = self.settings.complete(head, Response::explain(status, why));
         let connection = self.reader.connection();
         // Whether it arrives or not, the connection is over. The method may be unknown, so the body is sent.
         let _ = answer::write(connection, "", &response, Persistence::Close, &mut self.buffer);

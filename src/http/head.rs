@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use super::field;
+use super::form::Form;
 use super::framing::{Framing, FramingFields};
-use super::percent;
 use super::target::{self, TargetForm};
 use super::Refusal;
 
@@ -142,7 +142,7 @@ pub(crate) struct Head {
     target: Span,
     path: Span,
     decoded_path: Option<Box<str>>,
-    query: Vec<(String, String)>,
+    query: Form,
     fields: Vec<(Span, Span)>,
     authority: Option<Span>,
     is_asterisk: bool,
@@ -155,7 +155,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// Judges the bytes that [`HeadScan`] found to be a head.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut lines = Lines { bytes, at: 0 };
         let line = lines.next().ok_or(Refusal::RequestLine)?;
         let (method, target, minor_version) = request_line(&bytes[line.clone()])?;
@@ -172,7 +172,7 @@ impl Head {
             decoded_path: parts.decoded_path,
             query: parts
                 .query
-                .map_or_else(Vec::new, |query| percent::decode_form(&bytes[shift(&query, target.start)])),
+                .map_or_else(Form::default, |query| Form::decode(&bytes[shift(&query, target.start)])),
             fields: Vec::new(),
             authority: None,
             is_asterisk: parts.form == TargetForm::Asterisk,
@@ -277,7 +277,7 @@ impl Head {
     }
 
     /// The decoded query.
-    pub(crate) fn query(&self) -> &[(String, String)] {
+    pub(crate) fn query(&self) -> &Form {
         &self.query
     }
 

@@ -10,6 +10,7 @@ mod connection;
 mod field;
 mod framing;
 mod percent;
+mod form;
 mod target;
 
 mod head;
@@ -23,6 +24,7 @@ pub(crate) mod conditional;
 pub(crate) mod answer;
 
 pub use connection::CloseReason;
+pub use form::Form;
 pub use request::{Request, Target};
 pub use response::{FieldValue, IntoResponse, Response};
 pub use socket::Socket;

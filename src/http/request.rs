@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::form::Form;
 use super::head::Head;
 
 /// A request: method, target, fields and body.
@@ -82,17 +83,31 @@ impl Request {
     ///
     /// A key without a value (`?debug`) has an empty one; a key that is not there has none.
     pub fn query(&self, key: &str) -> Option<&str> {
-        self.query_pairs().find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.head().query().get(key)
     }
 
     /// All values of a key in the query, in order.
     pub fn query_all<'r>(&'r self, key: &'r str) -> impl Iterator<Item = &'r str> {
-        self.query_pairs().filter(move |(name, _)| *name == key).map(|(_, value)| value)
+        self.head().query().all(key)
     }
 
     /// The whole query, decoded, in order.
     pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.head().query().iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.head().query().pairs()
+    }
+
+    /// The form in the body, decoded; empty unless the `Content-Type` is `application/x-www-form-urlencoded`, as
+    /// it is when a page submits one.
+    pub fn form(&self) -> Form {
+        let media_type = self.header("Content-Type").and_then(|value| value.split(';').next());
+        match media_type {
+            Some(media_type)
+                if media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") =>
+            {
+                Form::decode(self.body())
+            }
+            _ => Form::default(),
+        }
     }
 
     /// The value of a field, in whatever case its name is given; the first, where there are several.

@@ -1,0 +1,172 @@
+//! Which pages of other origins may read the answers (Fetch standard §3.2, CORS).
+
+use std::borrow::Cow;
+
+use crate::http::{Head, Response, Status};
+
+/// What the script of a page may send along; a browser asks before it sends others than the plainest.
+///
+/// `Last-Event-ID` because browsers other than Chromium ask for long or unusual ids.
+const DEFAULT_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Last-Event-ID";
+/// What a page may do. Whether a handler serves the method is for the handler to say.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+/// How long a browser may remember that, in seconds. Chromium forgets after two hours whatever it is told.
+const MAX_AGE: &str = "7200";
+
+/// Lets pages of other origins read the answers of a [`Host`](crate::Host), streams included.
+///
+/// Without it browsers keep answers from pages of other origins, which is what most tools want. With it every
+/// answer, errors and `204` included, says which origins are allowed, and OPTIONS is answered.
+///
+/// ```
+/// use brooklet::{Cors, Host, Layout};
+///
+/// Host::new(Layout::new()).cors(Cors::origins(["https://dashboard.example", "http://localhost:3000"]));
+/// ```
+///
+/// An origin is sent back only if it is one of those in the list, letter by letter.
+#[derive(Debug, Clone)]
+#[must_use = "it holds when a Host is given it"]
+pub struct Cors {
+    origins: Origins,
+    credentials: bool,
+    headers: Cow<'static, str>,
+}
+
+#[derive(Debug, Clone)]
+enum Origins {
+    Any,
+    /// Kept as field values, which is what they are sent as.
+    Listed(Vec<String>),
+}
+
+impl Cors {
+    /// Pages of these origins: scheme, host and port if it is not the scheme's own, as in
+    /// `https://dashboard.example`.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is no origin, which would never match: an error in the program.
+    #[track_caller]
+    pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
+        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
+        for origin in &origins {
+            assert!(is_origin(origin), "`{origin}` is no origin, such as https://example.com");
+        }
+        Self::new(Origins::Listed(origins))
+    }
+
+    /// Pages of every origin, but without cookies and other credentials.
+    ///
+    /// On loopback that is an invitation to every page that the user of this machine visits.
+    pub fn any_origin() -> Self {
+        Self::new(Origins::Any)
+    }
+
+    fn new(origins: Origins) -> Self {
+        Self { origins, credentials: false, headers: Cow::Borrowed(DEFAULT_HEADERS) }
+    }
+
+    /// Lets the listed origins send cookies and other credentials along (`withCredentials` of an `EventSource`).
+    ///
+    /// # Panics
+    ///
+    /// If every origin is allowed: whoever visited any page would act in their name.
+    #[track_caller]
+    pub fn credentials(mut self) -> Self {
+        assert!(matches!(self.origins, Origins::Listed(_)), "credentials need a list of origins");
+        self.credentials = true;
+        self
+    }
+
+    /// Lets pages send one more field, beside `Authorization`, `Cache-Control`, `Content-Type` and
+    /// `Last-Event-ID`.
+    pub fn header(mut self, name: &'static str) -> Self {
+        self.headers = Cow::Owned(format!("{}, {name}", self.headers));
+        self
+    }
+
+    /// Whether pages of this origin are allowed.
+    pub(crate) fn allows(&self, origin: &[u8]) -> bool {
+        match &self.origins {
+            Origins::Any => true,
+            Origins::Listed(origins) => origins.iter().any(|listed| listed.as_bytes() == origin),
+        }
+    }
+
+    /// The answer to a browser that asks before it sends the real request.
+    pub(crate) fn preflight(&self, head: &Head) -> Option<Response> {
+        let asks = head.method() == "OPTIONS" && head.field("Access-Control-Request-Method").is_some();
+        let is_allowed = matches!(head.field("Origin"), Some(origin) if self.allows(origin));
+        (asks && is_allowed).then(|| {
+            Response::new(Status::NO_CONTENT)
+                .header("Access-Control-Allow-Methods", METHODS)
+                .header("Access-Control-Allow-Headers", self.headers.clone())
+                .header("Access-Control-Max-Age", MAX_AGE)
+        })
+    }
+
+    /// Says in an answer who may read it.
+    pub(crate) fn apply(&self, head: &Head, response: Response) -> Response {
+        let origins = match &self.origins {
+            Origins::Any => return response.header("Access-Control-Allow-Origin", "*"),
+            Origins::Listed(origins) => origins,
+        };
+        // Also where the origin is not allowed: caches must not hand one origin's answer to another.
+        let response = response.add_header("Vary", "Origin");
+        let origin = head.field("Origin").unwrap_or_default();
+        match origins.iter().find(|listed| listed.as_bytes() == origin) {
+            Some(listed) if self.credentials => response
+                .header("Access-Control-Allow-Origin", listed.clone())
+                .header("Access-Control-Allow-Credentials", "true"),
+            Some(listed) => response.header("Access-Control-Allow-Origin", listed.clone()),
+            None => response,
+        }
+    }
+}
+
+/// `scheme "://" host [ ":" port ]`, as browsers write it.
+fn is_origin(text: &str) -> bool {
+    match text.split_once("://") {
+        Some((scheme, host)) => {
+            let is_graphic = text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
+            !scheme.is_empty()
+                && !host.is_empty()
+                && is_graphic
+                && !host.contains(['/', '?', '#', '@', ',', '*'])
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins() {
+        for good in ["https://a.example", "http://localhost:3000", "http://[::1]:80", "app://local"] {
+            assert!(is_origin(good), "{good:?}");
+        }
+        for bad in [
+            "",
+            "*",
+            "null",
+            "a.example",
+            "https://",
+            "https://a/",
+            "https://a b",
+            "https://A",
+            "https://u@a",
+            "https://*.a",
+        ] {
+            assert!(!is_origin(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "credentials need a list of origins")]
+    fn never_all_with_credentials() {
+        let _ = Cors::any_origin().credentials();
+    }
+}
