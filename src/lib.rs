@@ -1,4 +1,117 @@
 //! Server-sent events with std alone: synchronous, one thread per connection, no dependencies.
+//!
+//! ```no_run
+//! use brooklet::{Content, EventConnection, EventSource, Host, Layout, StartError};
+//! use std::time::Duration;
+//!
+//! fn main() -> Result<(), StartError> {
+//!     let app = Layout::new()
+//!         .add("stock", EventSource::new(generate_stock))
+//!         .index(Content::html("<script>new EventSource('stock/').onmessage = console.log</script>"));
+//!     Host::new(app).defaults().development().console().run() // http://127.0.0.1:8080
+//! }
+//!
+//! fn generate_stock(connection: &mut EventConnection) -> brooklet::Result {
+//!     connection.comment("Sending stock data")?;
+//!     loop {
+//!         connection.event("AAPL", 129.5)?;
+//!         connection.wait(Duration::from_secs(1))?; // ends at once when the browser leaves or the host stops
+//!     }
+//! }
+//! ```
+//!
+//! A [`Host`] accepts connections and gives each a thread. The thread reads a [`Request`] and lets a [`Handler`]
+//! answer it: a closure, a [`Layout`] of handlers, a [`Content`], or an [`EventSource`], whose generator runs
+//! on that thread for as long as its stream lasts.
+//!
+//! # Sending data
+//!
+//! A generator sends through its [`EventConnection`]. Whatever is [`Data`] can be sent:
+//!
+//! ```
+//! # use brooklet::{Event, EventSource};
+//! EventSource::new(|connection| {
+//!     connection.comment("this is a comment")?;
+//!     connection.data("string message")?;
+//!     connection.data(42.1)?;                                    // data: 42.1
+//!     connection.data(vec!["4711"])?;                            // data: ["4711"]
+//!     connection.event("UserLogin", "user xyz logged in")?;      // of a type
+//!     connection.send(Event::new("some event").id("4711"))?;     // with an id
+//!     Ok(())
+//! });
+//! ```
+//!
+//! Structs become JSON by [`json_object!`]; a [`Formatting`] changes the text of any type for one source.
+//!
+//! The request tells what the client wants, and what it has seen already:
+//!
+//! ```
+//! # use brooklet::EventSource;
+//! // http://localhost:8080/events/type?user=123, added as "events"
+//! EventSource::new(|connection| {
+//!     let user = connection.request().query("user");                 // Some("123")
+//!     let event_type = connection.request().target().current();      // Some("type")
+//!     let seen = connection.last_event_id();                         // None, or where to go on
+//!     # let _ = (user, event_type, seen);
+//!     Ok(())
+//! });
+//! ```
+//!
+//! # Lifecycle
+//!
+//! A stream begins with its head, which leaves before the generator runs. It ends when the generator returns, when
+//! the client leaves, when the host stops: then whatever the generator calls returns a [`SendError`], and `?`
+//! takes it out of its loop.
+//!
+//! [`wait`](EventConnection::wait) and [`receive`](EventConnection::receive) notice a departure without sending
+//! anything, and keep an idle stream alive. A generator that sleeps by other means learns of it only when it
+//! sends.
+//!
+//! A browser comes back when a stream ends, after three seconds or what
+//! [`retry`](EventConnection::retry) says. After [`finish`](EventConnection::finish) it stays away, and so it does after
+//! any answer but `200`: an inspector that returns [`Admission::NoContent`] says that there is nothing to come.
+//!
+//! # Errors
+//!
+//! A generator that fails or panics is logged, and its client told to come back in ten seconds. The head has been
+//! sent by then, so there is no status to say it with; an event of a type of your own can:
+//!
+//! ```
+//! # use brooklet::EventSource;
+//! # use std::time::Duration;
+//! # fn quotes() -> Result<Vec<f64>, std::io::Error> { Ok(vec![]) }
+//! EventSource::new(|connection| match quotes() {
+//!     Ok(quotes) => Ok(connection.data(quotes)?),
+//!     Err(error) => {
+//!         connection.event("OnError", error.to_string())?;
+//!         Ok(connection.retry(Duration::from_secs(10))?)
+//!     }
+//! });
+//! ```
+//!
+//! A handler that fails is answered `500`. What a client does wrong never gets as far as a handler: it is
+//! refused with a status and a sentence, within the bounds of [`Limits`].
+//!
+//! # Stopping
+//!
+//! [`Host::start`] serves beside the tool's own work; [`RunningHost::stop`], or dropping it, ends everything in bounded
+//! time. [`Host::run`] serves until a [`Stopper`] says otherwise. std knows no signals: Ctrl-C ends the process
+//! as it does by default, which clients take for a broken connection and come back. To stop cleanly on a signal,
+//! call [`Stopper::request_stop`] from the handler that any signal crate offers; std's own way is to stop when
+//! standard input ends:
+//!
+//! ```no_run
+//! # use brooklet::{Host, Layout};
+//! let host = Host::new(Layout::new()).start()?;
+//! std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok(); // until Ctrl-D
+//! host.stop();
+//! # Ok::<(), brooklet::StartError>(())
+//! ```
+//!
+//! # What is left out
+//!
+//! TLS, HTTP/2 and 3, compression: put a reverse proxy in front. Async, WebSockets, cookies, templates, multipart,
+//! a client: other crates do that. An idle stream of a generator costs a thread.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
