@@ -5,11 +5,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::channel::Channel;
 use super::source::StreamSettings;
 use super::wire::{self, Event, SendError, KEEP_ALIVE};
 use crate::data::Data;
-use crate::http::{CloseReason, Connection, Incoming, Request};
-use crate::random;
+use crate::http::{CloseReason, Connection, Request};
 
 /// A socket's timeout is rounded up to the kernel's tick, so that the end of a wait is slept instead.
 const TICK: Duration = Duration::from_millis(10);
@@ -17,13 +17,8 @@ const TICK: Duration = Duration::from_millis(10);
 const SLICE: Duration = Duration::from_millis(250);
 /// Where `shutdown` does not wake a reader, the host's stop has to be looked for.
 const LONGEST_READ: Duration = if cfg!(windows) { SLICE } else { Duration::MAX };
-/// After its request a client has nothing to say; one that sends more than this is cut off.
-const MAX_STRAY_BYTES: usize = 64 * 1024;
 /// `send_all` writes when this much has gathered.
 const GATHER: usize = 16 * 1024;
-/// When to come back after a stop: spread out, so that not everybody comes at once.
-const COMEBACK: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(4500));
-
 /// One client's event stream, as the generator sees it.
 ///
 /// Everything that sends returns a `Result`, whose error says that the stream is over. So `?` ends the generator,
@@ -55,9 +50,10 @@ pub struct EventConnection<'r> {
     pending_retry: Option<Duration>,
     /// The bytes of what is being sent; empty in between.
     buffer: String,
-    stray_bytes: usize,
     last_write: Instant,
     last_look: Instant,
+    /// Whether a channel has it now.
+    is_handed_over: bool,
 }
 
 impl<'r> EventConnection<'r> {
@@ -75,9 +71,9 @@ impl<'r> EventConnection<'r> {
             settings,
             pending_retry: settings.retry,
             buffer: String::new(),
-            stray_bytes: 0,
             last_write: now,
             last_look: now,
+            is_handed_over: false,
         }
     }
 
@@ -110,7 +106,9 @@ impl<'r> EventConnection<'r> {
     /// That a client has left is noticed by [`wait`](Self::wait), [`receive`](Self::receive) and by sending: a
     /// loop that does nothing else can call `wait(Duration::ZERO)`.
     pub fn connected(&self) -> bool {
-        self.connection.ended().is_none() && !self.connection.stop_signal().is_requested()
+        !self.is_handed_over
+            && self.connection.ended().is_none()
+            && !self.connection.stop_signal().is_requested()
     }
 
     /// Sends a comment, which clients ignore.
@@ -260,14 +258,8 @@ impl<'r> EventConnection<'r> {
     /// queue of your own, or look with [`connected`](Self::connected) first.
     pub fn receive<T>(&mut self, receiver: &Receiver<T>) -> Result<Option<T>, SendError> {
         loop {
-            self.check()?;
+            let until = self.tick()?;
             let now = Instant::now();
-            let next_look = self.last_look + SLICE;
-            if now >= next_look {
-                self.look()?;
-                continue;
-            }
-            let until = self.keep_alive(now)?.map_or(next_look, |due| due.min(next_look));
             match receiver.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(value) => return Ok(Some(value)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -276,8 +268,73 @@ impl<'r> EventConnection<'r> {
         }
     }
 
+    /// Hands the stream to a channel, as the last thing that a generator does: from here on the client gets what
+    /// is published, and its thread ends. Later sends fail.
+    ///
+    /// Where the client goes on is [told by its last event id](Channel#resuming).
+    ///
+    /// ```
+    /// # use brooklet::{Channel, EventSource};
+    /// let news = Channel::new();
+    /// EventSource::new(move |connection| {
+    ///     connection.comment("the news")?;
+    ///     Ok(connection.follow(&news)?)
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
+    pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
+        let cursor = self.greet(channel)?;
+        channel.hand_over(&self.connection, self.request, cursor, self.settings.keep_alive)?;
+        self.is_handed_over = true;
+        Ok(())
+    }
+
+    /// Tells the client where in a channel it stands, and returns which event it gets next.
+    pub(super) fn greet(&mut self, channel: &Channel) -> Result<u64, SendError> {
+        self.check()?;
+        let greeting = channel.greet(self.last_event_id);
+        self.buffer.clear();
+        if let Some(retry) = self.pending_retry.take() {
+            // Without a blank line: it belongs to whatever event comes first.
+            wire::write_retry_field(&mut self.buffer, retry);
+        }
+        let events = channel.write_greeting(&greeting, &mut self.buffer)?;
+        self.flush(events)?;
+        Ok(greeting.cursor())
+    }
+
+    /// Sends events that are encoded already.
+    pub(super) fn send_encoded(
+        &mut self,
+        events: u64,
+        fill: impl FnOnce(&mut String),
+    ) -> Result<(), SendError> {
+        self.check()?;
+        self.buffer.clear();
+        fill(&mut self.buffer);
+        self.flush(events)
+    }
+
+    /// For those who wait for something else than the socket: looks at it and keeps it alive when it is time, and
+    /// says how long they may wait.
+    pub(super) fn tick(&mut self) -> Result<Instant, SendError> {
+        self.check()?;
+        if self.last_look.elapsed() >= SLICE {
+            self.look()?;
+        }
+        let next_look = self.last_look + SLICE;
+        let now = Instant::now();
+        Ok(self.keep_alive(now)?.map_or(next_look, |due| due.min(next_look)))
+    }
+
     /// Ends the stream as the host's stop wants it, or says why it has ended already.
     fn check(&mut self) -> Result<(), SendError> {
+        if self.is_handed_over {
+            return Err(SendError::Closed(CloseReason::HandedOver));
+        }
         if let Some(reason) = self.connection.ended() {
             return Err(SendError::Closed(reason));
         }
@@ -290,7 +347,7 @@ impl<'r> EventConnection<'r> {
     /// Says when to come back, in a time of this client's own.
     fn leave_for_stop(&mut self) -> SendError {
         self.buffer.clear();
-        wire::write_retry(&mut self.buffer, random::between(COMEBACK.0, COMEBACK.1));
+        wire::write_comeback(&mut self.buffer);
         match self.flush(0) {
             Ok(()) => SendError::Closed(self.connection.end(CloseReason::Stopped)),
             Err(error) => error,
@@ -331,32 +388,22 @@ impl<'r> EventConnection<'r> {
 
     /// Waits on the socket: the read timeout is the sleep.
     fn listen(&mut self, timeout: Duration) -> Result<(), SendError> {
-        let mut scratch = [0; 512];
-        let found = self.connection.read(&mut scratch, timeout);
-        self.take(found)
+        let found = self.connection.watch(timeout);
+        self.part(found)
     }
 
     /// Looks at the socket without waiting.
     fn look(&mut self) -> Result<(), SendError> {
-        let mut scratch = [0; 512];
-        let found = self.connection.look(&mut scratch);
         self.last_look = Instant::now();
-        self.take(found)
+        let found = self.connection.look();
+        self.part(found)
     }
 
-    /// After its request a client has nothing to say; all that can come is its departure.
-    fn take(&mut self, found: Incoming) -> Result<(), SendError> {
+    fn part(&mut self, found: Result<(), CloseReason>) -> Result<(), SendError> {
         match found {
-            Incoming::Nothing => Ok(()),
-            Incoming::Bytes(count) => {
-                self.stray_bytes += count;
-                match self.stray_bytes > MAX_STRAY_BYTES {
-                    true => Err(SendError::Closed(self.connection.end(CloseReason::UnexpectedInput))),
-                    false => Ok(()),
-                }
-            }
-            Incoming::Closed(CloseReason::Stopped) => Err(self.leave_for_stop()),
-            Incoming::Closed(reason) => Err(SendError::Closed(self.connection.end(reason))),
+            Ok(()) => Ok(()),
+            Err(CloseReason::Stopped) => Err(self.leave_for_stop()),
+            Err(reason) => Err(SendError::Closed(self.connection.end(reason))),
         }
     }
 
@@ -373,13 +420,14 @@ impl<'r> EventConnection<'r> {
         }
         self.connection.end(reason);
         // Where the client is talking, what it was sent would be lost with a plain close.
-        if matches!(self.connection.look(&mut [0; 512]), Incoming::Bytes(_)) {
+        let _ = self.connection.look();
+        if self.connection.has_strayed() {
             self.connection.close_gently();
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.connection.ended().is_some()
+        self.is_handed_over || self.connection.ended().is_some()
     }
 }
 

@@ -5,7 +5,9 @@
 mod wire;
 mod connection;
 mod source;
+mod channel;
 
+pub use channel::{Channel, Lag, Presence, Published, Replay, Subscription};
 pub use connection::EventConnection;
 pub use source::{Admission, EventSource};
 pub use wire::{Event, SendError};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel::Channel;
 use super::connection::EventConnection;
 use super::wire::FINISHED_ID;
 use crate::data::Formatting;
@@ -46,6 +47,8 @@ type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
 pub struct EventSource {
     generator: Arc<Generator>,
     inspector: Option<Box<Inspector>>,
+    /// When this is closed there is nothing to come.
+    channel: Option<Channel>,
     methods: Vec<Cow<'static, str>>,
     settings: StreamSettings,
 }
@@ -81,6 +84,7 @@ impl EventSource {
         Self {
             generator: Arc::new(generator),
             inspector: None,
+            channel: None,
             methods: vec![Cow::Borrowed("GET")],
             settings: StreamSettings {
                 formatting: Arc::default(),
@@ -89,6 +93,14 @@ impl EventSource {
                 error_retry: ERROR_RETRY,
             },
         }
+    }
+
+    /// A source whose clients all follow a channel. When that is closed, they are answered `204`.
+    pub fn channel(channel: &Channel) -> Self {
+        let followed = channel.clone();
+        let mut source = Self::new(move |connection| Ok(connection.follow(&followed)?));
+        source.channel = Some(channel.clone());
+        source
     }
 
     /// Looks at each request, and at the last event id if there is one, before anything is answered.
@@ -153,6 +165,7 @@ impl EventSource {
         match (&self.inspector, last_event_id) {
             // Before the inspector, which may think otherwise of an id that it never gave.
             (_, Some(FINISHED_ID)) => Admission::NoContent,
+            _ if matches!(&self.channel, Some(channel) if channel.is_closed()) => Admission::NoContent,
             (Some(inspector), _) => inspector(request, last_event_id),
             (None, _) => Admission::Accept,
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::data::{Data, Formatting, Writer};
 use crate::http::CloseReason;
+use crate::random;
 
 /// The id that says a stream is finished for good; see [`EventConnection::finish`](super::EventConnection::finish).
 pub(super) const FINISHED_ID: &str = "brooklet-finished";
@@ -18,7 +19,10 @@ pub(super) const FINISHED_ID: &str = "brooklet-finished";
 ///
 /// One LF and no blank line, because a blank line after nothing but a comment makes OpenAI's Python client
 /// dispatch an empty event.
-pub(crate) const KEEP_ALIVE: &str = ":\n";
+pub(super) const KEEP_ALIVE: &str = ":\n";
+
+/// When to come back after a stop: spread out, so that not everybody comes at once.
+const COMEBACK: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(4500));
 
 /// One event: data, and what else it says.
 ///
@@ -106,6 +110,27 @@ impl<'a, T: Data> Event<'a, T> {
         Ok(())
     }
 
+    /// The same, with an id that was judged before in place of the event's own.
+    pub(super) fn write_with_id(
+        mut self,
+        out: &mut String,
+        id: Option<&str>,
+        formatting: &Formatting,
+    ) -> Result<(), SendError> {
+        self.id = None;
+        self.judge()?;
+        if let Some(id) = id {
+            field(out, "id", id);
+        }
+        self.write(out, formatting)
+    }
+
+    /// Takes the id out of an event that can be sent.
+    pub(super) fn take_id(&mut self) -> Result<Option<Cow<'a, str>>, SendError> {
+        self.judge()?;
+        Ok(self.id.take())
+    }
+
     /// Type and id are single lines, and clients ignore an id with NUL (HTML §9.2.6).
     fn judge(&self) -> Result<(), SendError> {
         if matches!(&self.event_type, Some(event_type) if !is_single_line(event_type)) {
@@ -165,8 +190,13 @@ pub(super) fn write_comment(out: &mut String, text: &str) {
     out.push('\n');
 }
 
+/// Appends a block that says when to come back after a stop, to each client at a time of its own.
+pub(super) fn write_comeback(out: &mut String) {
+    write_retry(out, random::between(COMEBACK.0, COMEBACK.1));
+}
+
 /// Appends a block that says when to come back, and nothing else.
-pub(crate) fn write_retry(out: &mut String, retry: Duration) {
+pub(super) fn write_retry(out: &mut String, retry: Duration) {
     write_retry_field(out, retry);
     out.push('\n');
 }
@@ -186,7 +216,7 @@ pub(super) fn write_finish(out: &mut String) {
     out.push_str("data: \n\n");
 }
 
-fn field(out: &mut String, name: &str, value: &str) {
+pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
     // The space is the separator's: without it the client would take one from the value (HTML §9.2.6).
     out.push_str(": ");

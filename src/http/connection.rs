@@ -7,7 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use super::socket::{Socket, StopSignal};
 /// A write timeout alone never fires while a reader trickles: each byte taken starts it anew.
 const WRITE_PROGRESS: usize = 64 * 1024;
 
+/// What a client may send into its stream; one that sends more is cut off.
+const MAX_STRAY_BYTES: usize = 64 * 1024;
 /// Read and thrown away when a connection is closed gently. Go drains 256 KiB.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Apache lingers for 2 s at most.
@@ -48,11 +50,15 @@ pub enum CloseReason {
     Failed,
     /// The generator panicked.
     Panicked,
+    /// The client fell behind what its channel keeps, and is to come back for a snapshot.
+    Lagged,
+    /// The stream was handed to a channel, and goes on there.
+    HandedOver,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::PeerClosed,
         Self::Reset,
         Self::WriteDeadline,
@@ -63,6 +69,8 @@ impl CloseReason {
         Self::Returned,
         Self::Failed,
         Self::Panicked,
+        Self::Lagged,
+        Self::HandedOver,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -81,6 +89,8 @@ impl CloseReason {
             Self::Returned => "generator returned",
             Self::Failed => "generator failed",
             Self::Panicked => "generator panicked",
+            Self::Lagged => "lagged behind",
+            Self::HandedOver => "handed to a channel",
         }
     }
 }
@@ -131,6 +141,8 @@ pub(crate) struct Connection {
     record: Arc<Record>,
     stop: StopSignal,
     write_deadline: Duration,
+    /// What the client has sent into its stream.
+    stray_bytes: AtomicUsize,
     /// The read timeout that the socket has, in milliseconds, so that setting it again costs nothing.
     read_timeout: AtomicU64,
     /// Held until the last handle of this connection is gone.
@@ -146,7 +158,15 @@ impl Connection {
         place: Arc<dyn Any + Send + Sync>,
     ) -> io::Result<Self> {
         socket.set_write_timeout(Some(write_deadline))?;
-        Ok(Self { socket, record, stop, write_deadline, read_timeout: AtomicU64::new(0), _place: place })
+        Ok(Self {
+            socket,
+            record,
+            stop,
+            write_deadline,
+            stray_bytes: AtomicUsize::new(0),
+            read_timeout: AtomicU64::new(0),
+            _place: place,
+        })
     }
 
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
@@ -175,8 +195,16 @@ impl Connection {
         }
     }
 
+    pub(crate) fn write_deadline(&self) -> Duration {
+        self.write_deadline
+    }
+
     pub(crate) fn count_events(&self, events: u64) {
         self.record.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_bytes(&self, bytes: u64) {
+        self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Reads what arrives within `timeout`. A socket's timeout is no finer than the kernel's tick.
@@ -191,16 +219,53 @@ impl Connection {
         self.read_now(buffer)
     }
 
-    /// Reads what has arrived already, without waiting.
-    pub(crate) fn look(&self, buffer: &mut [u8]) -> Incoming {
-        if self.socket.set_nonblocking(true).is_err() {
-            return Incoming::Closed(CloseReason::Reset);
+    /// Waits whether the client of a stream leaves. It has nothing to say any more; what it says all the same is
+    /// thrown away, up to a limit.
+    pub(crate) fn watch(&self, timeout: Duration) -> Result<(), CloseReason> {
+        let found = self.read(&mut [0; 512], timeout);
+        self.judge_stray(found)
+    }
+
+    /// Looks whether the client of a stream has left, without waiting.
+    pub(crate) fn look(&self) -> Result<(), CloseReason> {
+        self.set_nonblocking(true)?;
+        let found = self.look_nonblocking();
+        self.set_nonblocking(false)?;
+        found
+    }
+
+    /// The same, where reads and writes do not wait anyway.
+    pub(crate) fn look_nonblocking(&self) -> Result<(), CloseReason> {
+        let mut scratch = [0; 512];
+        loop {
+            match self.read_now(&mut scratch) {
+                Incoming::Nothing => return Ok(()),
+                found => self.judge_stray(found)?,
+            }
         }
-        let found = self.read_now(buffer);
-        match self.socket.set_nonblocking(false) {
-            Ok(()) => found,
-            Err(_) => Incoming::Closed(CloseReason::Reset),
+    }
+
+    fn judge_stray(&self, found: Incoming) -> Result<(), CloseReason> {
+        match found {
+            Incoming::Nothing => Ok(()),
+            Incoming::Closed(reason) => Err(reason),
+            Incoming::Bytes(count) => {
+                match self.stray_bytes.fetch_add(count, Ordering::Relaxed) + count > MAX_STRAY_BYTES {
+                    true => Err(CloseReason::UnexpectedInput),
+                    false => Ok(()),
+                }
+            }
         }
+    }
+
+    /// Whether the client of a stream has said anything.
+    pub(crate) fn has_strayed(&self) -> bool {
+        self.stray_bytes.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether reads and writes wait.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> Result<(), CloseReason> {
+        self.socket.set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset)
     }
 
     fn read_now(&self, buffer: &mut [u8]) -> Incoming {
@@ -225,20 +290,32 @@ impl Connection {
         }
         match self.write_until_done(bytes) {
             Ok(()) => {
-                self.record.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                self.count_bytes(bytes.len() as u64);
                 Ok(())
             }
             Err(error) => {
-                let reason = match is_timeout(&error) {
-                    true => CloseReason::WriteDeadline,
-                    false if self.stop.is_requested() => CloseReason::Stopped,
-                    false if error.kind() == ErrorKind::BrokenPipe => CloseReason::PeerClosed,
-                    false => CloseReason::Reset,
-                };
-                let reason = self.end(reason);
+                let reason = self.end(self.reason_of(&error));
                 self.shutdown();
                 Err(reason)
             }
+        }
+    }
+
+    /// Writes what the socket takes now, where writes do not wait. The caller counts, and sees that nothing
+    /// is torn.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
+        match self.write_once(bytes) {
+            Err(error) if is_timeout(&error) => Ok(0),
+            written => written.map_err(|error| self.reason_of(&error)),
+        }
+    }
+
+    fn reason_of(&self, error: &io::Error) -> CloseReason {
+        match error.kind() {
+            _ if is_timeout(error) => CloseReason::WriteDeadline,
+            _ if self.stop.is_requested() => CloseReason::Stopped,
+            ErrorKind::BrokenPipe => CloseReason::PeerClosed,
+            _ => CloseReason::Reset,
         }
     }
 

@@ -30,12 +30,12 @@ pub use response::{FieldValue, IntoResponse, Response};
 pub use socket::Socket;
 pub use status::Status;
 
-pub(crate) use connection::{Connection, Incoming, Record};
+pub(crate) use connection::{Connection, Record};
 pub(crate) use head::Head;
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
-pub(crate) use socket::StopSignal;
+pub(crate) use socket::{StopSignal, Wake};
 pub(crate) use target::split_port;
 
 /// Answers requests.

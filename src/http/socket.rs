@@ -3,10 +3,11 @@
 //! Everything takes `&self`, so that one value behind an `Arc` serves the connection's thread, the host
 //! that wants to stop it and the channel that it may be handed to; it is never cloned.
 
+use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// A byte stream between a client and the server: TCP, a Unix socket, TLS of your own, or bytes in memory.
@@ -51,11 +52,22 @@ pub trait Socket: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StopSignal(Arc<StopState>);
 
-#[derive(Debug, Default)]
+/// Somebody who sleeps elsewhere, and has to look up when the host stops.
+pub(crate) trait Wake: Send + Sync {
+    fn wake(&self);
+}
+
+#[derive(Default)]
 struct StopState {
     requested: AtomicBool,
-    sleepers: Mutex<()>,
+    sleepers: Mutex<Vec<Weak<dyn Wake>>>,
     wake: Condvar,
+}
+
+impl fmt::Debug for StopState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopState").field("requested", &self.requested).finish_non_exhaustive()
+    }
 }
 
 impl StopSignal {
@@ -67,14 +79,33 @@ impl StopSignal {
     pub(crate) fn request(&self) -> bool {
         let first = !self.0.requested.swap(true, Ordering::AcqRel);
         // Under the lock, or a sleeper between its look at the flag and its wait would miss the call.
-        let _sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let sleepers = self.sleepers();
         self.0.wake.notify_all();
+        let elsewhere: Vec<_> = sleepers.iter().filter_map(Weak::upgrade).collect();
+        drop(sleepers);
+        for sleeper in elsewhere {
+            sleeper.wake();
+        }
         first
+    }
+
+    /// Has somebody woken when a stop is requested, as long as there is anybody to wake.
+    pub(crate) fn wake_on_request(&self, sleeper: &Weak<dyn Wake>) {
+        let mut sleepers = self.sleepers();
+        if !sleepers.iter().any(|known| known.ptr_eq(sleeper)) {
+            sleepers.retain(|known| known.strong_count() > 0);
+            sleepers.push(Weak::clone(sleeper));
+        }
+    }
+
+    fn sleepers(&self) -> MutexGuard<'_, Vec<Weak<dyn Wake>>> {
+        // Nothing that can panic runs under this lock.
+        self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sleeps until then, or until a stop is requested.
     pub(crate) fn sleep_until(&self, deadline: Instant) {
-        let mut sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sleepers = self.sleepers();
         while !self.is_requested() {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {

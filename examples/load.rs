@@ -1,0 +1,133 @@
+//! A server to be measured: every kind of answer and stream, under as much load as you like.
+//!
+//! Run `cargo run --release --example load -- 8080`, then for example
+//! `curl -N http://127.0.0.1:8080/fan` and, beside it,
+//! `curl -X POST 'http://127.0.0.1:8080/publish?n=10&rate=2&size=64'`.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `/` | a page of 1 KiB |
+//! | `/none` | `204` |
+//! | `/burst?n=N&size=S` | a stream of N events with S bytes of data, as fast as goes |
+//! | `/fan` | a stream that follows the channel |
+//! | `POST /publish?n=N&rate=R&size=S` | `202` at once; then N events to the channel, R per second, or as fast as the subscribers can take them if R is 0 |
+//! | `/idle` | a stream that follows a silent channel |
+//! | `/idle?thread=1` | a silent stream that keeps its own thread |
+//!
+//! Data begins with the nanoseconds of the monotonic clock and a sequence number.
+
+use std::fmt::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use brooklet::{
+    Channel, Content, Event, EventConnection, EventSource, Host, Lag, Layout, Limits, Request, Response,
+    StartError, Status,
+};
+
+/// How far publishing as fast as goes may be ahead of the slowest subscriber.
+const LEAD: Lag = Lag::Events(512);
+
+fn main() -> Result<(), StartError> {
+    let port = std::env::args().nth(1).unwrap_or_else(|| String::from("8080"));
+    let clock = Clock::start();
+    let (news, silence) = (Channel::new(), Channel::new());
+    let app = Layout::new()
+        .index(Content::html(format!("<!doctype html><title>load</title><p>{}", "x".repeat(986))))
+        .add("none", |_: Request| Response::new(Status::NO_CONTENT))
+        .add("burst", EventSource::new(move |connection| burst(connection, clock)))
+        .add("fan", followers(&news))
+        .add("publish", move |request: Request| start_publishing(&request, &news, clock))
+        .add("idle", idle(silence));
+    Host::new(app)
+        .bind(format!("127.0.0.1:{port}"))
+        .limits(Limits::default().max_connections(20_000))
+        .stack_size(64 * 1024)
+        .run()
+}
+
+/// Makes each event by itself, and sends them in as few writes as there can be.
+fn burst(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
+    let (count, size) = (number(connection.request(), "n", 1), number(connection.request(), "size", 64));
+    Ok(connection.send_all((0..count).map(|index| {
+        Event::new(clock.data(index, size as usize)).event_type("tick").id(index.to_string())
+    }))?)
+}
+
+fn followers(channel: &Channel) -> EventSource {
+    let channel = channel.clone();
+    EventSource::new(move |connection| {
+        connection.comment("hi")?; // says: you are subscribed
+        Ok(connection.follow(&channel)?)
+    })
+}
+
+fn start_publishing(request: &Request, channel: &Channel, clock: Clock) -> std::io::Result<Response> {
+    let (count, rate) = (number(request, "n", 1), number(request, "rate", 0));
+    let size = number(request, "size", 64) as usize;
+    let channel = channel.clone();
+    thread::Builder::new().spawn(move || publish(&channel, clock, count, rate, size))?;
+    Ok(Response::new(Status::ACCEPTED))
+}
+
+fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) {
+    let started = Instant::now();
+    let interval = Duration::from_secs(1).checked_div(rate as u32); // none for a rate of 0
+    for index in 0..count {
+        if let Some(interval) = interval {
+            let due = started + interval * index as u32;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        } else if index % 64 == 0 {
+            // Nobody is to lose anything; one who takes nothing at all is given up.
+            channel.catch_up(LEAD, Duration::from_secs(30));
+        }
+        let published = channel.publish(Event::new(clock.data(index, size)).event_type("tick"));
+        published.expect("the type is one line, and the channel is open");
+    }
+}
+
+fn idle(silence: Channel) -> EventSource {
+    EventSource::new(move |connection| {
+        connection.comment("hi")?;
+        match connection.request().query("thread") {
+            Some(_) => Ok(connection.wait(Duration::MAX)?),
+            None => Ok(connection.follow(&silence)?),
+        }
+    })
+}
+
+fn number(request: &Request, name: &str, default: u64) -> u64 {
+    request.query(name).and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// The monotonic clock of the system, in nanoseconds.
+///
+/// std does not tell what an `Instant` counts from, but on Linux its `Debug` shows it: read once, at the start.
+#[derive(Clone, Copy)]
+struct Clock {
+    started: Instant,
+    nanos: u64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let started = Instant::now();
+        let shown = format!("{started:?}");
+        let part = |name: &str| -> u64 {
+            let digits = shown.split(name).nth(1).unwrap_or("").trim_start_matches(": ");
+            let end = digits.find(|char: char| !char.is_ascii_digit()).unwrap_or(digits.len());
+            digits[..end].parse().unwrap_or(0)
+        };
+        Self { started, nanos: part("tv_sec") * 1_000_000_000 + part("tv_nsec") }
+    }
+
+    /// `<nanoseconds> <index> xxx…`, so many bytes.
+    fn data(self, index: u64, size: usize) -> String {
+        let mut data = String::with_capacity(size + 32);
+        let _ = write!(data, "{} {index} ", self.nanos + self.started.elapsed().as_nanos() as u64);
+        while data.len() < size {
+            data.push('x');
+        }
+        data
+    }
+}

@@ -1,0 +1,447 @@
+//! Publish once, reach everyone: one log of encoded events, a cursor for each subscriber.
+//!
+//! Whoever follows hands its socket to a few writer threads, which send to each what it has not seen yet. Nothing
+//! that the user wrote runs under the log's lock.
+
+mod log;
+mod greeting;
+mod subscriber;
+mod writer;
+mod presence;
+mod subscription;
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::connection::EventConnection;
+use super::wire::{Event, SendError};
+use crate::data::{Data, Formatting};
+use crate::http::{CloseReason, Connection, Request, Wake};
+use greeting::Greeting;
+use log::{History, Log, Numbering};
+use presence::Watchers;
+use subscriber::Subscriber;
+use writer::Shard;
+
+pub use presence::Presence;
+pub use subscription::Subscription;
+
+/// How much of what happened before a fresh client is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Nothing: it begins with what is published from now on.
+    None,
+    /// All of the history.
+    All,
+    /// So many events at most.
+    Last(u64),
+}
+
+/// How far subscribers may be behind; see [`Channel::catch_up`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// So many events.
+    Events(u64),
+    /// So many bytes of encoded events.
+    Bytes(u64),
+}
+
+/// What became of an event that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// Its id.
+    pub id: String,
+    /// How many subscribers it was for.
+    pub subscribers: usize,
+}
+
+/// One source of events for many clients.
+///
+/// ```
+/// use brooklet::{Channel, Event, EventSource, Layout};
+///
+/// let prices = Channel::new();
+/// let app = Layout::new()
+///     .add("prices", EventSource::channel(&prices))
+///     .add("vip", EventSource::new({
+///         let prices = prices.clone();
+///         move |connection| {
+///             connection.comment("welcome")?;
+///             Ok(connection.follow(&prices)?) // the last thing that a generator does
+///         }
+///     }));
+///
+/// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; never waits for anybody
+/// # Ok::<(), brooklet::SendError>(())
+/// ```
+///
+/// A client that follows costs no thread: a few writer threads send to all of them, to each in one write
+/// whatever it has not seen. All see the same events in the same order.
+///
+/// # Resuming
+///
+/// Events have ids, `<epoch>-<sequence>` by default, with an epoch of each channel's own. A client that comes back
+/// with one that is still in the [`history`](Self::history) continues exactly after it. With any other id, too old or
+/// of an earlier run of the program, it is sent a visible event of type `reset`, whose data says why and how many
+/// events were missed, as far as that is known: `{"reason":"expired","missed":12}`, with `null` where
+/// it is not. Then it gets the [`snapshot`](Self::snapshot), if there is one, and what is published from now on.
+///
+/// A client that brings no id is fresh: it gets what [`replay`](Self::replay) says, or a first block with the current
+/// id, so that nothing is missed should it be cut off before its first event. (Some client libraries ignore an id
+/// that comes without data, and keep that one gap.)
+///
+/// # Slow subscribers
+///
+/// They delay nobody. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
+/// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot it is closed
+/// instead, and gets a new snapshot when it comes back. One that takes nothing for as long as the host's write
+/// deadline is closed.
+#[derive(Clone)]
+#[must_use = "a channel is what its subscribers follow"]
+pub struct Channel {
+    pub(super) shared: Arc<Shared>,
+}
+
+type Snapshot = dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
+
+struct Settings {
+    history: History,
+    numbering: Numbering,
+    replay: Replay,
+    reset_type: String,
+    formatting: Formatting,
+    snapshot: Option<Box<Snapshot>>,
+}
+
+pub(super) struct Shared {
+    settings: Settings,
+    state: Mutex<State>,
+    /// Told when there is something for the writers to do.
+    news: Condvar,
+    /// Told when subscribers have got on, if somebody waits for them.
+    progress: Condvar,
+    shards: Vec<Shard>,
+    subscribers: AtomicUsize,
+    watchers: Watchers,
+}
+
+/// What the lock of a channel guards.
+struct State {
+    log: Log,
+    is_closed: bool,
+    /// Counts newcomers: one writer has to look up for each.
+    calls: u64,
+    /// Counts what concerns every subscriber beside events: the end of the channel or of a host.
+    alarms: u64,
+    /// How many wait for news.
+    sleeping: usize,
+    /// The slowest subscriber of each shard, and of those with threads of their own.
+    cursors: Vec<(u64, u64)>,
+    /// How many publishers wait for their subscribers.
+    waiting: usize,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Channel {
+    /// A channel that remembers 1024 events, or 1 MiB of them, and sends fresh clients nothing of that.
+    pub fn new() -> Self {
+        let settings = Settings {
+            history: History { events: 1024, bytes: 1024 * 1024 },
+            numbering: Numbering::fresh(),
+            replay: Replay::None,
+            reset_type: String::from("reset"),
+            formatting: Formatting::new(),
+            snapshot: None,
+        };
+        Self { shared: Arc::new(Shared::new(settings)) }
+    }
+
+    /// Changes what the channel is set up with.
+    #[track_caller]
+    fn set_up(self, change: impl FnOnce(&mut Settings)) -> Self {
+        // Nobody has it yet: the handles of a channel are its clones.
+        let mut shared = match Arc::try_unwrap(self.shared) {
+            Ok(shared) => shared,
+            Err(_) => panic!("a channel is set up before it is cloned"),
+        };
+        change(&mut shared.settings);
+        Self { shared: Arc::new(Shared::new(shared.settings)) }
+    }
+
+    /// How much can be resumed from: so many of the last events, and so many bytes of them at most.
+    ///
+    /// The memory of a channel is that and a constant, however many subscribers there are.
+    ///
+    /// # Panics
+    ///
+    /// As all that set a channel up, if it has been cloned already: an error in the program.
+    #[track_caller]
+    pub fn history(self, events: u64, bytes: u64) -> Self {
+        self.set_up(|settings| settings.history = History { events, bytes })
+    }
+
+    /// What fresh clients get of the history; nothing, unless set.
+    #[track_caller]
+    pub fn replay(self, replay: Replay) -> Self {
+        self.set_up(|settings| settings.replay = replay)
+    }
+
+    /// Uses the ids that published events bring, instead of numbers of the channel's own.
+    ///
+    /// What several instances behind one address need, so that a client of one can go on with another. Every event
+    /// needs an id then, and no two the same.
+    #[track_caller]
+    pub fn own_ids(self) -> Self {
+        self.set_up(|settings| settings.numbering = Numbering::Publisher)
+    }
+
+    /// Sets the type of the event that tells of a gap; `reset`, unless set.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than one line.
+    #[track_caller]
+    pub fn reset_type(self, event_type: impl Into<String>) -> Self {
+        let event_type = event_type.into();
+        assert!(Event::new("").event_type(&*event_type).encode().is_ok(), "an event type is one line");
+        self.set_up(|settings| settings.reset_type = event_type)
+    }
+
+    /// Overrides the text of values of some types, in what is published and in snapshots.
+    #[track_caller]
+    pub fn formatting(self, formatting: Formatting) -> Self {
+        self.set_up(|settings| settings.formatting = formatting)
+    }
+
+    /// Sends the state of things to clients that are fresh, or have missed something, in place of a replay.
+    ///
+    /// The place in the order of events is fixed first, then `snapshot` is called, on the client's own thread; then
+    /// everything follows that was published since. So an event may be both in the snapshot and after it, but is
+    /// never in neither. Its id is the channel's to give.
+    ///
+    /// ```
+    /// # use brooklet::{Channel, Event};
+    /// # use std::sync::{Arc, Mutex};
+    /// let score = Arc::new(Mutex::new([0, 0]));
+    /// let channel = Channel::new().snapshot({
+    ///     let score = Arc::clone(&score);
+    ///     move || Event::new(*score.lock().unwrap()).event_type("score")
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn snapshot<T: Data>(self, snapshot: impl Fn() -> Event<'static, T> + Send + Sync + 'static) -> Self {
+        self.set_up(|settings| {
+            settings.snapshot =
+                Some(Box::new(move |out, id, formatting| snapshot().write_with_id(out, id, formatting)));
+        })
+    }
+
+    /// Follows the channel on the generator's own thread, to mix its events with others; where
+    /// [`follow`](EventConnection::follow) will do, it costs less.
+    ///
+    /// # Errors
+    ///
+    /// As [`follow`](EventConnection::follow).
+    pub fn subscribe(&self, connection: &mut EventConnection<'_>) -> Result<Subscription, SendError> {
+        let cursor = connection.greet(self)?;
+        let request = self.shared.watchers.tell_joined(connection.request());
+        Ok(Subscription::new(self.clone(), cursor, request))
+    }
+
+    /// Publishes an event. It never waits for a subscriber, and all subscribers see the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the channel is closed; [`SendError::InvalidEventType`], and
+    /// [`SendError::InvalidId`] also for an event that brings an id to a channel that gives them, or none to one that
+    /// takes them from the publisher. Nothing is published then.
+    pub fn publish<T: Data>(&self, mut event: Event<'_, T>) -> Result<Published, SendError> {
+        let shared = &*self.shared;
+        let own_id = event.take_id()?;
+        let takes_ids = matches!(shared.settings.numbering, Numbering::Publisher);
+        if takes_ids != matches!(&own_id, Some(id) if !id.is_empty()) || (!takes_ids && own_id.is_some()) {
+            return Err(SendError::InvalidId);
+        }
+        let mut encoded = String::new();
+        event.write(&mut encoded, &shared.settings.formatting)?;
+
+        let mut state = shared.state();
+        if state.is_closed {
+            return Err(SendError::Closed(CloseReason::Finished));
+        }
+        let id = state.log.append(&encoded, own_id.as_deref());
+        let has_sleepers = state.sleeping > 0;
+        drop(state);
+        if has_sleepers {
+            shared.news.notify_all();
+        }
+        Ok(Published { id, subscribers: self.subscribers() })
+    }
+
+    /// Waits until every subscriber is within `lag` of what was published, or for `patience`; returns whether they are.
+    ///
+    /// For publishers that must not outrun their subscribers, or they would fall behind the history.
+    pub fn catch_up(&self, lag: Lag, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600));
+        let shared = &*self.shared;
+        let mut state = shared.state();
+        state.waiting += 1;
+        let caught_up = loop {
+            if state.is_within(lag) {
+                break true;
+            }
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                break false;
+            }
+            state = shared.progress.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
+        };
+        state.waiting -= 1;
+        caught_up
+    }
+
+    /// How many subscribers there are, true to about a second.
+    pub fn subscribers(&self) -> usize {
+        self.shared.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Tells of everybody who joins and leaves from now on, exactly once each.
+    ///
+    /// What is not received yet is kept; drop the receiver when it is not wanted any more.
+    pub fn presence(&self) -> Receiver<Presence> {
+        self.shared.watchers.add()
+    }
+
+    /// The id that an event published now would follow; `None` where there was none yet.
+    pub fn last_id(&self) -> Option<String> {
+        let state = self.shared.state();
+        state.log.id_of(state.log.next() - 1)
+    }
+
+    /// Ends the channel for good: every stream ends after all that was published has been delivered, with the event
+    /// of [`finish`](EventConnection::finish), so that browsers stay away. Who comes later is answered `204`.
+    pub fn close(&self) {
+        let mut state = self.shared.state();
+        state.is_closed = true;
+        drop(state);
+        self.shared.wake();
+    }
+
+    /// Whether the channel is closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.state().is_closed
+    }
+
+    /// Fixes where a newcomer begins.
+    pub(super) fn greet(&self, last_event_id: Option<&str>) -> Greeting {
+        Greeting::new(&self.shared.state().log, &self.shared.settings, last_event_id)
+    }
+
+    pub(super) fn write_greeting(&self, greeting: &Greeting, out: &mut String) -> Result<u64, SendError> {
+        greeting.write(out, &self.shared.settings)
+    }
+
+    /// Takes a connection over from its thread.
+    pub(super) fn hand_over(
+        &self,
+        connection: &Arc<Connection>,
+        request: &Request,
+        cursor: u64,
+        keep_alive: Option<Duration>,
+    ) -> Result<(), SendError> {
+        connection.set_nonblocking(true).map_err(|reason| SendError::Closed(connection.end(reason)))?;
+        let as_sleeper: Arc<dyn Wake> = Arc::clone(&self.shared) as _;
+        connection.stop_signal().wake_on_request(&Arc::downgrade(&as_sleeper));
+        let request = self.shared.watchers.tell_joined(request);
+        self.shared.subscribers.fetch_add(1, Ordering::Relaxed);
+        self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, keep_alive, request));
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn new(settings: Settings) -> Self {
+        Self {
+            state: Mutex::new(State {
+                log: Log::new(settings.numbering.clone(), settings.history),
+                is_closed: false,
+                calls: 0,
+                alarms: 0,
+                sleeping: 0,
+                cursors: Vec::new(),
+                waiting: 0,
+            }),
+            settings,
+            news: Condvar::new(),
+            progress: Condvar::new(),
+            shards: writer::shards(),
+            subscribers: AtomicUsize::new(0),
+            watchers: Watchers::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for_news<'s>(
+        &self,
+        mut state: MutexGuard<'s, State>,
+        timeout: Duration,
+    ) -> MutexGuard<'s, State> {
+        state.sleeping += 1;
+        let mut state = self.news.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+        state.sleeping -= 1;
+        state
+    }
+}
+
+/// A host that stops wakes the writers, which see that their connections are to end.
+impl Wake for Shared {
+    fn wake(&self) {
+        self.state().alarms += 1;
+        self.news.notify_all();
+    }
+}
+
+impl State {
+    fn is_within(&self, lag: Lag) -> bool {
+        let next = self.log.next();
+        let slowest = self.cursors.iter().map(|(_, cursor)| *cursor).min().unwrap_or(next);
+        match lag {
+            Lag::Events(events) => next - slowest <= events,
+            Lag::Bytes(bytes) => self.log.offset_of(next) - self.log.offset_of(slowest) <= bytes,
+        }
+    }
+
+    /// Notes how far the slowest of a shard or a subscription is; `None` when there is nobody any more.
+    fn report(&mut self, reporter: u64, cursor: Option<u64>) {
+        let known = self.cursors.iter().position(|(known, _)| *known == reporter);
+        match (known, cursor) {
+            (Some(at), Some(cursor)) => self.cursors[at].1 = cursor,
+            (Some(at), None) => drop(self.cursors.swap_remove(at)),
+            (None, Some(cursor)) => self.cursors.push((reporter, cursor)),
+            (None, None) => {}
+        }
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("last_id", &self.last_id())
+            .field("subscribers", &self.subscribers())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

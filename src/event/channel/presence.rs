@@ -1,0 +1,57 @@
+//! Who joins a channel and who leaves it, for those who want to know.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use crate::http::{CloseReason, Request};
+
+/// Somebody has joined a channel, or left it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Presence {
+    /// A subscriber has joined.
+    #[non_exhaustive]
+    Joined {
+        /// The request that it joined by.
+        request: Request,
+    },
+    /// A subscriber has left that had joined while somebody was watching.
+    #[non_exhaustive]
+    Left {
+        /// The request that it had joined by.
+        request: Request,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// They are told through queues of their own: nothing of theirs runs on a writer.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    senders: Mutex<Vec<Sender<Presence>>>,
+}
+
+impl Watchers {
+    pub(super) fn add(&self) -> Receiver<Presence> {
+        let (sender, receiver) = mpsc::channel();
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        receiver
+    }
+
+    /// Returns the request if somebody was told, who then wants to hear of the departure as well.
+    pub(super) fn tell_joined(&self, request: &Request) -> Option<Request> {
+        let is_heard = self.tell(&|| Presence::Joined { request: request.clone() });
+        is_heard.then(|| request.clone())
+    }
+
+    pub(super) fn tell_left(&self, request: &Request, reason: CloseReason) {
+        self.tell(&|| Presence::Left { request: request.clone(), reason });
+    }
+
+    fn tell(&self, presence: &dyn Fn() -> Presence) -> bool {
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who has dropped the receiver has heard enough.
+        senders.retain(|sender| sender.send(presence()).is_ok());
+        !senders.is_empty()
+    }
+}

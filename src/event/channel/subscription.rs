@@ -1,0 +1,198 @@
+//! The events of a channel for a generator that keeps its own thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::greeting::write_reset;
+use super::log::{Chunk, CHUNK};
+use super::{Channel, State};
+use crate::event::connection::EventConnection;
+use crate::event::wire::SendError;
+use crate::http::{CloseReason, Request};
+
+/// Shards report under their index; subscriptions begin above all of those.
+static NEXT_REPORTER: AtomicU64 = AtomicU64::new(1 << 32);
+
+/// A generator's own place in a channel, for streams that mix its events with others.
+///
+/// ```
+/// use brooklet::{Channel, EventSource};
+/// use std::time::Duration;
+///
+/// let news = Channel::new();
+/// EventSource::new(move |connection| {
+///     let mut subscription = news.subscribe(connection)?;
+///     let mut weather = 20;
+///     while subscription.forward(connection, Duration::from_secs(60))? {
+///         connection.event("weather", weather)?; // without an id, which would hide the channel's
+///         weather += 1;
+///     }
+///     Ok(())
+/// });
+/// ```
+#[derive(Debug)]
+pub struct Subscription {
+    channel: Channel,
+    reporter: u64,
+    cursor: u64,
+    request: Option<Request>,
+    reason: CloseReason,
+}
+
+/// What there is for a subscription.
+enum Found {
+    Chunks(Vec<Arc<Chunk>>),
+    Lagged { first: u64, id: Option<String> },
+    Closed,
+    Nothing,
+}
+
+impl Subscription {
+    pub(super) fn new(channel: Channel, cursor: u64, request: Option<Request>) -> Self {
+        let reporter = NEXT_REPORTER.fetch_add(1, Ordering::Relaxed);
+        channel.shared.state().report(reporter, Some(cursor));
+        channel.shared.subscribers.fetch_add(1, Ordering::Relaxed);
+        Self { channel, reporter, cursor, request, reason: CloseReason::Returned }
+    }
+
+    /// Sends the events that the client has not seen yet, as soon as there are some; waits for them up to
+    /// `patience`, and keeps the stream alive meanwhile. Returns whether there can be more: `false` when the channel
+    /// is closed, and the stream has been [finished](EventConnection::finish).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the stream is over.
+    pub fn forward(
+        &mut self,
+        connection: &mut EventConnection<'_>,
+        patience: Duration,
+    ) -> Result<bool, SendError> {
+        let forwarded = self.try_forward(connection, patience);
+        if let Err(SendError::Closed(reason)) = forwarded {
+            self.reason = reason;
+        }
+        forwarded
+    }
+
+    fn try_forward(
+        &mut self,
+        connection: &mut EventConnection<'_>,
+        patience: Duration,
+    ) -> Result<bool, SendError> {
+        let deadline = Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600));
+        loop {
+            let until = connection.tick()?.min(deadline);
+            match self.find(until) {
+                Found::Chunks(chunks) => return self.send(connection, &chunks).map(|()| true),
+                Found::Lagged { first, id } => self.skip(connection, first, id.as_deref())?,
+                Found::Closed => {
+                    connection.finish()?;
+                    self.reason = CloseReason::Finished;
+                    return Ok(false);
+                }
+                Found::Nothing if Instant::now() >= deadline => return Ok(true),
+                Found::Nothing => {}
+            }
+        }
+    }
+
+    /// Waits until there is something, or until then.
+    fn find(&self, until: Instant) -> Found {
+        let shared = &self.channel.shared;
+        let mut state = shared.state();
+        loop {
+            if self.cursor < state.log.first_kept() {
+                let first = state.log.first_kept();
+                return Found::Lagged { first, id: state.log.id_of(first - 1) };
+            }
+            if self.cursor < state.log.next() {
+                return Found::Chunks(self.take(&mut state));
+            }
+            let remaining = until.saturating_duration_since(Instant::now());
+            if state.is_closed {
+                return Found::Closed;
+            }
+            if remaining.is_zero() {
+                return Found::Nothing;
+            }
+            state = shared.wait_for_news(state, remaining);
+        }
+    }
+
+    /// As much as goes into one write.
+    fn take(&self, state: &mut State) -> Vec<Arc<Chunk>> {
+        state.log.seal();
+        let mut length = 0;
+        let mut chunks = Vec::new();
+        for chunk in state.log.sealed_from(self.cursor) {
+            length += chunk.bytes_from(self.cursor.max(chunk.first())).len();
+            if length > CHUNK && !chunks.is_empty() {
+                break;
+            }
+            chunks.push(Arc::clone(chunk));
+        }
+        chunks
+    }
+
+    fn send(&mut self, connection: &mut EventConnection<'_>, chunks: &[Arc<Chunk>]) -> Result<(), SendError> {
+        let next = chunks.last().map_or(self.cursor, |chunk| chunk.next());
+        let cursor = self.cursor;
+        connection.send_encoded(next - cursor, |out| {
+            for chunk in chunks {
+                out.push_str(&String::from_utf8_lossy(chunk.bytes_from(cursor.max(chunk.first()))));
+            }
+        })?;
+        self.advance(next);
+        Ok(())
+    }
+
+    fn skip(
+        &mut self,
+        connection: &mut EventConnection<'_>,
+        first: u64,
+        id: Option<&str>,
+    ) -> Result<(), SendError> {
+        let settings = &self.channel.shared.settings;
+        let mut reset = String::new();
+        write_reset(&mut reset, settings, id, "lagged", Some(first - self.cursor))?;
+        match &settings.snapshot {
+            // The state of things is taken after the place, as for newcomers.
+            Some(snapshot) => {
+                let (next, id) = {
+                    let state = self.channel.shared.state();
+                    (state.log.next(), state.log.id_of(state.log.next() - 1))
+                };
+                snapshot(&mut reset, id.as_deref(), &settings.formatting)?;
+                connection.send_encoded(2, |out| out.push_str(&reset))?;
+                self.advance(next);
+            }
+            None => {
+                connection.send_encoded(1, |out| out.push_str(&reset))?;
+                self.advance(first);
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, cursor: u64) {
+        self.cursor = cursor;
+        let mut state = self.channel.shared.state();
+        state.report(self.reporter, Some(cursor));
+        if state.waiting > 0 {
+            self.channel.shared.progress.notify_all();
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let shared = &self.channel.shared;
+        shared.state().report(self.reporter, None);
+        shared.progress.notify_all();
+        shared.subscribers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(request) = self.request.take() {
+            shared.watchers.tell_left(&request, self.reason);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The threads that send to subscribers: each serves a share of them, and none waits for any.
+//!
+//! A writer sleeps until there is something new, a subscriber to look after or a full socket to try again. It ends
+//! when it has nobody left to serve.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::subscriber::{Outcome, Subscriber, View};
+use super::Shared;
+
+/// More would not help: the work is system calls.
+const MAX_SHARDS: usize = 4;
+/// How often subscribers are looked after.
+const TEND: Duration = Duration::from_secs(1);
+
+/// One writer's share of the subscribers.
+#[derive(Default)]
+pub(super) struct Shard {
+    inbox: Mutex<Inbox>,
+    subscribers: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Inbox {
+    newcomers: Vec<Subscriber>,
+    is_running: bool,
+}
+
+/// As many as there are processors, within reason.
+pub(super) fn shards() -> Vec<Shard> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    (0..processors.min(MAX_SHARDS)).map(|_| Shard::default()).collect()
+}
+
+impl Shard {
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Hands a subscriber to the writer that has the fewest.
+    pub(super) fn hand_over(self: &Arc<Self>, subscriber: Subscriber) {
+        let load = |shard: &Shard| shard.subscribers.load(Ordering::Relaxed);
+        let index = (0..self.shards.len()).min_by_key(|index| load(&self.shards[*index])).unwrap_or(0);
+        let shard = &self.shards[index];
+        shard.subscribers.fetch_add(1, Ordering::Relaxed);
+        let mut inbox = shard.inbox();
+        inbox.newcomers.push(subscriber);
+        if std::mem::replace(&mut inbox.is_running, true) {
+            drop(inbox);
+            self.state().calls += 1;
+            return self.news.notify_all();
+        }
+        drop(inbox);
+        let shared = Arc::clone(self);
+        let spawned = thread::Builder::new()
+            .name(String::from("brooklet-channel"))
+            .spawn(move || Writer::new(shared, index).run());
+        if spawned.is_err() {
+            // No thread to be had: this one has nothing else to do, it was a connection's.
+            Writer::new(Arc::clone(self), index).run();
+        }
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    index: usize,
+    /// They have everything that is in view.
+    served: Vec<Subscriber>,
+    /// Their sockets are full.
+    blocked: Vec<Subscriber>,
+    view: View,
+    calls: u64,
+    alarms: u64,
+    tend_every: Duration,
+    tend_at: Instant,
+}
+
+impl Writer {
+    fn new(shared: Arc<Shared>, index: usize) -> Self {
+        Self {
+            shared,
+            index,
+            served: Vec::new(),
+            blocked: Vec::new(),
+            view: View::default(),
+            calls: 0,
+            alarms: 0,
+            tend_every: TEND,
+            tend_at: Instant::now() + TEND,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            let has_news = self.look_up();
+            let newcomers = match self.take_newcomers() {
+                Some(newcomers) => newcomers,
+                None => return,
+            };
+            let now = Instant::now();
+            self.serve_newcomers(newcomers, now);
+            if has_news {
+                self.serve_all(now);
+            }
+            self.try_blocked(now);
+            if now >= self.tend_at {
+                self.tend_at = now + self.tend_every;
+                self.tend(now);
+            }
+        }
+    }
+
+    /// Says how far everybody is, waits until there is something to do, and returns whether that is news to all.
+    fn look_up(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let wake_at = self.blocked.iter().filter_map(Subscriber::retry_at).fold(self.tend_at, Instant::min);
+        let slowest = self.blocked.iter().map(Subscriber::cursor).fold(self.view.next, u64::min);
+        let has_anybody = !self.served.is_empty() || !self.blocked.is_empty();
+
+        let mut state = shared.state();
+        if has_anybody {
+            state.report(self.index as u64, Some(slowest));
+            if state.waiting > 0 {
+                shared.progress.notify_all();
+            }
+            while state.log.next() == self.view.next
+                && (state.calls, state.alarms) == (self.calls, self.alarms)
+            {
+                let remaining = wake_at.saturating_duration_since(Instant::now());
+                if remaining.is_zero() {
+                    break;
+                }
+                state = shared.wait_for_news(state, remaining);
+            }
+        }
+        let has_news = state.log.next() != self.view.next || state.alarms != self.alarms;
+        (self.calls, self.alarms) = (state.calls, state.alarms);
+        state.log.seal();
+        let first = state.log.first_kept();
+        while matches!(self.view.chunks.front(), Some(chunk) if chunk.first() < first) {
+            self.view.chunks.pop_front();
+        }
+        let known = self.view.chunks.back().map_or(first, |chunk| chunk.next());
+        self.view.chunks.extend(state.log.sealed_from(known).cloned());
+        self.view.next = state.log.next();
+        self.view.is_closed = state.is_closed;
+        drop(state);
+        self.view.has_changed();
+        has_news
+    }
+
+    /// `None` when this writer has nobody left, and has said so.
+    fn take_newcomers(&mut self) -> Option<Vec<Subscriber>> {
+        let mut inbox = self.shared.shards[self.index].inbox();
+        let newcomers = std::mem::take(&mut inbox.newcomers);
+        if newcomers.is_empty() && self.served.is_empty() && self.blocked.is_empty() {
+            inbox.is_running = false;
+            let mut state = self.shared.state();
+            state.report(self.index as u64, None);
+            if state.waiting > 0 {
+                self.shared.progress.notify_all();
+            }
+            return None;
+        }
+        Some(newcomers)
+    }
+
+    fn serve_newcomers(&mut self, newcomers: Vec<Subscriber>, now: Instant) {
+        for mut newcomer in newcomers {
+            if let Some(interval) = newcomer.keep_alive() {
+                self.tend_every = self.tend_every.min(interval);
+                self.tend_at = self.tend_at.min(now + self.tend_every);
+            }
+            let outcome = newcomer.serve(&mut self.view, &self.shared.settings, now);
+            self.sort(newcomer, outcome);
+        }
+    }
+
+    fn serve_all(&mut self, now: Instant) {
+        let mut at = 0;
+        while let Some(subscriber) = self.served.get_mut(at) {
+            match subscriber.serve(&mut self.view, &self.shared.settings, now) {
+                Outcome::Served => at += 1,
+                outcome => {
+                    let subscriber = self.served.swap_remove(at);
+                    self.sort(subscriber, outcome);
+                }
+            }
+        }
+    }
+
+    fn try_blocked(&mut self, now: Instant) {
+        let mut at = 0;
+        while let Some(subscriber) = self.blocked.get_mut(at) {
+            if matches!(subscriber.retry_at(), Some(retry_at) if retry_at > now) {
+                at += 1;
+                continue;
+            }
+            match subscriber.serve(&mut self.view, &self.shared.settings, now) {
+                Outcome::Blocked => at += 1,
+                outcome => {
+                    let subscriber = self.blocked.swap_remove(at);
+                    self.sort(subscriber, outcome);
+                }
+            }
+        }
+    }
+
+    /// Looks after everybody: who has left, and whom to keep alive.
+    fn tend(&mut self, now: Instant) {
+        for list in [std::mem::take(&mut self.served), std::mem::take(&mut self.blocked)] {
+            // Into new lists, so that the memory of those who came and went is given back.
+            for mut subscriber in list {
+                let outcome = match subscriber.tend(now) {
+                    Err(reason) => Outcome::Over(reason),
+                    Ok(()) if subscriber.is_waiting() => Outcome::Blocked,
+                    Ok(()) => Outcome::Served,
+                };
+                self.sort(subscriber, outcome);
+            }
+        }
+    }
+
+    fn sort(&mut self, mut subscriber: Subscriber, outcome: Outcome) {
+        let reason = match outcome {
+            Outcome::Served => return self.served.push(subscriber),
+            Outcome::Blocked => return self.blocked.push(subscriber),
+            Outcome::Over(reason) => reason,
+        };
+        let request = subscriber.request.take();
+        let reason = subscriber.leave(reason);
+        self.shared.shards[self.index].subscribers.fetch_sub(1, Ordering::Relaxed);
+        self.shared.subscribers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(request) = request {
+            self.shared.watchers.tell_left(&request, reason);
+        }
+    }
+}
