@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::log::Notice;
@@ -68,12 +67,9 @@ fn admit(settings: &Arc<Settings>, stream: TcpStream, crowds: &mut Throttle) -> 
 type Serve = fn(&Settings, &Arc<Place>, Box<dyn Socket>);
 
 fn spawn(settings: &Arc<Settings>, place: Arc<Place>, stream: TcpStream, serve: Serve) -> io::Result<()> {
+    let (stack_size, crew) = (settings.stack_size, Arc::clone(&settings.places.crew));
     let settings = Arc::clone(settings);
-    let mut builder = thread::Builder::new().name(String::from("brooklet"));
-    if let Some(bytes) = settings.stack_size {
-        builder = builder.stack_size(bytes);
-    }
-    builder.spawn(move || serve(&settings, &place, Box::new(stream))).map(drop)
+    crew.assign(Box::new(move || serve(&settings, &place, Box::new(stream))), stack_size)
 }
 
 pub(super) fn serve_on_this_thread(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) {
@@ -94,7 +90,6 @@ fn connect(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) -> 
         socket,
         settings.places.stop.clone(),
         settings.limits.write_deadline,
-        Arc::clone(&place.record),
         Arc::clone(place) as _,
     );
     let connection = Arc::new(connection.ok()?);

@@ -158,12 +158,12 @@ type Listener = dyn Fn(&Notice<'_>) + Send + Sync;
 /// Everybody who listens. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Log {
-    listeners: Vec<Arc<Listener>>,
+    listeners: Arc<Vec<Arc<Listener>>>,
 }
 
 impl Log {
     pub(super) fn add(&mut self, listener: impl Fn(&Notice<'_>) + Send + Sync + 'static) {
-        self.listeners.push(Arc::new(listener));
+        Arc::make_mut(&mut self.listeners).push(Arc::new(listener));
     }
 
     pub(super) fn add_console(&mut self) {
@@ -178,7 +178,7 @@ impl Log {
     }
 
     pub(super) fn write(&self, notice: &Notice<'_>) {
-        for listener in &self.listeners {
+        for listener in &*self.listeners {
             // There is nobody left whom a log's own panic could be told.
             let _ = panics::catch(|| listener(notice));
         }

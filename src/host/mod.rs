@@ -5,6 +5,7 @@
 mod start;
 mod limits;
 mod accept;
+mod crew;
 mod serve;
 mod guard;
 mod places;

@@ -5,19 +5,21 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use super::crew::Crew;
 use super::log::{Log, Notice};
 use super::stats::Counters;
-use crate::http::{CloseReason, Connection, Record, Request, StopSignal};
+use crate::http::{CloseReason, Connection, Record, Request, Seat, StopSignal};
 
 /// All connections of a host, and the signal that ends them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Places {
     pub(super) stop: StopSignal,
     pub(super) counters: Counters,
+    pub(super) crew: Arc<Crew>,
     state: Mutex<State>,
     /// Told whenever a place is given back.
     left: Condvar,
@@ -28,6 +30,15 @@ struct State {
     held: usize,
     next_number: u64,
     open: HashMap<u64, Weak<Connection>>,
+}
+
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places")
+            .field("stop", &self.stop)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Places {
@@ -43,7 +54,7 @@ impl Places {
         Some(Arc::new(Place {
             places: Arc::clone(self),
             number,
-            record: Arc::default(),
+            record: Record::default(),
             log: log.clone(),
             stream: Mutex::default(),
         }))
@@ -113,17 +124,32 @@ thread_local! {
 pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
-    pub(super) record: Arc<Record>,
+    record: Record,
     log: Log,
-    stream: Mutex<Option<OpenStream>>,
+    stream: Mutex<Stream>,
+}
+
+/// Whether a connection has become a stream.
+#[derive(Debug, Default)]
+enum Stream {
+    #[default]
+    None,
+    /// Where nobody listens, thousands of idle streams need not keep their requests.
+    Unlogged,
+    Logged(Box<OpenStream>),
 }
 
 /// What the last line about a stream says of it.
 #[derive(Debug)]
 struct OpenStream {
-    request: Option<Request>,
-    peer: Option<SocketAddr>,
+    request: Request,
     started: Instant,
+}
+
+impl Seat for Place {
+    fn record(&self) -> &Record {
+        &self.record
+    }
 }
 
 impl Place {
@@ -132,34 +158,41 @@ impl Place {
         self.places.counters.streams.add(1);
         let (peer, method, target) = (request.peer(), request.method(), request.raw_target());
         self.log.write(&Notice::StreamOpened { peer, method, target });
-        // Where nobody listens, thousands of idle streams need not keep their requests.
-        let request = (!self.log.is_silent()).then(|| request.clone());
-        let stream = OpenStream { request, peer, started: Instant::now() };
-        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        let stream = match self.log.is_silent() {
+            true => Stream::Unlogged,
+            false => {
+                Stream::Logged(Box::new(OpenStream { request: request.clone(), started: Instant::now() }))
+            }
+        };
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = stream;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.counters.bytes.add(self.record.bytes());
-        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(stream) = stream {
-            self.places.counters.streams.subtract_one();
-            self.places.counters.events.add(self.record.events());
-            if let Some(request) = stream.request {
-                self.log.write(&Notice::StreamEnded {
-                    peer: stream.peer,
-                    method: request.method(),
-                    target: request.raw_target(),
-                    reason: self.record.reason().unwrap_or(CloseReason::Returned),
-                    events: self.record.events(),
-                    duration: stream.started.elapsed(),
-                });
-            }
+        let counters = &self.places.counters;
+        counters.bytes.add(self.record.bytes());
+        let stream = std::mem::take(self.stream.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !matches!(stream, Stream::None) {
+            counters.streams.subtract_one();
+            counters.events.add(self.record.events());
+        }
+        if let Stream::Logged(stream) = stream {
+            self.log.write(&Notice::StreamEnded {
+                peer: stream.request.peer(),
+                method: stream.request.method(),
+                target: stream.request.raw_target(),
+                reason: self.record.reason().unwrap_or(CloseReason::Returned),
+                events: self.record.events(),
+                duration: stream.started.elapsed(),
+            });
         }
         let mut state = self.places.state();
         state.open.remove(&self.number);
         state.held -= 1;
+        if state.open.len() < state.open.capacity() / 4 {
+            state.open.shrink_to_fit(); // many came and went
+        }
         drop(state);
         self.places.left.notify_all();
     }

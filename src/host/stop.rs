@@ -49,6 +49,7 @@ impl Stopper {
     pub fn request_stop(&self) {
         if self.places.stop.request() {
             self.knock();
+            self.places.crew.dismiss();
         }
         for connection in self.places.open_connections() {
             connection.finish_reading();

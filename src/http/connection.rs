@@ -3,7 +3,6 @@
 //! This file is the only place that reads from and writes to a socket, so that the deadlines, the meaning of
 //! an error and the counting stand once. Errors become a [`CloseReason`]; the first one is the one that counts.
 
-use std::any::Any;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
@@ -135,18 +134,21 @@ impl Record {
     }
 }
 
+/// The place that a connection takes, held until its last handle is gone. It keeps the record.
+pub(crate) trait Seat: Send + Sync {
+    fn record(&self) -> &Record;
+}
+
 pub(crate) struct Connection {
     // In this order: the socket is closed before its place is given to another.
     socket: Box<dyn Socket>,
-    record: Arc<Record>,
+    seat: Arc<dyn Seat>,
     stop: StopSignal,
     write_deadline: Duration,
     /// What the client has sent into its stream.
     stray_bytes: AtomicUsize,
     /// The read timeout that the socket has, in milliseconds, so that setting it again costs nothing.
     read_timeout: AtomicU64,
-    /// Held until the last handle of this connection is gone.
-    _place: Arc<dyn Any + Send + Sync>,
 }
 
 impl Connection {
@@ -154,18 +156,16 @@ impl Connection {
         socket: Box<dyn Socket>,
         stop: StopSignal,
         write_deadline: Duration,
-        record: Arc<Record>,
-        place: Arc<dyn Any + Send + Sync>,
+        seat: Arc<dyn Seat>,
     ) -> io::Result<Self> {
         socket.set_write_timeout(Some(write_deadline))?;
         Ok(Self {
             socket,
-            record,
+            seat,
             stop,
             write_deadline,
             stray_bytes: AtomicUsize::new(0),
             read_timeout: AtomicU64::new(0),
-            _place: place,
         })
     }
 
@@ -183,13 +183,13 @@ impl Connection {
 
     /// Why the connection ended, once it has.
     pub(crate) fn ended(&self) -> Option<CloseReason> {
-        self.record.reason()
+        self.seat.record().reason()
     }
 
     /// Notes why the connection ended, unless that is known already; returns the reason that counts.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
         let number = reason as u8;
-        match self.record.reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
+        match self.seat.record().reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => reason,
             Err(first) => CloseReason::from_number(first).unwrap_or(reason),
         }
@@ -200,11 +200,11 @@ impl Connection {
     }
 
     pub(crate) fn count_events(&self, events: u64) {
-        self.record.events.fetch_add(events, Ordering::Relaxed);
+        self.seat.record().events.fetch_add(events, Ordering::Relaxed);
     }
 
     pub(crate) fn count_bytes(&self, bytes: u64) {
-        self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.seat.record().bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Reads what arrives within `timeout`. A socket's timeout is no finer than the kernel's tick.
@@ -383,7 +383,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("record", &self.record).finish_non_exhaustive()
+        f.debug_struct("Connection").field("record", self.seat.record()).finish_non_exhaustive()
     }
 }
 

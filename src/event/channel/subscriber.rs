@@ -14,7 +14,7 @@ use crate::http::{CloseReason, Connection, Request};
 const FIRST_RETRY: Duration = Duration::from_millis(1);
 const LAST_RETRY: Duration = Duration::from_millis(50);
 /// Who takes this much has earned a new deadline, as with all other writes.
-const WRITE_PROGRESS: usize = 64 * 1024;
+const WRITE_PROGRESS: u64 = 64 * 1024;
 
 /// What a writer sees of the log: the sealed chunks, without any lock.
 #[derive(Debug, Default)]
@@ -93,27 +93,32 @@ pub(super) enum Outcome {
     Over(CloseReason),
 }
 
+/// Small, since there may be thousands that do nothing but be there.
 pub(super) struct Subscriber {
     connection: Arc<Connection>,
     /// The event that it gets next.
     cursor: u64,
-    /// What is left of an event that was begun, or of what ends the stream.
-    rest: Vec<u8>,
-    stall: Option<Box<Stall>>,
-    keep_alive: Option<Duration>,
+    backlog: Option<Box<Backlog>>,
+    /// In milliseconds; 0 for none.
+    keep_alive: u32,
     last_write: Instant,
-    is_finishing: bool,
     events: u64,
     bytes: u64,
     /// Kept where somebody wants to know who leaves.
-    pub(super) request: Option<Request>,
+    request: Option<Box<Request>>,
 }
 
-struct Stall {
+/// What a subscriber's socket has not taken, and how much patience is left.
+struct Backlog {
+    /// The rest of an event that was begun, or of what ends the stream.
+    rest: Vec<u8>,
+    is_last: bool,
     deadline: Instant,
     retry_at: Instant,
     backoff: Duration,
-    taken: usize,
+    /// How many bytes it had taken when the deadline was set, and at the last attempt.
+    renewed_at: u64,
+    tried_at: u64,
 }
 
 impl Subscriber {
@@ -123,17 +128,17 @@ impl Subscriber {
         keep_alive: Option<Duration>,
         request: Option<Request>,
     ) -> Self {
+        let keep_alive =
+            keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         Self {
             connection,
             cursor,
-            rest: Vec::new(),
-            stall: None,
+            backlog: None,
             keep_alive,
             last_write: Instant::now(),
-            is_finishing: false,
             events: 0,
             bytes: 0,
-            request,
+            request: request.map(Box::new),
         }
     }
 
@@ -142,17 +147,12 @@ impl Subscriber {
     }
 
     pub(super) fn keep_alive(&self) -> Option<Duration> {
-        self.keep_alive
-    }
-
-    /// Whether there is something that its socket has not taken yet.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.rest.is_empty() || self.stall.is_some()
+        (self.keep_alive > 0).then(|| Duration::from_millis(self.keep_alive.into()))
     }
 
     /// When a blocked one is to be tried again.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.stall.as_ref().map(|stall| stall.retry_at)
+        self.backlog.as_ref().map(|backlog| backlog.retry_at)
     }
 
     /// Sends what it has not seen yet, as far as its socket takes it.
@@ -160,115 +160,164 @@ impl Subscriber {
         if self.connection.stop_signal().is_requested() {
             return Outcome::Over(self.leave_for_stop());
         }
-        loop {
-            if !self.rest.is_empty() {
-                match self.connection.try_write(&self.rest) {
-                    Ok(count) if count == self.rest.len() => {
-                        self.rest = Vec::new();
-                        self.take(count, now);
-                    }
-                    Ok(count) => {
-                        drop(self.rest.drain(..count));
-                        return self.block(count, now);
-                    }
-                    Err(reason) => return Outcome::Over(reason),
-                }
+        match self.send(view, settings, now) {
+            Ok(Sent::Everything) => {
+                self.backlog = None;
+                Outcome::Served
             }
-            if self.is_finishing {
-                return Outcome::Over(CloseReason::Finished);
+            Ok(Sent::Some) => self.block(now),
+            Err(reason) => Outcome::Over(reason),
+        }
+    }
+
+    fn send(&mut self, view: &mut View, settings: &Settings, now: Instant) -> Result<Sent, CloseReason> {
+        loop {
+            if let Sent::Some = self.send_rest(now)? {
+                return Ok(Sent::Some);
             }
             if self.cursor < view.first() {
-                match settings.snapshot {
-                    Some(_) => return Outcome::Over(CloseReason::Lagged),
-                    None => self.skip(view, settings),
-                }
+                self.skip(view, settings, now)?;
             } else if self.cursor < view.next {
-                let (bytes, next) = view.batch(self.cursor);
-                match self.connection.try_write(bytes) {
-                    Ok(count) if count == bytes.len() => {
-                        self.events += next - self.cursor;
-                        self.cursor = next;
-                        self.take(count, now);
-                    }
-                    Ok(count) => {
-                        let (cursor, rest) = view.torn(self.cursor, count);
-                        self.events += cursor - self.cursor;
-                        self.cursor = cursor;
-                        self.rest = rest;
-                        return self.block(count, now);
-                    }
-                    Err(reason) => return Outcome::Over(reason),
+                if let Sent::Some = self.send_events(view, now)? {
+                    return Ok(Sent::Some);
                 }
             } else if view.is_closed {
                 let mut finish = String::new();
                 wire::write_finish(&mut finish);
-                self.rest = finish.into_bytes();
-                self.is_finishing = true;
+                self.owe(finish.into_bytes(), now).is_last = true;
             } else {
-                self.stall = None;
-                return Outcome::Served;
+                return Ok(Sent::Everything);
             }
         }
     }
 
-    /// Goes on with the oldest event that is there, and says so.
-    fn skip(&mut self, view: &View, settings: &Settings) {
+    fn send_rest(&mut self, now: Instant) -> Result<Sent, CloseReason> {
+        let backlog = match &mut self.backlog {
+            Some(backlog) if backlog.is_last || !backlog.rest.is_empty() => backlog,
+            _ => return Ok(Sent::Everything),
+        };
+        let count = self.connection.try_write(&backlog.rest)?;
+        drop(backlog.rest.drain(..count));
+        let is_gone = backlog.rest.is_empty();
+        let was_last = is_gone && backlog.is_last;
+        self.count(count, now);
+        match is_gone {
+            _ if was_last => Err(CloseReason::Finished),
+            true => Ok(Sent::Everything),
+            false => Ok(Sent::Some),
+        }
+    }
+
+    fn send_events(&mut self, view: &mut View, now: Instant) -> Result<Sent, CloseReason> {
+        let (bytes, end) = view.batch(self.cursor);
+        let count = self.connection.try_write(bytes)?;
+        if count == bytes.len() {
+            self.events += end - self.cursor;
+            self.cursor = end;
+            self.count(count, now);
+            return Ok(Sent::Everything);
+        }
+        let (cursor, rest) = view.torn(self.cursor, count);
+        self.events += cursor - self.cursor;
+        self.cursor = cursor;
+        self.count(count, now);
+        self.owe(rest, now);
+        Ok(Sent::Some)
+    }
+
+    /// It has fallen behind what is kept. Goes on with the oldest event that is there and says so; where a snapshot
+    /// belongs, it has to come back for that.
+    fn skip(&mut self, view: &View, settings: &Settings, now: Instant) -> Result<(), CloseReason> {
+        if settings.snapshot.is_some() {
+            return Err(CloseReason::Lagged);
+        }
         let first = view.first();
         let id = view.chunks.front().and_then(|chunk| chunk.id_before(&settings.numbering));
         let mut reset = String::new();
         // It cannot fail: the type was judged when the channel was set up.
         let _ = write_reset(&mut reset, settings, id.as_deref(), "lagged", Some(first - self.cursor));
-        self.rest = reset.into_bytes();
+        self.owe(reset.into_bytes(), now);
+        self.events += 1;
         self.cursor = first;
+        Ok(())
     }
 
-    fn take(&mut self, count: usize, now: Instant) {
-        self.bytes += count as u64;
-        self.last_write = now;
-        if let Some(stall) = &mut self.stall {
-            stall.taken += count;
-        }
-    }
-
-    fn block(&mut self, count: usize, now: Instant) -> Outcome {
-        self.take(count, now);
-        let deadline = now + self.connection.write_deadline();
-        let stall = self.stall.get_or_insert_with(|| {
-            Box::new(Stall { deadline, retry_at: now, backoff: FIRST_RETRY, taken: 0 })
+    /// Notes what has to be sent before anything else.
+    fn owe(&mut self, rest: Vec<u8>, now: Instant) -> &mut Backlog {
+        let (bytes, deadline) = (self.bytes, now + self.connection.write_deadline());
+        let backlog = self.backlog.get_or_insert_with(|| {
+            Box::new(Backlog {
+                rest: Vec::new(),
+                is_last: false,
+                deadline,
+                retry_at: now,
+                backoff: FIRST_RETRY,
+                renewed_at: bytes,
+                tried_at: bytes,
+            })
         });
-        if stall.taken >= WRITE_PROGRESS {
-            (stall.deadline, stall.taken) = (deadline, 0);
+        backlog.rest = rest;
+        backlog
+    }
+
+    /// Its socket is full: when to try again, and how often that may happen.
+    fn block(&mut self, now: Instant) -> Outcome {
+        let (bytes, deadline) = (self.bytes, now + self.connection.write_deadline());
+        let backlog = match &mut self.backlog {
+            Some(backlog) => backlog,
+            None => self.owe(Vec::new(), now),
+        };
+        if bytes - backlog.renewed_at >= WRITE_PROGRESS {
+            (backlog.deadline, backlog.renewed_at) = (deadline, bytes);
         }
-        if now >= stall.deadline {
+        if now >= backlog.deadline {
             return Outcome::Over(CloseReason::WriteDeadline);
         }
-        stall.backoff = if count > 0 { FIRST_RETRY } else { (2 * stall.backoff).min(LAST_RETRY) };
-        stall.retry_at = now + stall.backoff;
+        let has_moved = bytes > backlog.tried_at;
+        backlog.backoff = if has_moved { FIRST_RETRY } else { (2 * backlog.backoff).min(LAST_RETRY) };
+        backlog.tried_at = bytes;
+        backlog.retry_at = now + backlog.backoff;
         Outcome::Blocked
     }
 
     /// Looks whether it is still there, and keeps it alive.
-    pub(super) fn tend(&mut self, now: Instant) -> Result<(), CloseReason> {
+    pub(super) fn tend(&mut self, now: Instant) -> Outcome {
         match self.connection.look_nonblocking() {
             Ok(()) => {}
-            Err(CloseReason::Stopped) => return Err(self.leave_for_stop()),
-            Err(reason) => return Err(reason),
+            Err(CloseReason::Stopped) => return Outcome::Over(self.leave_for_stop()),
+            Err(reason) => return Outcome::Over(reason),
         }
-        let is_idle = self.rest.is_empty() && self.stall.is_none();
-        match self.keep_alive {
-            Some(interval) if is_idle && now.saturating_duration_since(self.last_write) >= interval => {
-                let count = self.connection.try_write(KEEP_ALIVE.as_bytes())?;
-                self.rest = KEEP_ALIVE.as_bytes()[count..].to_vec();
-                self.take(count, now);
-                Ok(())
+        if self.backlog.is_some() {
+            return Outcome::Blocked;
+        }
+        match self.keep_alive() {
+            Some(interval) if now.saturating_duration_since(self.last_write) >= interval => {}
+            _ => return Outcome::Served,
+        }
+        match self.connection.try_write(KEEP_ALIVE.as_bytes()) {
+            Ok(count) if count == KEEP_ALIVE.len() => {
+                self.count(count, now);
+                Outcome::Served
             }
-            _ => Ok(()),
+            Ok(count) => {
+                self.count(count, now);
+                self.owe(KEEP_ALIVE.as_bytes()[count..].to_vec(), now);
+                Outcome::Blocked
+            }
+            Err(reason) => Outcome::Over(reason),
+        }
+    }
+
+    fn count(&mut self, bytes: usize, now: Instant) {
+        self.bytes += bytes as u64;
+        if bytes > 0 {
+            self.last_write = now;
         }
     }
 
     /// Says when to come back, if no event has been begun.
     fn leave_for_stop(&mut self) -> CloseReason {
-        if self.rest.is_empty() {
+        if self.backlog.as_ref().map_or(true, |backlog| backlog.rest.is_empty()) {
             let mut retry = String::new();
             wire::write_comeback(&mut retry);
             // What does not fit now is not worth waiting for.
@@ -277,12 +326,19 @@ impl Subscriber {
         CloseReason::Stopped
     }
 
-    /// Leaves for good; returns the reason that counts.
-    pub(super) fn leave(self, reason: CloseReason) -> CloseReason {
+    /// Leaves for good; returns the reason that counts, and the request if somebody wants to know.
+    pub(super) fn leave(self, reason: CloseReason) -> (CloseReason, Option<Box<Request>>) {
         // What it said last is read, or closing would take from it what it has not read yet.
         let _ = self.connection.look_nonblocking();
         self.connection.count_bytes(self.bytes);
         self.connection.count_events(self.events);
-        self.connection.end(reason)
+        (self.connection.end(reason), self.request)
     }
+}
+
+/// How far an attempt to send has got.
+enum Sent {
+    Everything,
+    /// The socket is full.
+    Some,
 }

@@ -214,27 +214,23 @@ impl Writer {
 
     /// Looks after everybody: who has left, and whom to keep alive.
     fn tend(&mut self, now: Instant) {
-        for list in [std::mem::take(&mut self.served), std::mem::take(&mut self.blocked)] {
-            // Into new lists, so that the memory of those who came and went is given back.
-            for mut subscriber in list {
-                let outcome = match subscriber.tend(now) {
-                    Err(reason) => Outcome::Over(reason),
-                    Ok(()) if subscriber.is_waiting() => Outcome::Blocked,
-                    Ok(()) => Outcome::Served,
-                };
-                self.sort(subscriber, outcome);
-            }
+        // Into new lists, so that the memory of those who came and went is given back.
+        let served = std::mem::take(&mut self.served);
+        let blocked = std::mem::take(&mut self.blocked);
+        self.served.reserve_exact(served.len());
+        for mut subscriber in served.into_iter().chain(blocked) {
+            let outcome = subscriber.tend(now);
+            self.sort(subscriber, outcome);
         }
     }
 
-    fn sort(&mut self, mut subscriber: Subscriber, outcome: Outcome) {
+    fn sort(&mut self, subscriber: Subscriber, outcome: Outcome) {
         let reason = match outcome {
             Outcome::Served => return self.served.push(subscriber),
             Outcome::Blocked => return self.blocked.push(subscriber),
             Outcome::Over(reason) => reason,
         };
-        let request = subscriber.request.take();
-        let reason = subscriber.leave(reason);
+        let (reason, request) = subscriber.leave(reason);
         self.shared.shards[self.index].subscribers.fetch_sub(1, Ordering::Relaxed);
         self.shared.subscribers.fetch_sub(1, Ordering::Relaxed);
         if let Some(request) = request {

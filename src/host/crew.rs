@@ -1,0 +1,132 @@
+//! The threads that serve connections, kept for a while for the next one.
+//!
+//! Making a thread costs as much as serving a small request. The one that was parked last is taken first, since its
+//! stack is warm, and the others go when nobody needs them.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// How many threads may wait for work.
+const MAX_PARKED: usize = 32;
+/// And for how long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+pub(super) struct Crew {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    parked: Vec<Arc<Berth>>,
+    is_dismissed: bool,
+}
+
+/// Where a parked thread finds its next job.
+struct Berth {
+    job: Mutex<Option<Job>>,
+    thread: Thread,
+}
+
+impl Crew {
+    /// Has a job done, by a parked thread if there is one, else by a new one.
+    pub(super) fn assign(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
+        let mut state = self.state();
+        if let Some(berth) = state.parked.pop() {
+            // Under the lock: a thread that is not parked any more has its job, or there is none.
+            *berth.job() = Some(job);
+            drop(state);
+            berth.thread.unpark();
+            return Ok(());
+        }
+        drop(state);
+        let mut builder = thread::Builder::new().name(String::from("brooklet"));
+        if let Some(bytes) = stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let crew = Arc::clone(self);
+        builder.spawn(move || crew.work(job)).map(drop)
+    }
+
+    /// Sends home whoever waits for work, and soon those who have some.
+    pub(super) fn dismiss(&self) {
+        let mut state = self.state();
+        state.is_dismissed = true;
+        for berth in state.parked.drain(..) {
+            berth.thread.unpark();
+        }
+    }
+
+    fn work(&self, mut job: Job) {
+        let berth = Arc::new(Berth { job: Mutex::new(None), thread: thread::current() });
+        loop {
+            job();
+            job = match self.park(&berth) {
+                Some(next) => next,
+                None => return,
+            };
+        }
+    }
+
+    /// Waits for the next job; `None` when it is time to go.
+    fn park(&self, berth: &Arc<Berth>) -> Option<Job> {
+        {
+            let mut state = self.state();
+            if state.is_dismissed || state.parked.len() >= MAX_PARKED {
+                return None;
+            }
+            state.parked.push(Arc::clone(berth));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let mut state = self.state();
+            match state.parked.iter().position(|parked| Arc::ptr_eq(parked, berth)) {
+                None => return berth.job().take(),
+                Some(at) if remaining.is_zero() => {
+                    state.parked.remove(at);
+                    return None;
+                }
+                Some(_) => drop(state),
+            }
+            thread::park_timeout(remaining);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Berth {
+    fn job(&self) -> MutexGuard<'_, Option<Job>> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn every_job_is_done_and_threads_are_used_again() {
+        let crew = Arc::new(Crew::default());
+        let (sender, receiver) = mpsc::channel();
+        let mut threads = std::collections::HashSet::new();
+        for _ in 0..200 {
+            let sender = sender.clone();
+            crew.assign(Box::new(move || sender.send(thread::current().id()).expect("it is awaited")), None)
+                .expect("there are threads to be had");
+            threads.insert(receiver.recv_timeout(Duration::from_secs(10)).expect("the job is done"));
+        }
+        assert!(threads.len() < 200, "no thread was used twice");
+        crew.dismiss();
+        assert!(crew.state().parked.is_empty());
+    }
+}
