@@ -113,19 +113,30 @@ impl Layout {
 
 impl Handler for Layout {
     fn handle(&self, request: Request) -> Response {
+        self.find(request).unwrap_or_else(|_| Response::error(Status::NOT_FOUND))
+    }
+}
+
+impl Layout {
+    /// Answers, or gives the request back where nobody does: then a layout above may have a fallback.
+    fn find(&self, request: Request) -> Result<Response, Request> {
         let child = match request.target().current() {
             Some(segment) => self.child(segment),
             None => match &self.index {
-                Some(_) if !request.path().ends_with('/') => return to_slash(&request),
-                Some(index) => return index.handle(request),
+                Some(_) if !request.path().ends_with('/') => return Ok(to_slash(&request)),
+                Some(index) => return Ok(index.handle(request)),
                 None => None,
             },
         };
-        match (child, &self.fallback) {
-            (Some(Child::Handler(handler)), _) => handler.handle(request.descend()),
-            (Some(Child::Layout(layout)), _) => layout.handle(request.descend()),
-            (None, Some(fallback)) => fallback.handle(request),
-            (None, None) => Response::error(Status::NOT_FOUND),
+        let found = match child {
+            Some(Child::Handler(handler)) => return Ok(handler.handle(request.descend())),
+            Some(Child::Layout(layout)) => layout.find(request.clone().descend()).ok(),
+            None => None,
+        };
+        match (found, &self.fallback) {
+            (Some(response), _) => Ok(response),
+            (None, Some(fallback)) => Ok(fallback.handle(request)),
+            (None, None) => Err(request),
         }
     }
 }

@@ -58,7 +58,7 @@ fn admit(settings: &Arc<Settings>, stream: TcpStream, crowds: &mut Throttle) -> 
     if crowds.may_log() {
         settings.log.write(&Notice::Full { connections: limit });
     }
-    match settings.places.take(limit + OVERFLOW, &settings.log) {
+    match settings.places.take_to_turn_away(OVERFLOW, &settings.log) {
         Some(place) => spawn(settings, place, stream, turn_away_on_this_thread),
         None => Ok(()),
     }
@@ -74,7 +74,7 @@ fn spawn(settings: &Arc<Settings>, place: Arc<Place>, stream: TcpStream, serve: 
 
 pub(super) fn serve_on_this_thread(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) {
     if let Some(connection) = connect(settings, place, socket) {
-        settings.places.on_own_thread(|| serve::serve(settings, place, connection));
+        settings.places.on_own_thread(place, || serve::serve(settings, place, connection));
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) struct Places {
 
 #[derive(Debug, Default)]
 struct State {
-    held: usize,
+    served: usize,
+    turned_away: usize,
     next_number: u64,
     open: HashMap<u64, Weak<Connection>>,
 }
@@ -42,17 +43,29 @@ impl fmt::Debug for Places {
 }
 
 impl Places {
-    /// Takes a place, unless `limit` are held.
+    /// Takes a place for a connection that is to be served, unless `limit` of those are taken.
     pub(super) fn take(self: &Arc<Self>, limit: usize, log: &Log) -> Option<Arc<Place>> {
+        self.take_for(Purpose::Serve, limit, log)
+    }
+
+    /// Takes a place for a connection that is told to come back. These are counted by themselves: clients that
+    /// linger shall not keep others out.
+    pub(super) fn take_to_turn_away(self: &Arc<Self>, limit: usize, log: &Log) -> Option<Arc<Place>> {
+        self.take_for(Purpose::TurnAway, limit, log)
+    }
+
+    fn take_for(self: &Arc<Self>, purpose: Purpose, limit: usize, log: &Log) -> Option<Arc<Place>> {
         let mut state = self.state();
-        if state.held >= limit {
+        let taken = state.count(purpose);
+        if *taken >= limit {
             return None;
         }
-        state.held += 1;
+        *taken += 1;
         state.next_number += 1;
         let number = state.next_number;
         Some(Arc::new(Place {
             places: Arc::clone(self),
+            purpose,
             number,
             record: Record::default(),
             log: log.clone(),
@@ -62,7 +75,7 @@ impl Places {
 
     /// How many places are held.
     pub(super) fn held(&self) -> usize {
-        self.state().held
+        self.state().held()
     }
 
     /// Lets the connection be found by a stop.
@@ -79,11 +92,19 @@ impl Places {
         self.state().open.values().filter_map(Weak::upgrade).collect()
     }
 
+    /// The same without that of the calling thread.
+    pub(super) fn connections_of_others(&self) -> Vec<Arc<Connection>> {
+        let own = self.own_number();
+        let state = self.state();
+        let others = state.open.iter().filter(|(number, _)| Some(**number) != own);
+        others.filter_map(|(_, connection)| connection.upgrade()).collect()
+    }
+
     /// Waits until all places are given back, but for the one that the calling thread may hold itself.
     pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
-        let own = usize::from(self.is_served_by_this_thread());
+        let own = usize::from(self.own_number().is_some());
         let mut state = self.state();
-        while state.held > own {
+        while state.held() > own {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 return false;
@@ -94,14 +115,16 @@ impl Places {
     }
 
     /// Runs `serve`, and lets a stop that is called within know that it must not wait for it.
-    pub(super) fn on_own_thread(&self, serve: impl FnOnce()) {
-        let outer = SERVED.with(|served| served.replace(self.identity()));
+    pub(super) fn on_own_thread(&self, place: &Place, serve: impl FnOnce()) {
+        let outer = SERVED.with(|served| served.replace((self.identity(), place.number)));
         serve();
         SERVED.with(|served| served.set(outer));
     }
 
-    fn is_served_by_this_thread(&self) -> bool {
-        SERVED.with(|served| served.get() == self.identity())
+    /// The number of the place that the calling thread serves, if it serves one of these.
+    fn own_number(&self) -> Option<u64> {
+        let (identity, number) = SERVED.with(Cell::get);
+        (identity == self.identity()).then_some(number)
     }
 
     fn identity(&self) -> usize {
@@ -115,14 +138,35 @@ impl Places {
 }
 
 thread_local! {
-    /// Whose connection this thread serves, 0 for nobody's.
-    static SERVED: Cell<usize> = const { Cell::new(0) };
+    /// Whose connection this thread serves, and in which place; 0 for nobody's.
+    static SERVED: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+}
+
+impl State {
+    fn count(&mut self, purpose: Purpose) -> &mut usize {
+        match purpose {
+            Purpose::Serve => &mut self.served,
+            Purpose::TurnAway => &mut self.turned_away,
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.served + self.turned_away
+    }
+}
+
+/// What a place was taken for.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Serve,
+    TurnAway,
 }
 
 /// One connection's place.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
+    purpose: Purpose,
     number: u64,
     record: Record,
     log: Log,
@@ -189,7 +233,7 @@ impl Drop for Place {
         }
         let mut state = self.places.state();
         state.open.remove(&self.number);
-        state.held -= 1;
+        *state.count(self.purpose) -= 1;
         if state.open.len() < state.open.capacity() / 4 {
             state.open.shrink_to_fit(); // many came and went
         }

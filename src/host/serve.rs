@@ -244,8 +244,9 @@ impl Conversation<'_> {
     fn refuse(&mut self, head: Option<&Head>, status: Status, why: &'static str) -> Next {
         let response = self.settings.complete(head, Response::explain(status, why));
         let connection = self.reader.connection();
-        // Whether it arrives or not, the connection is over. The method may be unknown, so the body is sent.
-        let _ = answer::write(connection, "", &response, Persistence::Close, &mut self.buffer);
+        // Whether it arrives or not, the connection is over.
+        let method = head.map_or("", Head::method);
+        let _ = answer::write(connection, method, &response, Persistence::Close, &mut self.buffer);
         self.settings.places.counters.answered.add(1);
         self.settings.log.write(&Notice::Refused { peer: self.peer, status, why });
         Next::CloseGently

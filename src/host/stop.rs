@@ -63,12 +63,12 @@ impl Stopper {
 
     /// Stops, waits, and at the deadline cuts off whoever is left.
     pub(super) fn stop_within(&self, grace: Duration) -> StopReport {
-        self.request_stop();
         let open = self.places.held();
+        self.request_stop();
         if self.places.wait_until_empty(Instant::now() + grace) {
             return StopReport { ended: open, forced: 0 };
         }
-        let left = self.places.open_connections();
+        let left = self.places.connections_of_others();
         let forced = left.len();
         for connection in left {
             connection.shutdown();

@@ -12,7 +12,7 @@ pub(crate) fn apply(request: &Request, response: Response) -> Response {
     match response.header_value("ETag") {
         Some(tag) if is_lookup && names(request, tag) => {
             // What would have been said of the page is said again, but not its type (§15.4.5).
-            response.status(Status::NOT_MODIFIED).without_body()
+            response.status(Status::NOT_MODIFIED).without_content()
         }
         _ => response,
     }

@@ -321,22 +321,24 @@ impl Connection {
 
     fn write_until_done(&self, bytes: &[u8]) -> io::Result<()> {
         let mut deadline = Instant::now() + self.write_deadline;
-        let mut written = match self.write_once(bytes)? {
-            count if count == bytes.len() => return Ok(()), // all but slow clients
-            count => count,
-        };
-        let mut renewal = WRITE_PROGRESS;
+        let mut renewed_at = 0;
+        let mut written = self.write_once(bytes)?;
+        if written == bytes.len() {
+            return Ok(()); // all but slow clients
+        }
         while written < bytes.len() {
-            let remaining = deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            // First of all: one call may have taken as long as it was allowed to, and got on all the while.
+            if written - renewed_at >= WRITE_PROGRESS {
+                deadline = now + self.write_deadline;
+                renewed_at = written;
+            }
+            let remaining = deadline.saturating_duration_since(now);
             if remaining.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
             self.socket.set_write_timeout(Some(remaining))?;
             written += self.write_once(&bytes[written..])?;
-            if written >= renewal {
-                deadline = Instant::now() + self.write_deadline;
-                renewal = written + WRITE_PROGRESS;
-            }
         }
         self.socket.set_write_timeout(Some(self.write_deadline))
     }

@@ -180,8 +180,10 @@ impl Response {
         }
     }
 
-    pub(crate) fn without_body(mut self) -> Self {
+    /// The same answer without its body, and without what was said of that.
+    pub(crate) fn without_content(mut self) -> Self {
         self.body = Body::Bytes(Cow::Borrowed(&[]));
+        self.fields.retain(|(field, _)| !field.eq_ignore_ascii_case("Content-Type"));
         self
     }
 
