@@ -1,6 +1,8 @@
 //! Which pages of other origins may read the answers (Fetch standard §3.2, CORS).
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 
 use crate::http::{Head, Response, Status};
 
@@ -47,13 +49,30 @@ impl Cors {
     /// # Panics
     ///
     /// If one of them is no origin, which would never match: an error in the program.
+    ///
+    /// Origins that come from elsewhere, a configuration say, go through [`try_origins`](Self::try_origins).
     #[track_caller]
     pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
-        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
-        for origin in &origins {
-            assert!(is_origin(origin), "`{origin}` is no origin, such as https://example.com");
+        match Self::try_origins(origins) {
+            Ok(cors) => cors,
+            Err(error) => panic!("{error}"),
         }
-        Self::new(Origins::Listed(origins))
+    }
+
+    /// The same, with an error for what is no origin.
+    ///
+    /// ```
+    /// use brooklet::Cors;
+    ///
+    /// let error = Cors::try_origins(["https://a.example/"]).unwrap_err();
+    /// assert_eq!(error.to_string(), "`https://a.example/` is no origin, such as https://example.com");
+    /// ```
+    pub fn try_origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Result<Self, InvalidOrigin> {
+        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
+        match origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(InvalidOrigin(origin.clone())),
+            None => Ok(Self::new(Origins::Listed(origins))),
+        }
     }
 
     /// Pages of every origin, but without cookies and other credentials.
@@ -124,6 +143,26 @@ impl Cors {
         }
     }
 }
+
+/// A text that is no origin.
+///
+/// Its `Debug` is its sentence as well, so that a `main` which returns it ends with one clear line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvalidOrigin(String);
+
+impl fmt::Debug for InvalidOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for InvalidOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no origin, such as https://example.com", self.0)
+    }
+}
+
+impl Error for InvalidOrigin {}
 
 /// `scheme "://" host [ ":" port ]`, as browsers write it.
 fn is_origin(text: &str) -> bool {

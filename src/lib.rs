@@ -138,7 +138,7 @@ mod random;
 mod panics;
 
 pub use content::Content;
-pub use cors::Cors;
+pub use cors::{Cors, InvalidOrigin};
 pub use data::{Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
 pub use event::{Channel, Lag, Presence, Published, Replay, Subscription};

@@ -15,6 +15,9 @@ use crate::random;
 /// The id that says a stream is finished for good; see [`EventConnection::finish`](super::EventConnection::finish).
 pub(super) const FINISHED_ID: &str = "brooklet-finished";
 
+/// What ends a line, and nothing else does (HTML §9.2.5).
+const LINE_ENDS: [char; 2] = ['\r', '\n'];
+
 /// What keeps an idle stream alive: a comment without text.
 ///
 /// One LF and no blank line, because a blank line after nothing but a comment makes OpenAI's Python client
@@ -40,6 +43,7 @@ const COMEBACK: (Duration, Duration) = (Duration::from_millis(1500), Duration::f
 #[derive(Debug, Clone)]
 #[must_use = "an event is not sent by making it"]
 pub struct Event<'a, T> {
+    comment: Option<Cow<'a, str>>,
     data: Option<T>,
     event_type: Option<Cow<'a, str>>,
     id: Option<Cow<'a, str>>,
@@ -49,7 +53,7 @@ pub struct Event<'a, T> {
 impl<'a, T: Data> Event<'a, T> {
     /// An event that carries `data`, without type, id or retry.
     pub fn new(data: T) -> Self {
-        Self { data: Some(data), event_type: None, id: None, retry: None }
+        Self { comment: None, data: Some(data), event_type: None, id: None, retry: None }
     }
 
     /// Sets the event type: what `addEventListener` of the browser listens to. Without one, or with an empty
@@ -65,6 +69,12 @@ impl<'a, T: Data> Event<'a, T> {
     /// forget the last.
     pub fn id(mut self, id: impl Into<Cow<'a, str>>) -> Self {
         self.id = Some(id.into());
+        self
+    }
+
+    /// Puts a comment before the event, in the same block and the same write.
+    pub fn comment(mut self, text: impl Into<Cow<'a, str>>) -> Self {
+        self.comment = Some(text.into());
         self
     }
 
@@ -91,6 +101,9 @@ impl<'a, T: Data> Event<'a, T> {
     /// Appends the event, or nothing if it cannot be sent.
     pub(crate) fn write(self, out: &mut String, formatting: &Formatting) -> Result<(), SendError> {
         self.judge()?;
+        if let Some(comment) = &self.comment {
+            write_comment_lines(out, comment);
+        }
         if let Some(event_type) = &self.event_type {
             field(out, "event", event_type);
         }
@@ -133,10 +146,10 @@ impl<'a, T: Data> Event<'a, T> {
 
     /// Type and id are single lines, and clients ignore an id with NUL (HTML §9.2.6).
     fn judge(&self) -> Result<(), SendError> {
-        if matches!(&self.event_type, Some(event_type) if !is_single_line(event_type)) {
+        if matches!(&self.event_type, Some(event_type) if event_type.contains(LINE_ENDS)) {
             return Err(SendError::InvalidEventType);
         }
-        if matches!(&self.id, Some(id) if !is_single_line(id) || id == FINISHED_ID) {
+        if matches!(&self.id, Some(id) if id.contains(LINE_ENDS) || id.contains('\0') || id == FINISHED_ID) {
             return Err(SendError::InvalidId);
         }
         Ok(())
@@ -147,12 +160,12 @@ impl<'a, T: Data> Event<'a, T> {
     }
 }
 
-impl Event<'_, &'static str> {
+impl<'a> Event<'a, &'a str> {
     /// A block without data: clients take its id and its retry, and dispatch nothing.
     ///
     /// Some clients ignore an id that comes without data; prefer to send it with some.
     pub fn without_data() -> Self {
-        Self { data: None, event_type: None, id: None, retry: None }
+        Self { comment: None, data: None, event_type: None, id: None, retry: None }
     }
 }
 
@@ -162,7 +175,7 @@ impl Event<'_, &'static str> {
 pub enum SendError {
     /// The stream is over. Nothing more can be sent; `?` is how a generator leaves.
     Closed(CloseReason),
-    /// The event type holds CR, LF or NUL. Nothing was written, the stream goes on.
+    /// The event type holds CR or LF. Nothing was written, the stream goes on.
     InvalidEventType,
     /// The id holds CR, LF or NUL, or is the one that is reserved for finished streams. Nothing was written,
     /// the stream goes on.
@@ -173,7 +186,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(reason) => write!(f, "the stream is over: {reason}"),
-            Self::InvalidEventType => f.write_str("the event type holds CR, LF or NUL"),
+            Self::InvalidEventType => f.write_str("the event type holds CR or LF"),
             Self::InvalidId => f.write_str("the event id holds CR, LF or NUL, or is reserved"),
         }
     }
@@ -183,11 +196,15 @@ impl Error for SendError {}
 
 /// Appends a comment: a line for each line of text, and a blank one.
 pub(super) fn write_comment(out: &mut String, text: &str) {
+    write_comment_lines(out, text);
+    out.push('\n');
+}
+
+fn write_comment_lines(out: &mut String, text: &str) {
     out.push_str(": ");
     let start = out.len();
     out.push_str(text);
     split_lines(out, start, ": ");
-    out.push('\n');
 }
 
 /// Appends a block that says when to come back after a stop, to each client at a time of its own.
@@ -224,17 +241,13 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push('\n');
 }
 
-fn is_single_line(text: &str) -> bool {
-    !text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
-}
-
 /// Ends the line whose text begins at `start`, and begins a new one with `prefix` at each line end within:
 /// CR LF, LF or CR, and at those alone.
 fn split_lines(out: &mut String, start: usize, prefix: &str) {
     if out.as_bytes()[start..].iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
         let text = out.split_off(start);
         let mut rest = text.as_str();
-        while let Some(end) = rest.find(['\r', '\n']) {
+        while let Some(end) = rest.find(LINE_ENDS) {
             out.push_str(&rest[..end]);
             out.push('\n');
             out.push_str(prefix);
@@ -286,14 +299,16 @@ mod tests {
         check(&Event::without_data(), Ok("\n"));
         check(&Event::new("x").event_type("a\ndata: forged"), Err(SendError::InvalidEventType));
         check(&Event::new("x").event_type("a\rb"), Err(SendError::InvalidEventType));
-        check(&Event::new("x").event_type("a\0"), Err(SendError::InvalidEventType));
+        check(&Event::new("x").event_type("a\0"), Ok("event: a\0\ndata: x\n\n")); // clients keep it
+        check(&Event::new("x").comment("a\nb"), Ok(": a\n: b\ndata: x\n\n"));
+        check(&Event::without_data().comment("a"), Ok(": a\n\n"));
         check(&Event::new("x").id("1\n"), Err(SendError::InvalidId));
         check(&Event::new("x").id("1\r2"), Err(SendError::InvalidId));
         check(&Event::new("x").id("\0"), Err(SendError::InvalidId));
         check(&Event::new("x").id(FINISHED_ID), Err(SendError::InvalidId));
 
         #[track_caller]
-        fn check(event: &Event<'_, &'static str>, expected: Result<&str, SendError>) {
+        fn check(event: &Event<'_, &str>, expected: Result<&str, SendError>) {
             assert_eq!(event.clone().encode().as_deref(), expected.as_ref().map(|bytes| *bytes), "{event:?}");
         }
     }

@@ -16,8 +16,9 @@ mod tcp;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use crate::cors::Cors;
@@ -33,6 +34,9 @@ pub use stop::{StopReport, Stopper};
 
 /// How long a stop waits for what is under way, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for the accept loop, which has been woken, to close its listener.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server: a handler, and where and how it is served.
 ///
@@ -95,7 +99,7 @@ impl Host {
                 log: log::Log::default(),
                 places: Arc::clone(&places),
             },
-            stopper: Stopper { places, address: Arc::default() },
+            stopper: Stopper { places, door: Arc::default() },
         }
     }
 
@@ -212,11 +216,16 @@ impl Host {
     /// If it cannot listen where it should, or no thread can be had.
     pub fn start(self) -> Result<RunningHost, StartError> {
         let Listening { settings, stopper, listener, address } = self.listen()?;
-        let accepting = thread::Builder::new()
+        let (ends, ended) = mpsc::channel();
+        thread::Builder::new()
             .name(String::from("brooklet-accept"))
-            .spawn(move || accept::run(&settings, &listener))
+            .spawn(move || {
+                accept::run(&settings, &listener);
+                drop(listener);
+                drop::<Sender<()>>(ends);
+            })
             .map_err(|error| StartError::new(address.to_string(), error))?;
-        Ok(RunningHost { address, stopper, accepting: Mutex::new(Some(accepting)) })
+        Ok(RunningHost { address, stopper, accepting: Mutex::new(ended) })
     }
 
     /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
@@ -229,7 +238,7 @@ impl Host {
 
     fn listen(self) -> Result<Listening, StartError> {
         let (listener, address) = self.bind.listen()?;
-        *self.stopper.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        self.stopper.door.open(&listener, address);
         self.settings.log.write(&Notice::Listening { address });
         Ok(Listening { settings: Arc::new(self.settings), stopper: self.stopper, listener, address })
     }
@@ -247,7 +256,8 @@ struct Listening {
 pub struct RunningHost {
     address: SocketAddr,
     stopper: Stopper,
-    accepting: Mutex<Option<JoinHandle<()>>>,
+    /// Disconnected when the accept loop has ended, and its listener is closed.
+    accepting: Mutex<Receiver<()>>,
 }
 
 impl RunningHost {
@@ -279,13 +289,8 @@ impl RunningHost {
     /// handler or a generator of the host itself, it does not wait for that one.
     pub fn stop_within(&self, grace: Duration) -> StopReport {
         let report = self.stopper.stop_within(grace);
-        let accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(accepting) = accepting {
-            // The accept loop may be here itself, in somebody's log. Its panics would have been ours.
-            if accepting.thread().id() != thread::current().id() {
-                let _ = accepting.join();
-            }
-        }
+        // It may be the accept loop itself that is here, in somebody's log: so not for ever.
+        let _ = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(CLOSING);
         report
     }
 }

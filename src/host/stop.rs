@@ -1,7 +1,7 @@
 //! Ending a host: everything that waits is woken, everybody is told, and it is over in bounded time.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
@@ -25,8 +25,44 @@ const LAST_MOMENT: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Stopper {
     pub(super) places: Arc<Places>,
-    /// Where the accept loop listens, once it does.
-    pub(super) address: Arc<Mutex<Option<SocketAddr>>>,
+    pub(super) door: Arc<Door>,
+}
+
+/// Where the accept loop listens, and how to wake it.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    address: Mutex<Option<SocketAddr>>,
+    /// A descriptor to give back, so that there is one to knock with when there are no others.
+    spare: Mutex<Option<TcpListener>>,
+}
+
+impl Door {
+    pub(super) fn open(&self, listener: &TcpListener, address: SocketAddr) {
+        *lock(&self.spare) = listener.try_clone().ok();
+        *lock(&self.address) = Some(address);
+    }
+
+    /// Wakes the accept loop, which waits for nothing but connections.
+    fn knock(&self) {
+        drop(lock(&self.spare).take());
+        let mut address = match *lock(&self.address) {
+            Some(address) => address,
+            None => return,
+        };
+        if address.ip().is_unspecified() {
+            match address {
+                SocketAddr::V4(_) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                SocketAddr::V6(_) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            }
+        }
+        // If it fails, the accept loop is busy accepting, or failing to; it looks up after that.
+        let _ = TcpStream::connect_timeout(&address, KNOCK);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that can panic runs under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a stop went.
@@ -48,7 +84,7 @@ impl Stopper {
     /// [`Host::run`](crate::Host::run).
     pub fn request_stop(&self) {
         if self.places.stop.request() {
-            self.knock();
+            self.door.knock();
             self.places.crew.dismiss();
         }
         for connection in self.places.open_connections() {
@@ -75,20 +111,5 @@ impl Stopper {
         }
         self.places.wait_until_empty(Instant::now() + LAST_MOMENT);
         StopReport { ended: open.saturating_sub(forced), forced }
-    }
-
-    /// Wakes the accept loop, which waits for nothing but connections.
-    fn knock(&self) {
-        let address = *self.address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut address) = address {
-            if address.ip().is_unspecified() {
-                match address {
-                    SocketAddr::V4(_) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-                    SocketAddr::V6(_) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-                }
-            }
-            // If it fails, the accept loop is awake: it has no room for one more.
-            let _ = TcpStream::connect_timeout(&address, KNOCK);
-        }
     }
 }

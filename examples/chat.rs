@@ -1,0 +1,332 @@
+//! Rooms to talk in. Each is a channel, which is there as soon as somebody asks for it.
+//!
+//! Run `cargo run --example chat` and open <http://127.0.0.1:8080> in two windows, or on one of them
+//! <http://127.0.0.1:8080/#tea>, which is another room. Another port is the first argument, or `PORT` in the
+//! environment. Nobody is asked who they are: it is a chat among friends.
+//!
+//! ```text
+//! curl -N 'localhost:8080/rooms/tea?name=Ada'                   what is said, and who is there: Ada, too
+//! curl    localhost:8080/rooms/tea -d name=Bob -d text=hello    say something, as a form, …
+//! curl    localhost:8080/rooms/tea -H 'Content-Type: application/json' -d '{"name":"Bob","text":"hello"}'
+//! curl    localhost:8080/rooms                                  the rooms, and how many are in them
+//! curl -i localhost:8080/rooms/tea -d text=hello                400, and what is missing
+//! ```
+//!
+//! A stream begins with an event `room`, the room's snapshot: who is there, and what was said last. After it come
+//! messages, and `who` whenever somebody has joined or left. With an id that was sent, as in
+//! `-H 'Last-Event-ID: …'`, it begins after that event instead; with one of before a restart by a `reset`, and then
+//! the snapshot.
+//!
+//! A browser has six connections for each server: one that shows more rooms at once than five has none left to
+//! send with.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::identity;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, iter, thread};
+
+use brooklet::{
+    json_object, Channel, Content, Event, EventSource, Handler, Host, Layout, Limits, Presence, Request,
+    Response, StartError, Status,
+};
+
+const MAX_ROOMS: usize = 100;
+/// A room that nobody has used for so long makes place for another, where there is none left.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+/// How much was said before you came.
+const REMEMBERED: usize = 100;
+
+/// In characters, of rooms and of people.
+const MAX_NAME: usize = 40;
+const MAX_TEXT: usize = 2000;
+/// A character may take twelve bytes of JSON or of a form.
+const MAX_BODY: u64 = 32 * 1024;
+
+fn main() -> Result<(), StartError> {
+    let house = House::default();
+    let app = Layout::new()
+        .index(Content::html(include_str!("chat.html")))
+        .add("rooms", move |request: Request| house.answer(request).unwrap_or_else(identity));
+    Host::new(app)
+        .bind(address())
+        .limits(Limits::default().max_body(MAX_BODY))
+        .defaults()
+        .development()
+        .console()
+        .run()
+}
+
+#[derive(Default)]
+struct House {
+    rooms: Mutex<BTreeMap<String, Arc<Room>>>,
+}
+
+impl House {
+    /// The answer, or the refusal.
+    fn answer(&self, request: Request) -> Result<Response, Response> {
+        let segments: Vec<_> = request.target().segments().collect();
+        let name = match *segments {
+            [] => return self.list(&request),
+            [name] => name,
+            _ => return Err(Response::error(Status::NOT_FOUND)),
+        };
+        if !is_room_name(name) {
+            return Err(bad("a room's name is 1 to 40 letters, digits, - and _"));
+        }
+        match request.method() {
+            "GET" | "HEAD" => {
+                if matches!(request.query("name"), Some(name) if !is_name(name)) {
+                    return Err(bad(NAMES));
+                }
+                Ok(follow(self.room(name)?).handle(request))
+            }
+            "POST" => {
+                let message = Message::read(&request)?;
+                self.room(name)?.say(message);
+                Ok(Response::new(Status::NO_CONTENT))
+            }
+            other => Err(Response::method_not_allowed(other, "GET, HEAD, POST")),
+        }
+    }
+
+    /// A line for each room: its name, and how many are there.
+    fn list(&self, request: &Request) -> Result<Response, Response> {
+        match request.method() {
+            "GET" | "HEAD" => {}
+            other => return Err(Response::method_not_allowed(other, "GET, HEAD")),
+        }
+        let line = |(name, room): (&String, &Arc<Room>)| format!("{name} {}\n", room.talk().who.len());
+        Ok(Response::text(self.rooms().iter().map(line).collect::<String>()))
+    }
+
+    fn room(&self, name: &str) -> Result<Arc<Room>, Response> {
+        let mut rooms = self.rooms();
+        if let Some(room) = rooms.get(name) {
+            return Ok(Arc::clone(room));
+        }
+        let full = || Response::explain(Status::SERVICE_UNAVAILABLE, "all rooms are taken; join one of them");
+        if rooms.len() >= MAX_ROOMS {
+            let idle = rooms.iter().find(|(_, room)| room.is_idle()).map(|(name, _)| name.clone());
+            rooms.remove(&idle.ok_or_else(full)?);
+        }
+        let room = Room::open().map_err(|_| full())?; // without a thread there is no room, either
+        rooms.insert(name.to_owned(), Arc::clone(&room));
+        Ok(room)
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Room>>> {
+        self.rooms.lock().expect("nobody panics in here")
+    }
+}
+
+/// Made for one request. It holds the room until the client is counted among its subscribers, so that the room
+/// cannot be given away in between.
+fn follow(room: Arc<Room>) -> EventSource {
+    EventSource::new(move |connection| Ok(connection.follow(&room.channel)?))
+}
+
+struct Room {
+    channel: Channel,
+    talk: Arc<Mutex<Talk>>,
+}
+
+/// What a newcomer has to know.
+struct Talk {
+    /// How many streams each of them has open.
+    who: BTreeMap<String, i32>,
+    /// What was said last, with the ids of its events: by them a page sees what it has already.
+    said: VecDeque<(String, Message)>,
+    last_used: Instant,
+}
+
+struct Snapshot {
+    who: Vec<String>,
+    said: VecDeque<(String, Message)>,
+}
+json_object!(Snapshot { who, said });
+
+impl Room {
+    fn open() -> std::io::Result<Arc<Self>> {
+        let talk = Talk { who: BTreeMap::new(), said: VecDeque::new(), last_used: Instant::now() };
+        let talk = Arc::new(Mutex::new(talk));
+        let channel = Channel::new().history(500, 256 * 1024).snapshot({
+            let talk = Arc::clone(&talk);
+            move || {
+                let talk = talk.lock().expect("nobody panics in here");
+                let snapshot = Snapshot { who: talk.who.keys().cloned().collect(), said: talk.said.clone() };
+                Event::new(snapshot).event_type("room")
+            }
+        });
+        let changes = channel.presence();
+        let room = Arc::new(Self { channel, talk });
+        let porter = Arc::downgrade(&room);
+        // Its end comes with the end of the channel, which this thread must not hold therefore.
+        thread::Builder::new().name(String::from("porter")).spawn(move || {
+            while let Ok(change) = changes.recv() {
+                // After a restart all come back at once: that is one piece of news.
+                if let Some(room) = porter.upgrade() {
+                    room.note(iter::once(change).chain(changes.try_iter()));
+                }
+            }
+        })?;
+        Ok(room)
+    }
+
+    fn say(&self, message: Message) {
+        // Locked until it is remembered, so that what is remembered has the channel's order.
+        let mut talk = self.talk();
+        let published =
+            self.channel.publish(Event::new(&message)).expect("it has no type, and nobody closes");
+        talk.said.push_back((published.id, message));
+        if talk.said.len() > REMEMBERED {
+            talk.said.pop_front();
+        }
+        talk.last_used = Instant::now();
+    }
+
+    /// Keeps the list of who is there, and tells everybody when it is another.
+    fn note(&self, changes: impl Iterator<Item = Presence>) {
+        let mut talk = self.talk();
+        talk.last_used = Instant::now();
+        let before: Vec<_> = talk.who.keys().cloned().collect();
+        for change in changes {
+            let (request, step) = match &change {
+                Presence::Joined { request, .. } => (request, 1),
+                Presence::Left { request, .. } => (request, -1),
+                _ => continue,
+            };
+            // Without a name you may listen, but are not there.
+            if let Some(name) = request.query("name") {
+                *talk.who.entry(name.to_owned()).or_default() += step;
+            }
+        }
+        talk.who.retain(|_, streams| *streams > 0);
+        if !talk.who.keys().eq(&before) {
+            let who: Vec<_> = talk.who.keys().collect();
+            let event = Event::new(who).event_type("who");
+            self.channel.publish(event).expect("the type is one line, and nobody closes");
+        }
+    }
+
+    /// Whether nobody is here, or on the way here, and has not been for long.
+    fn is_idle(self: &Arc<Self>) -> bool {
+        // One is the house's. More are only made by asking the house, which is locked now.
+        Arc::strong_count(self) == 1
+            && self.channel.subscribers() == 0
+            && self.talk().last_used.elapsed() > IDLE
+    }
+
+    fn talk(&self) -> MutexGuard<'_, Talk> {
+        self.talk.lock().expect("nobody panics in here")
+    }
+}
+
+#[derive(Clone)]
+struct Message {
+    name: String,
+    text: String,
+    time: SystemTime,
+}
+json_object!(Message { name, text, time });
+
+impl Message {
+    /// From a form, or from JSON.
+    fn read(request: &Request) -> Result<Self, Response> {
+        let media_type = request.header("Content-Type").and_then(|value| value.split(';').next());
+        let members = match media_type {
+            Some(json) if json.trim().eq_ignore_ascii_case("application/json") => {
+                let object = std::str::from_utf8(request.body()).ok().and_then(read_object);
+                object.ok_or_else(|| bad("this is no JSON object of strings"))?
+            }
+            _ => request.form().pairs().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        };
+        let member = |key| members.get(key).map_or("", |value| value.trim());
+        let (name, text) = (member("name"), member("text"));
+        if !is_name(name) {
+            return Err(bad(NAMES));
+        }
+        if !(1..=MAX_TEXT).contains(&text.chars().count()) {
+            return Err(bad("a text, the member or field `text`, has 1 to 2000 characters"));
+        }
+        Ok(Self { name: name.to_owned(), text: text.to_owned(), time: SystemTime::now() })
+    }
+}
+
+const NAMES: &str = "your name, the member or field `name`, is one line of 1 to 40 characters";
+
+fn is_name(name: &str) -> bool {
+    let is_short = (1..=MAX_NAME).contains(&name.chars().count());
+    is_short && name == name.trim() && !name.chars().any(char::is_control)
+}
+
+fn is_room_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_allowed)
+}
+
+fn bad(sentence: &str) -> Response {
+    Response::explain(Status::BAD_REQUEST, sentence)
+}
+
+/// Reads a flat JSON object of strings (RFC 8259), with no name twice: all that anybody sends here.
+fn read_object(json: &str) -> Option<BTreeMap<String, String>> {
+    let mut members = BTreeMap::new();
+    let mut rest = after(json, '{')?;
+    loop {
+        let (name, behind_name) = read_string(rest)?;
+        let (value, behind_value) = read_string(after(behind_name, ':')?)?;
+        if members.insert(name, value).is_some() {
+            return None;
+        }
+        rest = match after(behind_value, ',') {
+            Some(next) => next,
+            None => return skip_space(after(behind_value, '}')?).is_empty().then_some(members),
+        };
+    }
+}
+
+/// Reads a string, and gives what stands behind it. Escapes are UTF-16, so the text is first, too.
+fn read_string(json: &str) -> Option<(String, &str)> {
+    let mut chars = after(json, '"')?.chars();
+    let mut units = Vec::new();
+    loop {
+        units.push(match chars.next()? {
+            '"' => return Some((String::from_utf16(&units).ok()?, chars.as_str())),
+            '\\' => match chars.next()? {
+                itself @ ('"' | '\\' | '/') => itself as u16,
+                'b' => 0x08,
+                'f' => 0x0c,
+                'n' => 0x0a,
+                'r' => 0x0d,
+                't' => 0x09,
+                'u' => {
+                    let (digits, rest) = (chars.as_str().get(..4)?, chars.as_str().get(4..)?);
+                    chars = rest.chars();
+                    // A sign is a number to Rust, and none to JSON.
+                    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
+                    u16::from_str_radix(digits, 16).ok()?
+                }
+                _ => return None,
+            },
+            '\0'..='\x1f' => return None,
+            char => {
+                units.extend_from_slice(char.encode_utf16(&mut [0; 2]));
+                continue;
+            }
+        });
+    }
+}
+
+fn after(json: &str, token: char) -> Option<&str> {
+    skip_space(json).strip_prefix(token)
+}
+
+fn skip_space(json: &str) -> &str {
+    json.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+fn address() -> String {
+    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
+    format!("127.0.0.1:{}", port.as_deref().unwrap_or("8080"))
+}

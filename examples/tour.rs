@@ -1,0 +1,229 @@
+//! Every feature at a URL of its own, to be looked at with curl, a browser or any other client.
+//!
+//! Run `cargo run --example tour` and open <http://127.0.0.1:8080>. Another port is the first argument, or `PORT`
+//! in the environment; `CORS_ORIGIN=https://a.example` lets the pages of that origin read the answers,
+//! `ANY_HOST=1` answers to every name.
+//!
+//! ```text
+//! curl -N  'localhost:8080/stock?ms=200'        typed events without end, M ms apart
+//! curl -N  localhost:8080/lines                 one event: the text of the file LINES_FILE, or an awkward one
+//! curl -N  'localhost:8080/resume?n=8'          the first five of N events, …
+//! curl -N  'localhost:8080/resume?n=8' -H 'Last-Event-ID: 5'      … the rest of them, …
+//! curl -i  'localhost:8080/resume?n=8' -H 'Last-Event-ID: 8'      … and 204, which says: do not come back
+//! curl -i  localhost:8080/none                  204 from the start
+//! curl -N  localhost:8080/retry                 come back in 300 ms
+//! curl -N  localhost:8080/fail                  a generator that fails: come back in 10 s
+//! curl -N  localhost:8080/panic                 a generator that panics: the same
+//! curl -N  localhost:8080/tokens -d '{}'        a POST that is answered as a language model would
+//! curl -N  'localhost:8080/lastid?id=x'         an event with that id, and how soon to come back, …
+//! curl -N  localhost:8080/lastid -H 'Last-Event-ID: x'          … then with what the client says it has seen
+//! curl -N  'localhost:8080/idle?hb=500'         nothing but what keeps it alive
+//! curl -N  'localhost:8080/events?n=3&ms=500'   N events in a steady rhythm
+//! curl -N  localhost:8080/finish                two events, and the end for good
+//! curl -N  localhost:8080/json                  a struct, a list and a map
+//! curl     localhost:8080/echo -d hello         the body of the request; up to 8 MiB
+//! curl -i  localhost:8080/error                 a handler that fails: 500
+//! curl     localhost:8080/headers               the fields of the request, as they came
+//! curl     'localhost:8080/query?a=b+c&d=%C3%A9'    its query, decoded
+//! curl -i  localhost:8080/anything              404
+//! ```
+
+use std::collections::hash_map::RandomState;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{env, fs, io, panic};
+
+use brooklet::{
+    json_object, Admission, Content, Cors, Event, EventConnection, EventSource, Handler, Host, Layout,
+    Limits, Request, Response,
+};
+
+const MAX_BODY: u64 = 8 * 1024 * 1024;
+
+/// Every line end there is, line ends that are none, and text that looks like fields.
+const AWKWARD: &str = " leading space\r\nCR LF above\rCR above\n\ndata: no field\n: no comment\n\
+    NUL \0, VT \x0b, FF \x0c, NEL \u{85}, LS \u{2028}, BOM \u{feff}\nünï 漢字 🦀\n";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The host logs what panics. Of std's own report the sentence is enough, without a backtrace.
+    panic::set_hook(Box::new(|report| eprintln!("{report}")));
+
+    let app = Layout::new()
+        .index(Content::html(include_str!("tour.html")))
+        .add("stock", EventSource::new(stock))
+        .add("lines", lines)
+        .add("resume", resume())
+        .add("none", EventSource::new(|_| Ok(())).inspector(|_, _| Admission::NoContent))
+        .add("retry", EventSource::new(|connection| Ok(connection.retry(Duration::from_millis(300))?)))
+        .add("fail", EventSource::new(|_| Err("it was asked to fail".into())))
+        .add("panic", EventSource::new(|_| panic!("it was asked to panic")))
+        .add("tokens", EventSource::new(tokens).methods(["POST"]))
+        .add("lastid", EventSource::new(last_id))
+        .add("idle", idle)
+        .add("events", EventSource::new(events))
+        .add("finish", EventSource::new(finish))
+        .add("json", EventSource::new(json))
+        .add("echo", |request: Request| Response::bytes("application/octet-stream", request.body().to_vec()))
+        .add("error", |_: Request| Err::<Response, _>("it was asked to fail"))
+        .add("headers", headers)
+        .add("query", query);
+
+    let mut host = Host::new(app)
+        .bind(address())
+        .limits(Limits::default().max_body(MAX_BODY))
+        .defaults()
+        .development()
+        .console();
+    if let Ok(origin) = env::var("CORS_ORIGIN") {
+        host = host.cors(Cors::try_origins([origin])?);
+    }
+    if env::var("ANY_HOST").map_or(false, |value| value == "1") {
+        host = host.any_host();
+    }
+    Ok(host.run()?)
+}
+
+fn stock(connection: &mut EventConnection) -> brooklet::Result {
+    let pause = millis(connection.request(), "ms", 1000);
+    connection.comment("Sending stock data")?;
+    loop {
+        let symbol = ["AAPL", "GOOGL", "MSFT"][random(3) as usize];
+        connection.event(symbol, 100 + random(900))?;
+        connection.wait(pause)?;
+    }
+}
+
+/// A source may be made for one request: here a file decides first whether there is a stream at all.
+fn lines(request: Request) -> io::Result<Response> {
+    let text = match env::var_os("LINES_FILE") {
+        Some(path) => fs::read_to_string(path)?,
+        None => String::from(AWKWARD),
+    };
+    Ok(EventSource::new(move |connection| Ok(connection.data(&text)?)).handle(request))
+}
+
+fn resume() -> EventSource {
+    let count = |request: &Request| number(request, "n", 20);
+    let next =
+        |last: Option<&str>| last.and_then(|id| id.parse().ok()).map_or(1, |id: u64| id.saturating_add(1));
+    EventSource::new(move |connection| {
+        let first = next(connection.last_event_id());
+        for id in (first..=count(connection.request())).take(5) {
+            connection.send(Event::new(format_args!("event {id}")).id(id.to_string()))?;
+        }
+        Ok(()) // the browser comes back for more, …
+    })
+    // … until there is none.
+    .inspector(move |request, last| match next(last) > count(request) {
+        true => Admission::NoContent,
+        false => Admission::Accept,
+    })
+    .retry(Duration::from_millis(300))
+}
+
+fn tokens(connection: &mut EventConnection) -> brooklet::Result {
+    let created = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let chunk = |delta, finish_reason| {
+        let choices = [Choice { index: 0, delta, finish_reason }];
+        Chunk { id: "chatcmpl-1", object: "chat.completion.chunk", created, model: "brook", choices }
+    };
+    connection.data(chunk(BTreeMap::from([("role", "assistant"), ("content", "")]), None))?;
+    for word in "A brook runs through it.".split_inclusive(' ') {
+        connection.wait(Duration::from_millis(60))?;
+        connection.data(chunk(BTreeMap::from([("content", word)]), None))?;
+    }
+    connection.data(chunk(BTreeMap::new(), Some("stop")))?;
+    Ok(connection.data("[DONE]")?)
+}
+
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'a str,
+    created: u64,
+    model: &'a str,
+    choices: [Choice<'a>; 1],
+}
+json_object!(Chunk<'_> { id, object, created, model, choices });
+
+struct Choice<'a> {
+    index: u32,
+    delta: BTreeMap<&'a str, &'a str>,
+    finish_reason: Option<&'a str>,
+}
+json_object!(Choice<'_> { index, delta, finish_reason });
+
+fn last_id(connection: &mut EventConnection) -> brooklet::Result {
+    let id = connection.request().query("id").unwrap_or("…é漢");
+    let seen = connection.last_event_id().unwrap_or("nothing seen yet");
+    Ok(connection.send(Event::new(seen).id(id).retry(Duration::from_millis(100)))?)
+}
+
+fn idle(request: Request) -> Response {
+    let interval = millis(&request, "hb", 15_000);
+    EventSource::new(|connection| Ok(connection.wait(Duration::MAX)?)).keep_alive(interval).handle(request)
+}
+
+/// A wait until a moment, unlike a wait for some time, does not add up what the sending takes.
+fn events(connection: &mut EventConnection) -> brooklet::Result {
+    let interval = millis(connection.request(), "ms", 1000);
+    let mut due = Instant::now();
+    for number in 0..number(connection.request(), "n", 10) {
+        connection.wait_until(due)?;
+        connection.send(Event::new(number).id(number.to_string()))?;
+        due += interval;
+    }
+    Ok(())
+}
+
+fn finish(connection: &mut EventConnection) -> brooklet::Result {
+    connection.data("one")?;
+    connection.data("two")?;
+    Ok(connection.finish()?)
+}
+
+struct Quote {
+    symbol: &'static str,
+    unit_price: f64,
+    history: Vec<f64>,
+}
+json_object!(Quote { symbol, unit_price as "unitPrice", history });
+
+fn json(connection: &mut EventConnection) -> brooklet::Result {
+    connection.data(Quote { symbol: "AAPL", unit_price: 129.5, history: vec![128.0, 131.25] })?;
+    connection.data(["a\nb", "\"quoted\"", "漢"])?;
+    connection.data(BTreeMap::from([("one", Some(1)), ("none", None)]))?;
+    Ok(())
+}
+
+/// Values may hold bytes that are no text, so they are passed on as bytes.
+fn headers(request: Request) -> Response {
+    let mut lines = Vec::new();
+    for (name, value) in request.headers() {
+        lines.extend_from_slice(&[name.as_bytes(), b": ", value, b"\n"].concat());
+    }
+    Response::bytes("text/plain", lines)
+}
+
+fn query(request: Request) -> Response {
+    Response::text(request.query_pairs().map(|(key, value)| format!("{key}={value}\n")).collect::<String>())
+}
+
+fn number(request: &Request, key: &str, otherwise: u64) -> u64 {
+    request.query(key).and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
+
+fn millis(request: &Request, key: &str, otherwise: u64) -> Duration {
+    Duration::from_millis(number(request, key, otherwise))
+}
+
+/// A number below `end`, good enough for prices: std's only randomness is in the keys of its hash maps.
+fn random(end: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % end
+}
+
+fn address() -> String {
+    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
+    format!("127.0.0.1:{}", port.as_deref().unwrap_or("8080"))
+}
