@@ -25,6 +25,7 @@
 //! curl -i  localhost:8080/error                 a handler that fails: 500
 //! curl     localhost:8080/headers               the fields of the request, as they came
 //! curl     'localhost:8080/query?a=b+c&d=%C3%A9'    its query, decoded
+//! curl     localhost:8080/metrics               how the host is doing, for Prometheus
 //! curl -i  localhost:8080/anything              404
 //! ```
 
@@ -37,7 +38,7 @@ use std::{env, fs, io, panic};
 
 use brooklet::{
     json_object, Admission, Content, Cors, Event, EventConnection, EventSource, Handler, Host, Layout,
-    Limits, Request, Response,
+    Limits, Monitor, Request, Response,
 };
 
 const MAX_BODY: u64 = 8 * 1024 * 1024;
@@ -50,8 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The host logs what panics. Of std's own report the sentence is enough, without a backtrace.
     panic::set_hook(Box::new(|report| eprintln!("{report}")));
 
+    let monitor = Monitor::new();
     let app = Layout::new()
         .index(Content::html(include_str!("tour.html")))
+        .add("metrics", monitor.clone())
         .add("stock", EventSource::new(stock))
         .add("lines", lines)
         .add("resume", resume())
@@ -75,7 +78,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .limits(Limits::default().max_body(MAX_BODY))
         .defaults()
         .development()
-        .console();
+        .console()
+        .monitor(&monitor);
     if let Ok(origin) = env::var("CORS_ORIGIN") {
         host = host.cors(Cors::try_origins([origin])?);
     }

@@ -142,7 +142,7 @@ pub use cors::{Cors, InvalidOrigin};
 pub use data::{Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
 pub use event::{Channel, Lag, Presence, Published, Replay, Subscription};
-pub use host::{Host, Limits, Notice, RunningHost, StartError, Stats, StopReport, Stopper};
+pub use host::{Host, Limits, Monitor, Notice, RunningHost, StartError, Stats, StopReport, Stopper};
 pub use http::{
     CloseReason, FieldValue, Form, Handler, IntoResponse, Request, Response, Socket, Status, Target,
 };

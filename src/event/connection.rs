@@ -5,20 +5,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::channel::Channel;
+use super::channel::{Channel, Terms};
 use super::source::StreamSettings;
-use super::wire::{self, Event, SendError, KEEP_ALIVE};
+use super::stream::Stream;
+use super::wire::{self, Event, SendError};
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
-/// A socket's timeout is rounded up to the kernel's tick, so that the end of a wait is slept instead.
-const TICK: Duration = Duration::from_millis(10);
-/// A queue and a socket cannot be waited for at once: each gets its turn this often.
-const SLICE: Duration = Duration::from_millis(250);
-/// Where `shutdown` does not wake a reader, the host's stop has to be looked for.
-const LONGEST_READ: Duration = if cfg!(windows) { SLICE } else { Duration::MAX };
 /// `send_all` writes when this much has gathered.
 const GATHER: usize = 16 * 1024;
+
 /// One client's event stream, as the generator sees it.
 ///
 /// Everything that sends returns a `Result`, whose error says that the stream is over. So `?` ends the generator,
@@ -42,18 +38,9 @@ const GATHER: usize = 16 * 1024;
 /// What was sent has been handed to the operating system; whether the client has it is known only by what it
 /// says itself, which is what event ids are for.
 pub struct EventConnection<'r> {
-    connection: Arc<Connection>,
+    stream: Stream<'r>,
     request: &'r Request,
     last_event_id: Option<&'r str>,
-    settings: &'r StreamSettings,
-    /// The source's retry, until an event has taken it along.
-    pending_retry: Option<Duration>,
-    /// The bytes of what is being sent; empty in between.
-    buffer: String,
-    last_write: Instant,
-    last_look: Instant,
-    /// Whether a channel has it now.
-    is_handed_over: bool,
 }
 
 impl<'r> EventConnection<'r> {
@@ -63,18 +50,7 @@ impl<'r> EventConnection<'r> {
         last_event_id: Option<&'r str>,
         settings: &'r StreamSettings,
     ) -> Self {
-        let now = Instant::now();
-        Self {
-            connection,
-            request,
-            last_event_id,
-            settings,
-            pending_retry: settings.retry,
-            buffer: String::new(),
-            last_write: now,
-            last_look: now,
-            is_handed_over: false,
-        }
+        Self { stream: Stream::new(connection, settings), request, last_event_id }
     }
 
     /// The request that opened the stream.
@@ -106,17 +82,12 @@ impl<'r> EventConnection<'r> {
     /// That a client has left is noticed by [`wait`](Self::wait), [`receive`](Self::receive) and by sending: a
     /// loop that does nothing else can call `wait(Duration::ZERO)`.
     pub fn connected(&self) -> bool {
-        !self.is_handed_over
-            && self.connection.ended().is_none()
-            && !self.connection.stop_signal().is_requested()
+        self.stream.is_open()
     }
 
     /// Sends a comment, which clients ignore.
     pub fn comment(&mut self, text: &str) -> Result<(), SendError> {
-        self.check()?;
-        self.buffer.clear();
-        wire::write_comment(&mut self.buffer, text);
-        self.flush(0)
+        self.stream.send(0, |out| wire::write_comment(out, text))
     }
 
     /// Sends data as an event without a type: `send(Event::new(value))`.
@@ -136,10 +107,9 @@ impl<'r> EventConnection<'r> {
     /// [`SendError::Closed`] when the stream is over. An event type or id that cannot be sent has an error of its
     /// own; then nothing was written, and the stream goes on.
     pub fn send<T: Data>(&mut self, event: Event<'_, T>) -> Result<(), SendError> {
-        self.check()?;
-        self.buffer.clear();
-        self.gather(event)?;
-        self.flush(1)
+        self.stream.begin()?;
+        self.stream.gather(event)?;
+        self.stream.flush(1)
     }
 
     /// Sends many events in few writes, in their order: a write whenever 16 KiB have gathered, and at the end.
@@ -153,35 +123,28 @@ impl<'r> EventConnection<'r> {
         &mut self,
         events: impl IntoIterator<Item = Event<'e, T>>,
     ) -> Result<(), SendError> {
-        self.check()?;
-        self.buffer.clear();
+        self.stream.begin()?;
         let mut gathered = 0;
         for event in events {
-            if let Err(error) = self.gather(event) {
-                self.flush(gathered)?;
+            if let Err(error) = self.stream.gather(event) {
+                self.stream.flush(gathered)?;
                 return Err(error);
             }
             gathered += 1;
-            if self.buffer.len() >= GATHER {
-                self.flush(gathered)?;
-                self.check()?;
-                self.buffer.clear();
+            if self.stream.gathered() >= GATHER {
+                self.stream.flush(gathered)?;
+                self.stream.begin()?;
                 gathered = 0;
             }
         }
-        self.flush(gathered)
+        self.stream.flush(gathered)
     }
 
     /// Tells the client to come back after `delay`, and ends the stream: later sends write nothing.
     ///
     /// To set the delay and go on, use [`Event::retry`] or [`EventSource::retry`](super::EventSource::retry).
     pub fn retry(&mut self, delay: Duration) -> Result<(), SendError> {
-        self.check()?;
-        self.buffer.clear();
-        wire::write_retry(&mut self.buffer, delay);
-        self.flush(0)?;
-        self.connection.end(CloseReason::Retry);
-        Ok(())
+        self.stream.send_last(CloseReason::Retry, 0, |out| wire::write_retry(out, delay))
     }
 
     /// Ends the stream for good: the client is not to come back.
@@ -191,12 +154,7 @@ impl<'r> EventConnection<'r> {
     /// `204 No Content` without asking anybody. A page may as well close its `EventSource` when it sees `finish`.
     /// A client that comes back after 204, or anew without the id, cannot be stopped.
     pub fn finish(&mut self) -> Result<(), SendError> {
-        self.check()?;
-        self.buffer.clear();
-        wire::write_finish(&mut self.buffer);
-        self.flush(1)?;
-        self.connection.end(CloseReason::Finished);
-        Ok(())
+        self.stream.send_last(CloseReason::Finished, 1, wire::write_finish)
     }
 
     /// Sleeps for `duration`, keeps the stream alive meanwhile, and ends at once with an error when the client
@@ -212,23 +170,7 @@ impl<'r> EventConnection<'r> {
 
     /// [`wait`](Self::wait), until a moment. For a steady rhythm, whatever the sending takes.
     pub fn wait_until(&mut self, deadline: Instant) -> Result<(), SendError> {
-        loop {
-            self.check()?;
-            let now = Instant::now();
-            let until = self.keep_alive(now)?.map_or(deadline, |due| due.min(deadline));
-            let remaining = until.saturating_duration_since(now);
-            if remaining > TICK {
-                self.listen((remaining - TICK).min(LONGEST_READ))?;
-                continue;
-            }
-            if !remaining.is_zero() {
-                self.connection.stop_signal().sleep_until(until);
-            }
-            self.look()?;
-            if until == deadline {
-                return self.check();
-            }
-        }
+        self.stream.wait_until(deadline)
     }
 
     /// Waits for a value from another thread: `None` when every sender is gone.
@@ -258,7 +200,7 @@ impl<'r> EventConnection<'r> {
     /// queue of your own, or look with [`connected`](Self::connected) first.
     pub fn receive<T>(&mut self, receiver: &Receiver<T>) -> Result<Option<T>, SendError> {
         loop {
-            let until = self.tick()?;
+            let until = self.stream.tick()?;
             let now = Instant::now();
             match receiver.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(value) => return Ok(Some(value)),
@@ -287,147 +229,25 @@ impl<'r> EventConnection<'r> {
     /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
     pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
         let cursor = self.greet(channel)?;
-        channel.hand_over(&self.connection, self.request, cursor, self.settings.keep_alive)?;
-        self.is_handed_over = true;
+        let terms = Terms { keep_alive: self.stream.settings().keep_alive, expires: self.stream.expires() };
+        channel.hand_over(self.stream.connection(), self.request, cursor, terms)?;
+        self.stream.hand_over();
         Ok(())
     }
 
     /// Tells the client where in a channel it stands, and returns which event it gets next.
     pub(super) fn greet(&mut self, channel: &Channel) -> Result<u64, SendError> {
-        self.check()?;
+        self.stream.begin()?;
         let greeting = channel.greet(self.last_event_id);
-        self.buffer.clear();
-        if let Some(retry) = self.pending_retry.take() {
-            // Without a blank line: it belongs to whatever event comes first.
-            wire::write_retry_field(&mut self.buffer, retry);
-        }
-        let events = channel.write_greeting(&greeting, &mut self.buffer)?;
-        self.flush(events)?;
+        self.stream.gather_retry();
+        let events = channel.write_greeting(&greeting, self.stream.buffer())?;
+        self.stream.flush(events)?;
         Ok(greeting.cursor())
     }
 
-    /// Sends events that are encoded already.
-    pub(super) fn send_encoded(
-        &mut self,
-        events: u64,
-        fill: impl FnOnce(&mut String),
-    ) -> Result<(), SendError> {
-        self.check()?;
-        self.buffer.clear();
-        fill(&mut self.buffer);
-        self.flush(events)
-    }
-
-    /// For those who wait for something else than the socket: looks at it and keeps it alive when it is time, and
-    /// says how long they may wait.
-    pub(super) fn tick(&mut self) -> Result<Instant, SendError> {
-        self.check()?;
-        if self.last_look.elapsed() >= SLICE {
-            self.look()?;
-        }
-        let next_look = self.last_look + SLICE;
-        let now = Instant::now();
-        Ok(self.keep_alive(now)?.map_or(next_look, |due| due.min(next_look)))
-    }
-
-    /// Ends the stream as the host's stop wants it, or says why it has ended already.
-    fn check(&mut self) -> Result<(), SendError> {
-        if self.is_handed_over {
-            return Err(SendError::Closed(CloseReason::HandedOver));
-        }
-        if let Some(reason) = self.connection.ended() {
-            return Err(SendError::Closed(reason));
-        }
-        match self.connection.stop_signal().is_requested() {
-            true => Err(self.leave_for_stop()),
-            false => Ok(()),
-        }
-    }
-
-    /// Says when to come back, in a time of this client's own.
-    fn leave_for_stop(&mut self) -> SendError {
-        self.buffer.clear();
-        wire::write_comeback(&mut self.buffer);
-        match self.flush(0) {
-            Ok(()) => SendError::Closed(self.connection.end(CloseReason::Stopped)),
-            Err(error) => error,
-        }
-    }
-
-    fn gather<T: Data>(&mut self, mut event: Event<'_, T>) -> Result<(), SendError> {
-        event.retry_unless_set(self.pending_retry);
-        event.write(&mut self.buffer, &self.settings.formatting)?;
-        self.pending_retry = None;
-        Ok(())
-    }
-
-    /// Hands what has gathered to the socket, at once.
-    fn flush(&mut self, events: u64) -> Result<(), SendError> {
-        if !self.buffer.is_empty() {
-            self.connection.write_all(self.buffer.as_bytes()).map_err(SendError::Closed)?;
-            self.connection.count_events(events);
-            self.last_write = Instant::now();
-        }
-        // One large event is no reason to hold on to its memory for the rest of a long stream.
-        self.buffer.shrink_to(2 * GATHER);
-        Ok(())
-    }
-
-    /// Sends a keep-alive if it is time, and says when the next one is due; `None` where there are none.
-    fn keep_alive(&mut self, now: Instant) -> Result<Option<Instant>, SendError> {
-        let interval = match self.settings.keep_alive {
-            Some(interval) => interval,
-            None => return Ok(None),
-        };
-        if now.saturating_duration_since(self.last_write) >= interval {
-            self.connection.write_all(KEEP_ALIVE.as_bytes()).map_err(SendError::Closed)?;
-            self.last_write = now;
-        }
-        Ok(Some(self.last_write + interval))
-    }
-
-    /// Waits on the socket: the read timeout is the sleep.
-    fn listen(&mut self, timeout: Duration) -> Result<(), SendError> {
-        let found = self.connection.watch(timeout);
-        self.part(found)
-    }
-
-    /// Looks at the socket without waiting.
-    fn look(&mut self) -> Result<(), SendError> {
-        self.last_look = Instant::now();
-        let found = self.connection.look();
-        self.part(found)
-    }
-
-    fn part(&mut self, found: Result<(), CloseReason>) -> Result<(), SendError> {
-        match found {
-            Ok(()) => Ok(()),
-            Err(CloseReason::Stopped) => Err(self.leave_for_stop()),
-            Err(reason) => Err(SendError::Closed(self.connection.end(reason))),
-        }
-    }
-
-    /// Ends the stream after the generator: with a time to come back where it failed.
-    pub(super) fn conclude(&mut self, reason: CloseReason) {
-        if self.check().is_err() {
-            return; // it had ended before
-        }
-        if reason != CloseReason::Returned {
-            self.buffer.clear();
-            wire::write_retry(&mut self.buffer, self.settings.error_retry);
-            // Whether it arrives or not, the stream is over.
-            let _ = self.flush(0);
-        }
-        self.connection.end(reason);
-        // Where the client is talking, what it was sent would be lost with a plain close.
-        let _ = self.connection.look();
-        if self.connection.has_strayed() {
-            self.connection.close_gently();
-        }
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.is_handed_over || self.connection.ended().is_some()
+    /// What is behind it, for those who send and wait in other ways.
+    pub(super) fn stream(&mut self) -> &mut Stream<'r> {
+        &mut self.stream
     }
 }
 

@@ -3,6 +3,7 @@
 //! This room knows requests, responses and connections, but not the host that serves them.
 
 mod wire;
+mod stream;
 mod connection;
 mod source;
 mod channel;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::channel::Channel;
 use super::connection::EventConnection;
@@ -11,6 +11,7 @@ use super::wire::FINISHED_ID;
 use crate::data::Formatting;
 use crate::http::{BoxError, CloseReason, Connection, Handler, Request, Response, Status};
 use crate::panics;
+use crate::random;
 
 /// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -60,6 +61,15 @@ pub(super) struct StreamSettings {
     pub(super) keep_alive: Option<Duration>,
     pub(super) retry: Option<Duration>,
     pub(super) error_retry: Duration,
+    pub(super) max_age: Option<Duration>,
+}
+
+impl StreamSettings {
+    /// When a stream that begins now has to end.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        let age = self.max_age?;
+        Instant::now().checked_add(random::between(age - age / 5, age))
+    }
 }
 
 /// What an inspector decides before anything is sent.
@@ -91,6 +101,7 @@ impl EventSource {
                 keep_alive: Some(KEEP_ALIVE),
                 retry: None,
                 error_retry: ERROR_RETRY,
+                max_age: None,
             },
         }
     }
@@ -137,6 +148,16 @@ impl EventSource {
     /// while the generator waits or receives.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.settings.keep_alive = (!interval.is_zero()).then_some(interval);
+        self
+    }
+
+    /// Ends each stream when it is so old, or up to a fifth younger, so that not all end at once; never, unless set.
+    ///
+    /// It ends between two events, and the client is told to come back in some seconds. That moves clients to another
+    /// instance behind a balancer, asks again for their credentials, and is the only bound for a stream whose
+    /// client has vanished without a word.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.max_age = (!age.is_zero()).then_some(age);
         self
     }
 
@@ -202,17 +223,17 @@ impl Handler for EventSource {
 fn run(generator: &Generator, events: &mut EventConnection<'_>) -> Result<(), BoxError> {
     match panics::catch(|| generator(events)) {
         Ok(Ok(())) => {
-            events.conclude(CloseReason::Returned);
+            events.stream().conclude(CloseReason::Returned);
             Ok(())
         }
         // Whatever type the error has become on its way through `?`: the connection knows that it ended.
-        Ok(Err(_)) if events.has_ended() => Ok(()),
+        Ok(Err(_)) if events.stream().has_ended() => Ok(()),
         Ok(Err(error)) => {
-            events.conclude(CloseReason::Failed);
+            events.stream().conclude(CloseReason::Failed);
             Err(error)
         }
         Err(panic) => {
-            events.conclude(CloseReason::Panicked);
+            events.stream().conclude(CloseReason::Panicked);
             Err(panic.into())
         }
     }

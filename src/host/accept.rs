@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::log::Notice;
-use super::places::Place;
+use super::place::Place;
 use super::serve;
 use super::Settings;
-use crate::http::Connection;
-use crate::http::Socket;
+use crate::http::{Connection, Phase, Socket};
 
 /// Connections above the limit that are told to come back; what is above these is closed at once.
 const OVERFLOW: usize = 32;
 /// How long to wait after an error that lasts, such as running out of descriptors: doubled each time, as in Go.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
+/// How long the search for room is not repeated after it has failed.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(50);
 /// An error that comes again and again is logged this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -24,9 +25,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) fn run(settings: &Arc<Settings>, listener: &TcpListener) {
     let mut backoff = FIRST_BACKOFF;
     let mut troubles = Throttle::default();
-    let mut crowds = Throttle::default();
+    let mut crowd = Crowd::default();
     while !settings.places.stop.is_requested() {
-        let error = match listener.accept().and_then(|(stream, _)| admit(settings, stream, &mut crowds)) {
+        let error = match listener.accept().and_then(|(stream, _)| admit(settings, stream, &mut crowd)) {
             Ok(()) => {
                 backoff = FIRST_BACKOFF;
                 continue;
@@ -43,7 +44,7 @@ pub(super) fn run(settings: &Arc<Settings>, listener: &TcpListener) {
 }
 
 /// Finds a place and a thread for a connection. An error is the host's trouble, not the client's.
-fn admit(settings: &Arc<Settings>, stream: TcpStream, crowds: &mut Throttle) -> io::Result<()> {
+fn admit(settings: &Arc<Settings>, stream: TcpStream, crowd: &mut Crowd) -> io::Result<()> {
     if settings.places.stop.is_requested() {
         return Ok(()); // the stop's own knock at the door
     }
@@ -51,11 +52,14 @@ fn admit(settings: &Arc<Settings>, stream: TcpStream, crowds: &mut Throttle) -> 
     stream.set_nodelay(true)?;
     let limit = settings.limits.max_connections;
     settings.places.counters.accepted.add(1);
-    if let Some(place) = settings.places.take(limit, &settings.log) {
+    let place = settings.places.take(limit, &settings.log);
+    let place = place
+        .or_else(|| crowd.make_room(settings).then(|| settings.places.take(limit, &settings.log)).flatten());
+    if let Some(place) = place {
         return spawn(settings, place, stream, serve_on_this_thread);
     }
     settings.places.counters.turned_away.add(1);
-    if crowds.may_log() {
+    if crowd.notices.may_log() {
         settings.log.write(&Notice::Full { connections: limit });
     }
     match settings.places.take_to_turn_away(OVERFLOW, &settings.log) {
@@ -95,6 +99,28 @@ fn connect(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) -> 
     let connection = Arc::new(connection.ok()?);
     settings.places.enter(place, &connection);
     Some(connection)
+}
+
+/// What to do where all places are taken.
+#[derive(Default)]
+struct Crowd {
+    notices: Throttle,
+    /// Looking for room costs a look at each connection; where there was none, there is none for a moment.
+    next_search: Option<Instant>,
+}
+
+impl Crowd {
+    /// A connection that waits for nothing in particular, or has not said yet what it wants, gives way to one that
+    /// may have something to say.
+    fn make_room(&mut self, settings: &Settings) -> bool {
+        let now = Instant::now();
+        if matches!(self.next_search, Some(next) if now < next) {
+            return false;
+        }
+        let has_room = settings.places.make_room(Phase::Idle) || settings.places.make_room(Phase::Head);
+        self.next_search = (!has_room).then(|| now + SEARCH_INTERVAL);
+        has_room
+    }
 }
 
 /// Lets what happens again and again be logged once in a while.

@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// | limit | default | when it is passed | precedent |
 /// |---|---|---|---|
-/// | [`max_connections`](Self::max_connections) | 512 | event streams are told to come back, others get `503` | half of the usual 1024 descriptors |
+/// | [`max_connections`](Self::max_connections) | 512 | idle connections give way; then event streams are told to come back, others get `503` | half of the usual 1024 descriptors |
+/// | [`max_heads`](Self::max_heads) | 128 | the connection that is longest at it is closed | a quarter of the connections |
 /// | [`max_body`](Self::max_body) | 1 MiB | `413`, before the body is read | nginx |
 /// | [`head_deadline`](Self::head_deadline) | 10 s in all | `408` | GenHTTP |
 /// | [`body_deadline`](Self::body_deadline) | 20 s, and 1 s more for each 500 bytes | `408` | Apache |
@@ -31,6 +32,7 @@ use std::time::Duration;
 #[must_use = "limits hold when a Host is given them"]
 pub struct Limits {
     pub(super) max_connections: usize,
+    pub(super) max_heads: usize,
     pub(super) max_body: u64,
     pub(super) head_deadline: Duration,
     pub(super) body_deadline: Duration,
@@ -42,6 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 512,
+            max_heads: 128,
             max_body: 1024 * 1024,
             head_deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(20),
@@ -57,6 +60,14 @@ impl Limits {
     /// Each is a thread and a descriptor: mind `ulimit -n` when you raise it.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
+        self
+    }
+
+    /// How many connections may be in the midst of a request's head; at least one.
+    ///
+    /// Heads arrive at once. Where many do not, somebody holds places by sending bytes one by one.
+    pub fn max_heads(mut self, connections: usize) -> Self {
+        self.max_heads = connections.max(1);
         self
     }
 

@@ -9,8 +9,10 @@ mod crew;
 mod serve;
 mod guard;
 mod places;
+mod place;
 mod stop;
 mod stats;
+mod monitor;
 mod log;
 mod tcp;
 
@@ -28,6 +30,7 @@ use start::Bind;
 
 pub use limits::Limits;
 pub use log::Notice;
+pub use monitor::Monitor;
 pub use start::StartError;
 pub use stats::Stats;
 pub use stop::{StopReport, Stopper};
@@ -191,6 +194,12 @@ impl Host {
         self
     }
 
+    /// Shows this host's numbers to a monitor that was made before it.
+    pub fn monitor(self, monitor: &Monitor) -> Self {
+        monitor.watch(&self.settings.places);
+        self
+    }
+
     /// A handle that ends this host from anywhere.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
@@ -268,7 +277,7 @@ impl RunningHost {
 
     /// How it is doing.
     pub fn stats(&self) -> Stats {
-        self.stopper.places.counters.stats(self.stopper.places.held())
+        self.stopper.places.stats()
     }
 
     /// A handle that ends this host from anywhere.

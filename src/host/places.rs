@@ -1,7 +1,6 @@
 //! The places of a host: one for each connection, held as long as anybody holds the connection.
 //!
-//! A stream may outlive the thread that opened it. So what has to happen when a connection ends, its place
-//! given back and its last line logged, happens when its place is dropped, wherever that is.
+//! They are what a stop looks for, and what gives way where room is short.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -10,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::crew::Crew;
-use super::log::{Log, Notice};
-use super::stats::Counters;
-use crate::http::{CloseReason, Connection, Record, Request, Seat, StopSignal};
+use super::log::Log;
+use super::place::Place;
+use super::stats::{Counters, Stats};
+use crate::http::{Connection, Phase, StopSignal};
 
 /// All connections of a host, and the signal that ends them.
 #[derive(Default)]
@@ -63,14 +63,37 @@ impl Places {
         *taken += 1;
         state.next_number += 1;
         let number = state.next_number;
-        Some(Arc::new(Place {
-            places: Arc::clone(self),
-            purpose,
-            number,
-            record: Record::default(),
-            log: log.clone(),
-            stream: Mutex::default(),
-        }))
+        Some(Arc::new(Place::new(Arc::clone(self), purpose, number, log.clone())))
+    }
+
+    /// Gives a place back.
+    pub(super) fn leave(&self, purpose: Purpose, number: u64, was_given_away: bool) {
+        let mut state = self.state();
+        state.open.remove(&number);
+        if state.open.len() < state.open.capacity() / 4 {
+            state.open.shrink_to_fit(); // many came and went
+        }
+        if !was_given_away {
+            *state.count(purpose) -= 1;
+        }
+        drop(state);
+        self.left.notify_all();
+    }
+
+    /// Has the oldest connection in a phase give its place to another.
+    pub(super) fn make_room(&self, phase: Phase) -> bool {
+        let mut candidates: Vec<_> = {
+            let state = self.state();
+            let open = state.open.iter();
+            open.filter_map(|(number, connection)| Some((*number, connection.upgrade()?))).collect()
+        };
+        candidates.sort_unstable_by_key(|(number, _)| *number);
+        let has_room = candidates.iter().any(|(_, connection)| connection.give_way(phase));
+        if has_room {
+            self.counters.gave_way.add(1);
+            self.state().served -= 1;
+        }
+        has_room
     }
 
     /// How many places are held.
@@ -80,7 +103,7 @@ impl Places {
 
     /// Lets the connection be found by a stop.
     pub(super) fn enter(&self, place: &Place, connection: &Arc<Connection>) {
-        self.state().open.insert(place.number, Arc::downgrade(connection));
+        self.state().open.insert(place.number(), Arc::downgrade(connection));
         if self.stop.is_requested() {
             // The stop may have looked before.
             connection.finish_reading();
@@ -100,6 +123,13 @@ impl Places {
         others.filter_map(|(_, connection)| connection.upgrade()).collect()
     }
 
+    pub(super) fn stats(&self) -> Stats {
+        let open = self.open_connections();
+        let events = open.iter().map(|connection| connection.record().events()).sum();
+        let bytes = open.iter().map(|connection| connection.record().bytes()).sum();
+        self.counters.stats(self.held(), events, bytes)
+    }
+
     /// Waits until all places are given back, but for the one that the calling thread may hold itself.
     pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
         let own = usize::from(self.own_number().is_some());
@@ -116,7 +146,7 @@ impl Places {
 
     /// Runs `serve`, and lets a stop that is called within know that it must not wait for it.
     pub(super) fn on_own_thread(&self, place: &Place, serve: impl FnOnce()) {
-        let outer = SERVED.with(|served| served.replace((self.identity(), place.number)));
+        let outer = SERVED.with(|served| served.replace((self.identity(), place.number())));
         serve();
         SERVED.with(|served| served.set(outer));
     }
@@ -157,87 +187,7 @@ impl State {
 
 /// What a place was taken for.
 #[derive(Debug, Clone, Copy)]
-enum Purpose {
+pub(super) enum Purpose {
     Serve,
     TurnAway,
-}
-
-/// One connection's place.
-#[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
-    purpose: Purpose,
-    number: u64,
-    record: Record,
-    log: Log,
-    stream: Mutex<Stream>,
-}
-
-/// Whether a connection has become a stream.
-#[derive(Debug, Default)]
-enum Stream {
-    #[default]
-    None,
-    /// Where nobody listens, thousands of idle streams need not keep their requests.
-    Unlogged,
-    Logged(Box<OpenStream>),
-}
-
-/// What the last line about a stream says of it.
-#[derive(Debug)]
-struct OpenStream {
-    request: Request,
-    started: Instant,
-}
-
-impl Seat for Place {
-    fn record(&self) -> &Record {
-        &self.record
-    }
-}
-
-impl Place {
-    /// Notes that the connection has become a stream, which is over when the place is given back.
-    pub(super) fn open_stream(&self, request: &Request) {
-        self.places.counters.streams.add(1);
-        let (peer, method, target) = (request.peer(), request.method(), request.raw_target());
-        self.log.write(&Notice::StreamOpened { peer, method, target });
-        let stream = match self.log.is_silent() {
-            true => Stream::Unlogged,
-            false => {
-                Stream::Logged(Box::new(OpenStream { request: request.clone(), started: Instant::now() }))
-            }
-        };
-        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = stream;
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let counters = &self.places.counters;
-        counters.bytes.add(self.record.bytes());
-        let stream = std::mem::take(self.stream.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if !matches!(stream, Stream::None) {
-            counters.streams.subtract_one();
-            counters.events.add(self.record.events());
-        }
-        if let Stream::Logged(stream) = stream {
-            self.log.write(&Notice::StreamEnded {
-                peer: stream.request.peer(),
-                method: stream.request.method(),
-                target: stream.request.raw_target(),
-                reason: self.record.reason().unwrap_or(CloseReason::Returned),
-                events: self.record.events(),
-                duration: stream.started.elapsed(),
-            });
-        }
-        let mut state = self.places.state();
-        state.open.remove(&self.number);
-        *state.count(self.purpose) -= 1;
-        if state.open.len() < state.open.capacity() / 4 {
-            state.open.shrink_to_fit(); // many came and went
-        }
-        drop(state);
-        self.places.left.notify_all();
-    }
 }

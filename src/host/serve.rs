@@ -1,17 +1,19 @@
 //! One connection: head, body, handler, answer, and again, until one side has had enough.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::guard;
 use super::log::Notice;
-use super::places::Place;
+use super::place::Place;
 use super::Settings;
 use crate::http::answer::{self, Persistence};
 use crate::http::{body, conditional};
 use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
-use crate::{panics, random};
+use crate::panics::{self, Panic};
+use crate::random;
 
 /// Above the limit of connections a client gets this long to say what it wants.
 const OVERFLOW_HEAD: Duration = Duration::from_secs(1);
@@ -23,6 +25,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
     let (peer, local) = (connection.peer_address(), connection.local_address());
     let mut conversation = Conversation {
         settings,
+        place,
         peer,
         is_guarded: guard::is_loopback(local) && !settings.has_any_host,
         reader: Reader::new(Arc::clone(&connection)),
@@ -49,7 +52,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
 pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
     let mut reader = Reader::new(Arc::clone(connection));
-    let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD) {
+    let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD, || {}) {
         Ok(head) => head,
         Err(_) => return,
     };
@@ -73,6 +76,21 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
 }
 
 impl Settings {
+    /// Counts and logs what a handler or a generator has ended with.
+    fn report(&self, request: &Request, error: &(dyn Error + Send + Sync + 'static)) {
+        let counters = &self.places.counters;
+        match error.is::<Panic>() {
+            true => counters.panics.add(1),
+            false => counters.failures.add(1),
+        };
+        self.log.write(&Notice::Failed {
+            peer: request.peer(),
+            method: request.method(),
+            target: request.raw_target(),
+            error,
+        });
+    }
+
     /// Adds what all answers of a host say, whoever made them.
     fn complete(&self, head: Option<&Head>, response: Response) -> Response {
         let response = match self.has_defaults {
@@ -96,6 +114,7 @@ enum Next {
 
 struct Conversation<'h> {
     settings: &'h Settings,
+    place: &'h Place,
     peer: Option<SocketAddr>,
     /// Whether the rules for loopback hold.
     is_guarded: bool,
@@ -108,12 +127,20 @@ impl Conversation<'_> {
     /// One request and its answer.
     fn exchange(&mut self) -> Next {
         let limits = &self.settings.limits;
-        let head = match self.reader.read_head(limits.idle_deadline, limits.head_deadline) {
+        let place = self.place;
+        place.end_service();
+        let has_begun = || place.begin_head(limits.max_heads);
+        let head = self.reader.read_head(limits.idle_deadline, limits.head_deadline, has_begun);
+        if !place.begin_service() {
+            return Next::Close;
+        }
+        let head = match head {
             Ok(head) => head,
             Err(error) => return self.give_up(None, error),
         };
         let started = Instant::now();
         if let Err(sentence) = self.guard(&head) {
+            self.settings.places.counters.forbidden.add(1);
             return self.refuse(Some(&head), Status::FORBIDDEN, sentence);
         }
         let body = match body::read(&mut self.reader, &head, limits.max_body, limits.body_deadline) {
@@ -160,13 +187,7 @@ impl Conversation<'_> {
             }
         };
         if let Some(error) = response.take_error() {
-            self.settings.places.counters.failures.add(1);
-            self.settings.log.write(&Notice::Failed {
-                peer: self.peer,
-                method: request.method(),
-                target: request.raw_target(),
-                error: &*error,
-            });
+            self.settings.report(request, &*error);
             if self.settings.shows_errors {
                 response = Response::explain(response.status_code(), &error.to_string());
             }
@@ -235,7 +256,10 @@ impl Conversation<'_> {
 
     fn give_up(&mut self, head: Option<&Head>, error: ReadError) -> Next {
         match error {
-            ReadError::Refused(refusal) => self.refuse(head, refusal.status(), refusal.as_str()),
+            ReadError::Refused(refusal) => {
+                self.settings.places.counters.refused.add(1);
+                self.refuse(head, refusal.status(), refusal.as_str())
+            }
             ReadError::Idle | ReadError::Closed(_) => Next::Close,
         }
     }
@@ -262,12 +286,6 @@ fn run_stream(
 ) {
     place.open_stream(request);
     if let Err(error) = stream(connection) {
-        settings.places.counters.failures.add(1);
-        settings.log.write(&Notice::Failed {
-            peer: request.peer(),
-            method: request.method(),
-            target: request.raw_target(),
-            error: &*error,
-        });
+        settings.report(request, &*error);
     }
 }

@@ -49,6 +49,8 @@ pub enum CloseReason {
     Failed,
     /// The generator panicked.
     Panicked,
+    /// The stream was as old as its source lets it become.
+    MaxAge,
     /// The client fell behind what its channel keeps, and is to come back for a snapshot.
     Lagged,
     /// The stream was handed to a channel, and goes on there.
@@ -56,8 +58,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 12] = [
+    /// All of them, in the order of their numbers, which begin with 1.
+    pub(crate) const ALL: [Self; 13] = [
         Self::PeerClosed,
         Self::Reset,
         Self::WriteDeadline,
@@ -68,6 +70,7 @@ impl CloseReason {
         Self::Returned,
         Self::Failed,
         Self::Panicked,
+        Self::MaxAge,
         Self::Lagged,
         Self::HandedOver,
     ];
@@ -76,7 +79,7 @@ impl CloseReason {
         Self::ALL.iter().copied().find(|reason| *reason as u8 == number)
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::PeerClosed => "peer closed",
             Self::Reset => "connection reset",
@@ -88,6 +91,7 @@ impl CloseReason {
             Self::Returned => "generator returned",
             Self::Failed => "generator failed",
             Self::Panicked => "generator panicked",
+            Self::MaxAge => "maximum age reached",
             Self::Lagged => "lagged behind",
             Self::HandedOver => "handed to a channel",
         }
@@ -134,9 +138,26 @@ impl Record {
     }
 }
 
+/// What a connection is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// It waits for the first byte of a request.
+    Idle,
+    /// It has begun a request's head.
+    Head,
+    /// It is being served.
+    Busy,
+    /// It has given its place to another.
+    GivenAway,
+}
+
 /// The place that a connection takes, held until its last handle is gone. It keeps the record.
 pub(crate) trait Seat: Send + Sync {
     fn record(&self) -> &Record;
+
+    /// Gives the place away, if the connection is in that phase and nothing is lost by it.
+    fn give_away(&self, from: Phase) -> bool;
 }
 
 pub(crate) struct Connection {
@@ -181,18 +202,31 @@ impl Connection {
         &self.stop
     }
 
+    pub(crate) fn record(&self) -> &Record {
+        self.seat.record()
+    }
+
     /// Why the connection ended, once it has.
     pub(crate) fn ended(&self) -> Option<CloseReason> {
-        self.seat.record().reason()
+        self.record().reason()
     }
 
     /// Notes why the connection ended, unless that is known already; returns the reason that counts.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
         let number = reason as u8;
-        match self.seat.record().reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
+        match self.record().reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => reason,
             Err(first) => CloseReason::from_number(first).unwrap_or(reason),
         }
+    }
+
+    /// Ends the connection to make room for another, if it is in that phase.
+    pub(crate) fn give_way(&self, from: Phase) -> bool {
+        let gives_way = self.seat.give_away(from);
+        if gives_way {
+            self.shutdown();
+        }
+        gives_way
     }
 
     pub(crate) fn write_deadline(&self) -> Duration {
@@ -200,11 +234,11 @@ impl Connection {
     }
 
     pub(crate) fn count_events(&self, events: u64) {
-        self.seat.record().events.fetch_add(events, Ordering::Relaxed);
+        self.record().events.fetch_add(events, Ordering::Relaxed);
     }
 
     pub(crate) fn count_bytes(&self, bytes: u64) {
-        self.seat.record().bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.record().bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Reads what arrives within `timeout`. A socket's timeout is no finer than the kernel's tick.
@@ -385,7 +419,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("record", self.seat.record()).finish_non_exhaustive()
+        f.debug_struct("Connection").field("record", self.record()).finish_non_exhaustive()
     }
 }
 

@@ -26,6 +26,8 @@ use presence::Watchers;
 use subscriber::Subscriber;
 use writer::Shard;
 
+pub(super) use subscriber::Terms;
+
 pub use presence::Presence;
 pub use subscription::Subscription;
 
@@ -356,14 +358,14 @@ impl Channel {
         connection: &Arc<Connection>,
         request: &Request,
         cursor: u64,
-        keep_alive: Option<Duration>,
+        terms: Terms,
     ) -> Result<(), SendError> {
         connection.set_nonblocking(true).map_err(|reason| SendError::Closed(connection.end(reason)))?;
         let as_sleeper: Arc<dyn Wake> = Arc::clone(&self.shared) as _;
         connection.stop_signal().wake_on_request(&Arc::downgrade(&as_sleeper));
         let request = self.shared.watchers.tell_joined(request);
         self.shared.subscribers.fetch_add(1, Ordering::Relaxed);
-        self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, keep_alive, request));
+        self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, terms, request));
         Ok(())
     }
 }

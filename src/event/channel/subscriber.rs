@@ -93,6 +93,14 @@ pub(super) enum Outcome {
     Over(CloseReason),
 }
 
+/// What a source says of its streams.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::event) struct Terms {
+    pub(in crate::event) keep_alive: Option<Duration>,
+    /// When the stream has to end.
+    pub(in crate::event) expires: Option<Instant>,
+}
+
 /// Small, since there may be thousands that do nothing but be there.
 pub(super) struct Subscriber {
     connection: Arc<Connection>,
@@ -102,6 +110,8 @@ pub(super) struct Subscriber {
     /// In milliseconds; 0 for none.
     keep_alive: u32,
     last_write: Instant,
+    expires: Option<Box<Instant>>,
+    /// What it was sent, until the connection is told.
     events: u64,
     bytes: u64,
     /// Kept where somebody wants to know who leaves.
@@ -125,17 +135,18 @@ impl Subscriber {
     pub(super) fn new(
         connection: Arc<Connection>,
         cursor: u64,
-        keep_alive: Option<Duration>,
+        terms: Terms,
         request: Option<Request>,
     ) -> Self {
         let keep_alive =
-            keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
+            terms.keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         Self {
             connection,
             cursor,
             backlog: None,
             keep_alive,
             last_write: Instant::now(),
+            expires: terms.expires.map(Box::new),
             events: 0,
             bytes: 0,
             request: request.map(Box::new),
@@ -158,7 +169,7 @@ impl Subscriber {
     /// Sends what it has not seen yet, as far as its socket takes it.
     pub(super) fn serve(&mut self, view: &mut View, settings: &Settings, now: Instant) -> Outcome {
         if self.connection.stop_signal().is_requested() {
-            return Outcome::Over(self.leave_for_stop());
+            return Outcome::Over(self.say_goodbye(CloseReason::Stopped));
         }
         match self.send(view, settings, now) {
             Ok(Sent::Everything) => {
@@ -284,11 +295,15 @@ impl Subscriber {
     pub(super) fn tend(&mut self, now: Instant) -> Outcome {
         match self.connection.look_nonblocking() {
             Ok(()) => {}
-            Err(CloseReason::Stopped) => return Outcome::Over(self.leave_for_stop()),
+            Err(CloseReason::Stopped) => return Outcome::Over(self.say_goodbye(CloseReason::Stopped)),
             Err(reason) => return Outcome::Over(reason),
         }
         if self.backlog.is_some() {
             return Outcome::Blocked;
+        }
+        self.tell();
+        if matches!(&self.expires, Some(expires) if now >= **expires) {
+            return Outcome::Over(self.say_goodbye(CloseReason::MaxAge));
         }
         match self.keep_alive() {
             Some(interval) if now.saturating_duration_since(self.last_write) >= interval => {}
@@ -308,6 +323,12 @@ impl Subscriber {
         }
     }
 
+    /// Tells the connection what was counted here; where nothing is owed, nobody compares the numbers.
+    fn tell(&mut self) {
+        self.connection.count_bytes(std::mem::take(&mut self.bytes));
+        self.connection.count_events(std::mem::take(&mut self.events));
+    }
+
     fn count(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes as u64;
         if bytes > 0 {
@@ -316,22 +337,21 @@ impl Subscriber {
     }
 
     /// Says when to come back, if no event has been begun.
-    fn leave_for_stop(&mut self) -> CloseReason {
+    fn say_goodbye(&mut self, reason: CloseReason) -> CloseReason {
         if self.backlog.as_ref().map_or(true, |backlog| backlog.rest.is_empty()) {
             let mut retry = String::new();
             wire::write_comeback(&mut retry);
             // What does not fit now is not worth waiting for.
             self.bytes += self.connection.try_write(retry.as_bytes()).unwrap_or(0) as u64;
         }
-        CloseReason::Stopped
+        reason
     }
 
     /// Leaves for good; returns the reason that counts, and the request if somebody wants to know.
-    pub(super) fn leave(self, reason: CloseReason) -> (CloseReason, Option<Box<Request>>) {
+    pub(super) fn leave(mut self, reason: CloseReason) -> (CloseReason, Option<Box<Request>>) {
         // What it said last is read, or closing would take from it what it has not read yet.
         let _ = self.connection.look_nonblocking();
-        self.connection.count_bytes(self.bytes);
-        self.connection.count_events(self.events);
+        self.tell();
         (self.connection.end(reason), self.request)
     }
 }

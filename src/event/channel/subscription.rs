@@ -82,7 +82,7 @@ impl Subscription {
     ) -> Result<bool, SendError> {
         let deadline = Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600));
         loop {
-            let until = connection.tick()?.min(deadline);
+            let until = connection.stream().tick()?.min(deadline);
             match self.find(until) {
                 Found::Chunks(chunks) => return self.send(connection, &chunks).map(|()| true),
                 Found::Lagged { first, id } => self.skip(connection, first, id.as_deref())?,
@@ -138,7 +138,7 @@ impl Subscription {
     fn send(&mut self, connection: &mut EventConnection<'_>, chunks: &[Arc<Chunk>]) -> Result<(), SendError> {
         let next = chunks.last().map_or(self.cursor, |chunk| chunk.next());
         let cursor = self.cursor;
-        connection.send_encoded(next - cursor, |out| {
+        connection.stream().send(next - cursor, |out| {
             for chunk in chunks {
                 out.push_str(&String::from_utf8_lossy(chunk.bytes_from(cursor.max(chunk.first()))));
             }
@@ -164,11 +164,11 @@ impl Subscription {
                     (state.log.next(), state.log.id_of(state.log.next() - 1))
                 };
                 snapshot(&mut reset, id.as_deref(), &settings.formatting)?;
-                connection.send_encoded(2, |out| out.push_str(&reset))?;
+                connection.stream().send(2, |out| out.push_str(&reset))?;
                 self.advance(next);
             }
             None => {
-                connection.send_encoded(1, |out| out.push_str(&reset))?;
+                connection.stream().send(1, |out| out.push_str(&reset))?;
                 self.advance(first);
             }
         }

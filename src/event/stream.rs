@@ -1,0 +1,253 @@
+//! One stream as it is kept: what is being sent, when something was sent last, and how it ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::source::StreamSettings;
+use super::wire::{self, Event, SendError, KEEP_ALIVE};
+use crate::data::Data;
+use crate::http::{CloseReason, Connection};
+
+/// A socket's timeout is rounded up to the kernel's tick, so that the end of a wait is slept instead.
+const TICK: Duration = Duration::from_millis(10);
+/// A queue and a socket cannot be waited for at once: each gets its turn this often.
+const SLICE: Duration = Duration::from_millis(250);
+/// Where `shutdown` does not wake a reader, the host's stop has to be looked for.
+const LONGEST_READ: Duration = if cfg!(windows) { SLICE } else { Duration::MAX };
+/// What a buffer may keep for the next event. One large event is no reason to hold on to its memory for the rest of a
+/// long stream.
+const KEPT_BUFFER: usize = 32 * 1024;
+
+pub(super) struct Stream<'r> {
+    connection: Arc<Connection>,
+    settings: &'r StreamSettings,
+    /// The source's retry, until an event has taken it along.
+    pending_retry: Option<Duration>,
+    /// The bytes of what is being sent; of no meaning in between.
+    buffer: String,
+    last_write: Instant,
+    last_look: Instant,
+    /// When the stream has to end.
+    expires: Option<Instant>,
+    /// Whether a channel has it now.
+    is_handed_over: bool,
+}
+
+impl<'r> Stream<'r> {
+    pub(super) fn new(connection: Arc<Connection>, settings: &'r StreamSettings) -> Self {
+        let now = Instant::now();
+        Self {
+            connection,
+            settings,
+            pending_retry: settings.retry,
+            buffer: String::new(),
+            last_write: now,
+            last_look: now,
+            expires: settings.expires(),
+            is_handed_over: false,
+        }
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    pub(super) fn settings(&self) -> &'r StreamSettings {
+        self.settings
+    }
+
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.expires
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        self.is_handed_over = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_handed_over || self.connection.ended().is_some()
+    }
+
+    /// Whether something can still be sent, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        !self.has_ended() && !self.connection.stop_signal().is_requested()
+    }
+
+    /// Begins something that is to be sent.
+    pub(super) fn begin(&mut self) -> Result<(), SendError> {
+        self.check()?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Adds an event to what is being sent.
+    pub(super) fn gather<T: Data>(&mut self, mut event: Event<'_, T>) -> Result<(), SendError> {
+        event.retry_unless_set(self.pending_retry);
+        event.write(&mut self.buffer, &self.settings.formatting)?;
+        self.pending_retry = None;
+        Ok(())
+    }
+
+    /// How much is being sent.
+    pub(super) fn gathered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Adds the source's retry alone, without a blank line: it belongs to whatever event comes first.
+    pub(super) fn gather_retry(&mut self) {
+        if let Some(retry) = self.pending_retry.take() {
+            wire::write_retry_field(&mut self.buffer, retry);
+        }
+    }
+
+    /// Adds what somebody else writes.
+    pub(super) fn buffer(&mut self) -> &mut String {
+        &mut self.buffer
+    }
+
+    /// Hands what is being sent to the socket, at once.
+    pub(super) fn flush(&mut self, events: u64) -> Result<(), SendError> {
+        if !self.buffer.is_empty() {
+            self.connection.write_all(self.buffer.as_bytes()).map_err(SendError::Closed)?;
+            self.connection.count_events(events);
+            self.last_write = Instant::now();
+        }
+        self.buffer.shrink_to(KEPT_BUFFER);
+        Ok(())
+    }
+
+    /// Sends a whole thing.
+    pub(super) fn send(&mut self, events: u64, fill: impl FnOnce(&mut String)) -> Result<(), SendError> {
+        self.begin()?;
+        fill(&mut self.buffer);
+        self.flush(events)
+    }
+
+    /// Sends the last thing that is sent.
+    pub(super) fn send_last(
+        &mut self,
+        reason: CloseReason,
+        events: u64,
+        fill: impl FnOnce(&mut String),
+    ) -> Result<(), SendError> {
+        self.send(events, fill)?;
+        self.connection.end(reason);
+        Ok(())
+    }
+
+    pub(super) fn wait_until(&mut self, deadline: Instant) -> Result<(), SendError> {
+        loop {
+            self.check()?;
+            let now = Instant::now();
+            self.check_age(now)?;
+            let until =
+                [self.keep_alive(now)?, self.expires].into_iter().flatten().fold(deadline, Instant::min);
+            let remaining = until.saturating_duration_since(now);
+            if remaining > TICK {
+                // The read timeout is the sleep.
+                let found = self.connection.watch((remaining - TICK).min(LONGEST_READ));
+                self.part(found)?;
+                continue;
+            }
+            if !remaining.is_zero() {
+                self.connection.stop_signal().sleep_until(until);
+            }
+            self.look()?;
+            if until == deadline {
+                return self.check();
+            }
+        }
+    }
+
+    /// For those who wait for something else than the socket: looks at it and keeps it alive when it is time, and
+    /// says how long they may wait.
+    pub(super) fn tick(&mut self) -> Result<Instant, SendError> {
+        self.check()?;
+        if self.last_look.elapsed() >= SLICE {
+            self.look()?;
+        }
+        let next_look = self.last_look + SLICE;
+        let now = Instant::now();
+        self.check_age(now)?;
+        Ok(self.keep_alive(now)?.map_or(next_look, |due| due.min(next_look)))
+    }
+
+    /// Ends the stream as the host's stop wants it, or says why it has ended already.
+    fn check(&mut self) -> Result<(), SendError> {
+        if self.is_handed_over {
+            return Err(SendError::Closed(CloseReason::HandedOver));
+        }
+        if let Some(reason) = self.connection.ended() {
+            return Err(SendError::Closed(reason));
+        }
+        if self.connection.stop_signal().is_requested() {
+            return Err(self.leave(CloseReason::Stopped));
+        }
+        // The last write knows the time; a generator that never waits need not ask the clock for its age.
+        self.check_age(self.last_write)
+    }
+
+    fn check_age(&mut self, now: Instant) -> Result<(), SendError> {
+        match self.expires {
+            Some(expires) if now >= expires => Err(self.leave(CloseReason::MaxAge)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says when to come back, in a time of this client's own.
+    fn leave(&mut self, reason: CloseReason) -> SendError {
+        self.buffer.clear();
+        wire::write_comeback(&mut self.buffer);
+        match self.flush(0) {
+            Ok(()) => SendError::Closed(self.connection.end(reason)),
+            Err(error) => error,
+        }
+    }
+
+    /// Sends a keep-alive if it is time, and says when the next one is due; `None` where there are none.
+    fn keep_alive(&mut self, now: Instant) -> Result<Option<Instant>, SendError> {
+        let due = self.settings.keep_alive.and_then(|interval| self.last_write.checked_add(interval));
+        match due {
+            Some(due) if due <= now => {
+                self.connection.write_all(KEEP_ALIVE.as_bytes()).map_err(SendError::Closed)?;
+                self.last_write = now;
+                Ok(self.settings.keep_alive.and_then(|interval| now.checked_add(interval)))
+            }
+            due => Ok(due),
+        }
+    }
+
+    /// Looks at the socket without waiting.
+    fn look(&mut self) -> Result<(), SendError> {
+        self.last_look = Instant::now();
+        let found = self.connection.look();
+        self.part(found)
+    }
+
+    fn part(&mut self, found: Result<(), CloseReason>) -> Result<(), SendError> {
+        match found {
+            Ok(()) => Ok(()),
+            Err(CloseReason::Stopped) => Err(self.leave(CloseReason::Stopped)),
+            Err(reason) => Err(SendError::Closed(self.connection.end(reason))),
+        }
+    }
+
+    /// Ends the stream after the generator: with a time to come back where it failed.
+    pub(super) fn conclude(&mut self, reason: CloseReason) {
+        if self.check().is_err() {
+            return; // it had ended before
+        }
+        if reason != CloseReason::Returned {
+            self.buffer.clear();
+            wire::write_retry(&mut self.buffer, self.settings.error_retry);
+            // Whether it arrives or not, the stream is over.
+            let _ = self.flush(0);
+        }
+        self.connection.end(reason);
+        // Where the client is talking, what it was sent would be lost with a plain close.
+        let _ = self.connection.look();
+        if self.connection.has_strayed() {
+            self.connection.close_gently();
+        }
+    }
+}
