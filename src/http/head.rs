@@ -381,3 +381,6 @@ fn shift(range: &Range<usize>, by: usize) -> Range<usize> {
 fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

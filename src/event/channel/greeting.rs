@@ -55,6 +55,9 @@ impl Greeting {
             Kind::Silent => return Ok(0),
             Kind::Fresh => 0,
             Kind::Reset { reason, missed } => {
+                // Where a snapshot follows, that has the id: a client that is cut off in between has to come back
+                // for it.
+                let id = id.filter(|_| settings.snapshot.is_none());
                 write_reset(out, settings, id, reason, missed)?;
                 1
             }
@@ -75,7 +78,7 @@ impl Greeting {
     }
 }
 
-/// Writes the event that says what was missed. Its id is where the client stands now.
+/// Writes the event that says what was missed. Its id, if any, is where the client stands now.
 pub(super) fn write_reset(
     out: &mut String,
     settings: &Settings,

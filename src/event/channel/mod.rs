@@ -323,7 +323,8 @@ impl Channel {
         self.shared.watchers.add()
     }
 
-    /// The id that an event published now would follow; `None` where there was none yet.
+    /// The id that an event published now would follow; before the first event `<epoch>-0`, or `None` where the
+    /// publisher gives the ids.
     pub fn last_id(&self) -> Option<String> {
         let state = self.shared.state();
         state.log.id_of(state.log.next() - 1)

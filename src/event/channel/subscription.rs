@@ -155,7 +155,8 @@ impl Subscription {
     ) -> Result<(), SendError> {
         let settings = &self.channel.shared.settings;
         let mut reset = String::new();
-        write_reset(&mut reset, settings, id, "lagged", Some(first - self.cursor))?;
+        let own_id = id.filter(|_| settings.snapshot.is_none()); // else the snapshot has it
+        write_reset(&mut reset, settings, own_id, "lagged", Some(first - self.cursor))?;
         match &settings.snapshot {
             // The state of things is taken after the place, as for newcomers.
             Some(snapshot) => {
