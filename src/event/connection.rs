@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Terms};
-use super::source::StreamSettings;
-use super::stream::Stream;
+use super::stream::{Stream, StreamSettings};
 use super::wire::{self, Event, SendError};
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};

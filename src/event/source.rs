@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::channel::Channel;
 use super::connection::EventConnection;
+use super::stream::StreamSettings;
 use super::wire::FINISHED_ID;
 use crate::data::Formatting;
 use crate::http::{BoxError, CloseReason, Connection, Handler, Request, Response, Status};
 use crate::panics;
-use crate::random;
 
 /// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -52,24 +52,6 @@ pub struct EventSource {
     channel: Option<Channel>,
     methods: Vec<Cow<'static, str>>,
     settings: StreamSettings,
-}
-
-/// What a source says of each of its streams.
-#[derive(Debug, Clone)]
-pub(super) struct StreamSettings {
-    pub(super) formatting: Arc<Formatting>,
-    pub(super) keep_alive: Option<Duration>,
-    pub(super) retry: Option<Duration>,
-    pub(super) error_retry: Duration,
-    pub(super) max_age: Option<Duration>,
-}
-
-impl StreamSettings {
-    /// When a stream that begins now has to end.
-    pub(super) fn expires(&self) -> Option<Instant> {
-        let age = self.max_age?;
-        Instant::now().checked_add(random::between(age - age / 5, age))
-    }
 }
 
 /// What an inspector decides before anything is sent.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::source::StreamSettings;
 use super::wire::{self, Event, SendError, KEEP_ALIVE};
-use crate::data::Data;
+use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection};
+use crate::random;
 
 /// A socket's timeout is rounded up to the kernel's tick, so that the end of a wait is slept instead.
 const TICK: Duration = Duration::from_millis(10);
@@ -17,6 +17,24 @@ const LONGEST_READ: Duration = if cfg!(windows) { SLICE } else { Duration::MAX }
 /// What a buffer may keep for the next event. One large event is no reason to hold on to its memory for the rest of a
 /// long stream.
 const KEPT_BUFFER: usize = 32 * 1024;
+
+/// What a source says of each of its streams.
+#[derive(Debug, Clone)]
+pub(super) struct StreamSettings {
+    pub(super) formatting: Arc<Formatting>,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) retry: Option<Duration>,
+    pub(super) error_retry: Duration,
+    pub(super) max_age: Option<Duration>,
+}
+
+impl StreamSettings {
+    /// When a stream that begins now has to end.
+    fn expires(&self) -> Option<Instant> {
+        let age = self.max_age?;
+        Instant::now().checked_add(random::between(age - age / 5, age))
+    }
+}
 
 pub(super) struct Stream<'r> {
     connection: Arc<Connection>,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How many threads may wait for work.
 const MAX_PARKED: usize = 32;
-/// And for how long.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// And for how long: connections that come one after the other come sooner.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 

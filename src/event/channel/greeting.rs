@@ -1,7 +1,8 @@
 //! What a newcomer is told before everything that follows.
 
 use super::log::{Log, Resume};
-use super::{Replay, Settings};
+use super::shared::Settings;
+use super::Replay;
 use crate::data::RawJson;
 use crate::event::wire::{self, Event, SendError};
 

@@ -4,6 +4,7 @@
 //! that the user wrote runs under the log's lock.
 
 mod log;
+mod shared;
 mod greeting;
 mod subscriber;
 mod writer;
@@ -11,9 +12,9 @@ mod presence;
 mod subscription;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::EventConnection;
@@ -21,10 +22,9 @@ use super::wire::{Event, SendError};
 use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection, Request, Wake};
 use greeting::Greeting;
-use log::{History, Log, Numbering};
-use presence::Watchers;
+use log::{History, Numbering};
+use shared::{Settings, Shared};
 use subscriber::Subscriber;
-use writer::Shard;
 
 pub(super) use subscriber::Terms;
 
@@ -105,46 +105,7 @@ pub struct Published {
 #[derive(Clone)]
 #[must_use = "a channel is what its subscribers follow"]
 pub struct Channel {
-    pub(super) shared: Arc<Shared>,
-}
-
-type Snapshot = dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
-
-struct Settings {
-    history: History,
-    numbering: Numbering,
-    replay: Replay,
-    reset_type: String,
-    formatting: Formatting,
-    snapshot: Option<Box<Snapshot>>,
-}
-
-pub(super) struct Shared {
-    settings: Settings,
-    state: Mutex<State>,
-    /// Told when there is something for the writers to do.
-    news: Condvar,
-    /// Told when subscribers have got on, if somebody waits for them.
-    progress: Condvar,
-    shards: Vec<Shard>,
-    subscribers: AtomicUsize,
-    watchers: Watchers,
-}
-
-/// What the lock of a channel guards.
-struct State {
-    log: Log,
-    is_closed: bool,
-    /// Counts newcomers: one writer has to look up for each.
-    calls: u64,
-    /// Counts what concerns every subscriber beside events: the end of the channel or of a host.
-    alarms: u64,
-    /// How many wait for news.
-    sleeping: usize,
-    /// The slowest subscriber of each shard, and of those with threads of their own.
-    cursors: Vec<(u64, u64)>,
-    /// How many publishers wait for their subscribers.
-    waiting: usize,
+    shared: Arc<Shared>,
 }
 
 impl Default for Channel {
@@ -368,74 +329,6 @@ impl Channel {
         self.shared.subscribers.fetch_add(1, Ordering::Relaxed);
         self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, terms, request));
         Ok(())
-    }
-}
-
-impl Shared {
-    fn new(settings: Settings) -> Self {
-        Self {
-            state: Mutex::new(State {
-                log: Log::new(settings.numbering.clone(), settings.history),
-                is_closed: false,
-                calls: 0,
-                alarms: 0,
-                sleeping: 0,
-                cursors: Vec::new(),
-                waiting: 0,
-            }),
-            settings,
-            news: Condvar::new(),
-            progress: Condvar::new(),
-            shards: writer::shards(),
-            subscribers: AtomicUsize::new(0),
-            watchers: Watchers::default(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait_for_news<'s>(
-        &self,
-        mut state: MutexGuard<'s, State>,
-        timeout: Duration,
-    ) -> MutexGuard<'s, State> {
-        state.sleeping += 1;
-        let mut state = self.news.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
-        state.sleeping -= 1;
-        state
-    }
-}
-
-/// A host that stops wakes the writers, which see that their connections are to end.
-impl Wake for Shared {
-    fn wake(&self) {
-        self.state().alarms += 1;
-        self.news.notify_all();
-    }
-}
-
-impl State {
-    fn is_within(&self, lag: Lag) -> bool {
-        let next = self.log.next();
-        let slowest = self.cursors.iter().map(|(_, cursor)| *cursor).min().unwrap_or(next);
-        match lag {
-            Lag::Events(events) => next - slowest <= events,
-            Lag::Bytes(bytes) => self.log.offset_of(next) - self.log.offset_of(slowest) <= bytes,
-        }
-    }
-
-    /// Notes how far the slowest of a shard or a subscription is; `None` when there is nobody any more.
-    fn report(&mut self, reporter: u64, cursor: Option<u64>) {
-        let known = self.cursors.iter().position(|(known, _)| *known == reporter);
-        match (known, cursor) {
-            (Some(at), Some(cursor)) => self.cursors[at].1 = cursor,
-            (Some(at), None) => drop(self.cursors.swap_remove(at)),
-            (None, Some(cursor)) => self.cursors.push((reporter, cursor)),
-            (None, None) => {}
-        }
     }
 }
 

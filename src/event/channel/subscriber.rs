@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::greeting::write_reset;
 use super::log::{Chunk, CHUNK};
-use super::Settings;
+use super::shared::Settings;
 use crate::event::wire::{self, KEEP_ALIVE};
 use crate::http::{CloseReason, Connection, Request};
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::greeting::write_reset;
 use super::log::{Chunk, CHUNK};
-use super::{Channel, State};
+use super::shared::State;
+use super::Channel;
 use crate::event::connection::EventConnection;
 use crate::event::wire::SendError;
 use crate::http::{CloseReason, Request};

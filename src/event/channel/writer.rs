@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::shared::Shared;
 use super::subscriber::{Outcome, Subscriber, View};
-use super::Shared;
 
 /// More would not help: the work is system calls.
 const MAX_SHARDS: usize = 4;

@@ -1,0 +1,121 @@
+//! What all handles of a channel share: its settings, its log, and who waits for what.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::log::{History, Log, Numbering};
+use super::presence::Watchers;
+use super::writer::{self, Shard};
+use super::{Lag, Replay};
+use crate::data::Formatting;
+use crate::event::wire::SendError;
+use crate::http::Wake;
+
+pub(super) type Snapshot =
+    dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
+
+pub(super) struct Settings {
+    pub(super) history: History,
+    pub(super) numbering: Numbering,
+    pub(super) replay: Replay,
+    pub(super) reset_type: String,
+    pub(super) formatting: Formatting,
+    pub(super) snapshot: Option<Box<Snapshot>>,
+}
+
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) state: Mutex<State>,
+    /// Told when there is something for the writers to do.
+    pub(super) news: Condvar,
+    /// Told when subscribers have got on, if somebody waits for them.
+    pub(super) progress: Condvar,
+    pub(super) shards: Vec<Shard>,
+    pub(super) subscribers: AtomicUsize,
+    pub(super) watchers: Watchers,
+}
+
+/// What the lock of a channel guards.
+pub(super) struct State {
+    pub(super) log: Log,
+    pub(super) is_closed: bool,
+    /// Counts newcomers: one writer has to look up for each.
+    pub(super) calls: u64,
+    /// Counts what concerns every subscriber beside events: the end of the channel or of a host.
+    pub(super) alarms: u64,
+    /// How many wait for news.
+    pub(super) sleeping: usize,
+    /// The slowest subscriber of each shard, and of those with threads of their own.
+    pub(super) cursors: Vec<(u64, u64)>,
+    /// How many publishers wait for their subscribers.
+    pub(super) waiting: usize,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            state: Mutex::new(State {
+                log: Log::new(settings.numbering.clone(), settings.history),
+                is_closed: false,
+                calls: 0,
+                alarms: 0,
+                sleeping: 0,
+                cursors: Vec::new(),
+                waiting: 0,
+            }),
+            settings,
+            news: Condvar::new(),
+            progress: Condvar::new(),
+            shards: writer::shards(),
+            subscribers: AtomicUsize::new(0),
+            watchers: Watchers::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait_for_news<'s>(
+        &self,
+        mut state: MutexGuard<'s, State>,
+        timeout: Duration,
+    ) -> MutexGuard<'s, State> {
+        state.sleeping += 1;
+        let mut state = self.news.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+        state.sleeping -= 1;
+        state
+    }
+}
+
+/// A host that stops wakes the writers, which see that their connections are to end.
+impl Wake for Shared {
+    fn wake(&self) {
+        self.state().alarms += 1;
+        self.news.notify_all();
+    }
+}
+
+impl State {
+    pub(super) fn is_within(&self, lag: Lag) -> bool {
+        let next = self.log.next();
+        let slowest = self.cursors.iter().map(|(_, cursor)| *cursor).min().unwrap_or(next);
+        match lag {
+            Lag::Events(events) => next - slowest <= events,
+            Lag::Bytes(bytes) => self.log.offset_of(next) - self.log.offset_of(slowest) <= bytes,
+        }
+    }
+
+    /// Notes how far the slowest of a shard or a subscription is; `None` when there is nobody any more.
+    pub(super) fn report(&mut self, reporter: u64, cursor: Option<u64>) {
+        let known = self.cursors.iter().position(|(known, _)| *known == reporter);
+        match (known, cursor) {
+            (Some(at), Some(cursor)) => self.cursors[at].1 = cursor,
+            (Some(at), None) => drop(self.cursors.swap_remove(at)),
+            (None, Some(cursor)) => self.cursors.push((reporter, cursor)),
+            (None, None) => {}
+        }
+    }
+}
