@@ -2,10 +2,29 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
 
 mod wire;
+mod memory;
+mod notes;
+mod patience;
 
 mod conformance;
+mod streams;
+
+mod random;
+mod sse;
+mod wire_law;
+mod json_law;
+mod parity;
+
+mod example;
+mod examples;
+mod chat;
+mod hosts;
+mod pages;
+mod fuzz;
 
 mod webdriver;
 mod browser;
+mod browser_streams;
+mod browser_chat;
 
 mod tidy;

@@ -73,6 +73,16 @@ impl Wire {
 
     /// Reads exactly one answer; `head_only` is the answer to a HEAD request.
     pub(crate) fn answer(&mut self, head_only: bool) -> Result<Answer, String> {
+        let mut answer = self.head()?;
+        answer.body = self.body(&answer, head_only)?;
+        if !answer.body.is_empty() && answer.field("Content-Type").is_none() {
+            return Err(format!("{} has a body without Content-Type", answer.status));
+        }
+        Ok(answer)
+    }
+
+    /// Reads the head of an answer and nothing behind it: a stream's body has no end that could be awaited.
+    pub(crate) fn head(&mut self) -> Result<Answer, String> {
         let end = loop {
             if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end;
@@ -83,12 +93,27 @@ impl Wire {
         };
         let head = String::from_utf8(self.unread.drain(..end + 4).collect())
             .map_err(|error| format!("an answer's head is not ASCII: {error}"))?;
-        let mut answer = parse_head(head.trim_end_matches("\r\n"))?;
-        answer.body = self.body(&answer, head_only)?;
-        if !answer.body.is_empty() && answer.field("Content-Type").is_none() {
-            return Err(format!("{} has a body without Content-Type", answer.status));
+        parse_head(head.trim_end_matches("\r\n"))
+    }
+
+    /// Reads as many bytes as are expected, which must be those.
+    pub(crate) fn exactly(&mut self, expected: &[u8]) -> Result<(), String> {
+        while self.unread.len() < expected.len() {
+            if self.fill()? == 0 {
+                return Err(format!("end of connection, so far {}", show(&self.unread)));
+            }
         }
-        Ok(answer)
+        let found: Vec<_> = self.unread.drain(..expected.len()).collect();
+        match found == expected {
+            true => Ok(()),
+            false => Err(format!("expected {}, got {}", show(expected), show(&found))),
+        }
+    }
+
+    /// Reads to the end of the connection, which must be an orderly one.
+    pub(crate) fn rest(&mut self) -> Result<Vec<u8>, String> {
+        while self.fill()? != 0 {}
+        Ok(std::mem::take(&mut self.unread))
     }
 
     /// RFC 9112 §6.3 as a client reads it. Chunks are never sent to us: a stream ends with
@@ -109,8 +134,7 @@ impl Wire {
         if !answer.closes() || answer.field("Content-Type") != Some("text/event-stream") {
             return Err(format!("{} without Content-Length is no event stream", answer.status));
         }
-        while self.fill()? != 0 {}
-        Ok(std::mem::take(&mut self.unread))
+        self.rest()
     }
 
     /// Nothing may follow: an orderly end, not a reset, not another answer.
@@ -139,7 +163,7 @@ impl Wire {
 }
 
 /// `HTTP/1.1 SP 3DIGIT SP [ reason ]` and the field lines (RFC 9112 §4, §5).
-fn parse_head(head: &str) -> Result<Answer, String> {
+pub(crate) fn parse_head(head: &str) -> Result<Answer, String> {
     let mut lines = head.split("\r\n");
     let status_line = lines.next().unwrap_or_default();
     let status = status_line

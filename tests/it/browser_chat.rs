@@ -1,0 +1,107 @@
+//! The page of the `chat` example in two real browsers: what one says the other sees, through a restart.
+//!
+//! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
+
+use std::time::Duration;
+
+use crate::example;
+use crate::webdriver::Browser;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
+fn two_people_talk_through_a_restart() {
+    let address = example::free_address();
+    let server = example::serve("chat", address, &[]);
+    let join = |name| join(&format!("http://{address}/#tea"), name);
+    let (ada, bob) = (join("Ada"), join("Bob"));
+    for browser in [&ada, &bob] {
+        wait_for(browser, "who", "Ada|Bob");
+    }
+
+    // What is said arrives as text, and is marked where it comes from.
+    say(&ada, "Is <b>anybody</b> there?");
+    say(&bob, "two\\nlines");
+    for (browser, mine) in [(&ada, "true|false"), (&bob, "false|true")] {
+        wait_for(browser, "said", "Ada: Is <b>anybody</b> there?|Bob: two\nlines");
+        let marks = "[...document.querySelectorAll('.message')].map(item => item.matches('.mine')).join('|')";
+        assert_eq!(browser.execute(&format!("return {marks}")), mine);
+    }
+
+    // Who leaves is gone, who comes sees what was said.
+    drop(bob);
+    wait_for(&ada, "who", "Ada");
+    let bob = join("Bob");
+    wait_for(&bob, "said", "Ada: Is <b>anybody</b> there?|Bob: two\nlines");
+    wait_for(&ada, "who", "Ada|Bob");
+
+    // A restart forgets what was said, but pages do not, and say so; what cannot be sent stays to be sent.
+    for browser in [&ada, &bob] {
+        browser.execute("window.untouched = true");
+    }
+    drop(server);
+    for browser in [&ada, &bob] {
+        wait_for_state(browser, "reconnecting");
+    }
+    say(&ada, "lost?");
+    ada.wait_until(DEADLINE, "return document.getElementById('trouble').textContent.startsWith('Not sent')");
+    let _server = example::serve("chat", address, &[]);
+    for browser in [&ada, &bob] {
+        wait_for_state(browser, "live");
+        wait_for(browser, "who", "Ada|Bob");
+    }
+    assert_eq!(ada.execute("return document.getElementById('text').value"), "lost?");
+    say(&ada, "not lost");
+    let gap = "The server was restarted. Some messages may be missing here.";
+    let all = format!("Ada: Is <b>anybody</b> there?|Bob: two\nlines|{gap}|Ada: not lost");
+    for browser in [&ada, &bob] {
+        wait_for(browser, "said", &all);
+        assert_eq!(browser.execute("return window.untouched"), "true", "the page was loaded again");
+    }
+
+    // Another room is another conversation.
+    bob.execute("location.hash = '#den'");
+    wait_for(&ada, "who", "Ada");
+    wait_for(&bob, "who", "Bob");
+    wait_for(&bob, "said", "");
+    wait_for(&bob, "rooms", "den1|tea1");
+}
+
+fn join(url: &str, name: &str) -> Browser {
+    let browser = Browser::open(url);
+    browser.execute(&format!(
+        "const field = document.getElementById('name');
+        field.value = '{name}';
+        field.dispatchEvent(new Event('change'));"
+    ));
+    wait_for_state(&browser, "live");
+    browser
+}
+
+/// Types a message, and Enter.
+fn say(browser: &Browser, text: &str) {
+    browser.execute(&format!(
+        "const field = document.getElementById('text');
+        field.value = '{text}';
+        field.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Enter', cancelable: true }}));"
+    ));
+}
+
+fn wait_for_state(browser: &Browser, state: &str) {
+    let condition = format!("return document.getElementById('state').textContent === '{state}'");
+    browser.wait_until(DEADLINE, &condition);
+}
+
+/// Waits until a list has just these items; of a message, who said what.
+fn wait_for(browser: &Browser, list: &str, items: &str) {
+    browser.wait_until(
+        DEADLINE,
+        &format!(
+            "const text = item => item.matches('.message')
+                ? `${{item.querySelector('b').textContent}}: ${{item.querySelector('p').textContent}}`
+                : item.textContent;
+            return [...document.getElementById('{list}').children].map(text).join('|') === `{items}`"
+        ),
+    );
+}

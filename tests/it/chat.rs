@@ -1,0 +1,244 @@
+//! The `chat` example as a program: every route, every refusal, and what a stream of a room says.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::example;
+use crate::patience::DEADLINE;
+use crate::sse::{Message, Parser};
+use crate::wire::{show, Answer, Wire};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const BAD_NAME: &str = "your name, the member or field `name`, is one line of 1 to 40 characters";
+const BAD_TEXT: &str = "a text, the member or field `text`, has 1 to 2000 characters";
+const BAD_JSON: &str = "this is no JSON object of strings";
+
+#[test]
+fn what_is_said() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    let longest = format!("name={}&text={}", "%C3%BC".repeat(40), "%F0%9F%A6%80".repeat(2000));
+
+    // The sentence of the refusal, if it is one.
+    let check = |media_type: &str, body: &str, refusal: Option<&str>| {
+        let answer = say(address, "tea", media_type, body);
+        let status = if refusal.is_some() { 400 } else { 204 };
+        let page = refusal.map(|sentence| format!("400 Bad Request: {sentence}\n")).unwrap_or_default();
+        assert_eq!((answer.status, show(&answer.body)), (status, show(page.as_bytes())), "{body}");
+    };
+
+    check(FORM, "name=Bob&text=hello+there", None);
+    check("Application/X-WWW-Form-Urlencoded; charset=utf-8", "text=a%26b&name=+Bob+&more=1", None);
+    check(FORM, &longest, None);
+    check(FORM, "text=hello", Some(BAD_NAME));
+    check(FORM, "name=&text=hello", Some(BAD_NAME));
+    check(FORM, "name=a%0Ab&text=hello", Some(BAD_NAME));
+    check(FORM, &format!("name={}&text=hello", "a".repeat(41)), Some(BAD_NAME));
+    check(FORM, "name=Bob", Some(BAD_TEXT));
+    check(FORM, "name=Bob&text=+%0A", Some(BAD_TEXT));
+    check(FORM, &format!("name=Bob&text={}", "a".repeat(2001)), Some(BAD_TEXT));
+    check("text/plain", "name=Bob&text=hello", Some(BAD_NAME)); // which is no form
+
+    check(JSON, r#"{"name":"Bob","text":"hello"}"#, None);
+    check(
+        "Application/JSON ; charset=utf-8",
+        " {\t\"text\" :\r\n\"x\" , \"name\":\"Bob\",\"more\":\"\"} ",
+        None,
+    );
+    check(JSON, r#"{"n\u0061me":"Bob","text":"\"\\\/\b\f\n\r\t\u00fc\ud83e\udd80"}"#, None);
+    check(JSON, r#"{"text":"hello"}"#, Some(BAD_NAME));
+    check(JSON, r#"{"name":"Bob","text":""}"#, Some(BAD_TEXT));
+    for json in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"{"name":"Bob","text":5}"#,
+        r#"{"name":"Bob","text":null}"#,
+        r#"{"name":"Bob","text":["hello"]}"#,
+        r#"{"name":"Bob","text":"hello",}"#,
+        r#"{"name":"Bob" "text":"hello"}"#,
+        r#"{"name":"Bob","text":"hello"}{"#,
+        r#"{"name":"Bob","name":"Bob","text":"hello"}"#,
+        r#"{"name":"Bob","text":"hello""#,
+        r#"{"name":"Bob","text":"hello}"#,
+        r#"{"name":"Bob","text":"hello\"#,
+        r#"{"name":"Bob","text":"\x"}"#,
+        r#"{"name":"Bob","text":"\u+123"}"#,
+        r#"{"name":"Bob","text":"\u12"}"#,
+        r#"{"name":"Bob","text":"\u12é"}"#,
+        r#"{"name":"Bob","text":"\ud83e"}"#,
+        "{\"name\":\"Bob\",\"text\":\"a\nb\"}",
+        "\u{feff}{\"name\":\"Bob\",\"text\":\"hello\"}",
+        r#"{'name':'Bob','text':'hello'}"#,
+    ] {
+        check(JSON, json, Some(BAD_JSON));
+    }
+
+    let said = Stream::open(address, "/rooms/tea", "").next();
+    let texts: Vec<_> =
+        said.data.split(r#""text":""#).skip(1).map(|rest| rest.split(r#"","time"#).next()).collect();
+    let crabs = "🦀".repeat(2000);
+    let all = ["hello there", "a&b", &crabs, "hello", "x", r#"\"\\/\b\f\n\r\tü🦀"#];
+    assert_eq!(texts, all.map(Some), "{}", said.data);
+}
+
+#[test]
+fn routes() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    assert_eq!(say(address, "tea", FORM, "name=Bob&text=hello").status, 204);
+    let bad_room = "400 Bad Request: a room's name is 1 to 40 letters, digits, - and _\n";
+    let bad_name = format!("400 Bad Request: {BAD_NAME}\n");
+    let longest = "aZ0-_".repeat(8);
+
+    let check = |method: &str, target: &str, status: u16, body: &str| {
+        let answer = ask(address, &format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert_eq!((answer.status, show(&answer.body)), (status, show(body.as_bytes())), "{method} {target}");
+    };
+
+    check("GET", "/rooms", 200, "tea 0\n");
+    check("GET", "/rooms/", 200, "tea 0\n");
+    check("POST", "/rooms", 405, "405 Method Not Allowed\n");
+    check("PUT", "/rooms/tea", 405, "405 Method Not Allowed\n");
+    check("GET", "/rooms/tea/cups", 404, "404 Not Found\n");
+    check("GET", "/tea", 404, "404 Not Found\n");
+    check("GET", "/rooms/te%20a", 400, bad_room);
+    check("GET", "/rooms/t%C3%AB", 400, bad_room);
+    check("POST", "/rooms/te.a", 400, bad_room);
+    check("GET", &format!("/rooms/{longest}a"), 400, bad_room);
+    check("GET", "/rooms/tea?name=", 400, &bad_name);
+    check("GET", "/rooms/tea?name=+Ada", 400, &bad_name);
+    check("GET", "/rooms/tea?name=A%0Aa", 400, &bad_name);
+    check("GET", &format!("/rooms/tea?name={}", "a".repeat(41)), 400, &bad_name);
+    assert_eq!(say(address, &longest, FORM, "name=Bob&text=hello").status, 204);
+
+    let body = "x".repeat(32 * 1024 + 1);
+    assert_eq!(say(address, "tea", FORM, &body).status, 413);
+    let page = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(String::from_utf8(page.body).unwrap().contains("new EventSource(`rooms/"));
+
+    // A page from elsewhere may not speak in somebody's name.
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 15\r\n\r\nname=Eve&text=x";
+    let request =
+        format!("POST /rooms/tea HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n{form}");
+    assert_eq!(ask(address, &request).status, 403);
+    assert!(!Stream::open(address, "/rooms/tea", "").next().data.contains("Eve"));
+}
+
+#[test]
+fn a_room() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    let mut ada = Stream::open(address, "/rooms/tea?name=Ada", "");
+    assert_eq!(ada.next_of("room"), r#"{"who":[],"said":[]}"#);
+    assert_eq!(ada.next_of("who"), r#"["Ada"]"#);
+
+    say(address, "tea", FORM, "name=Bob&text=one");
+    say(address, "cellar", FORM, "name=Bob&text=elsewhere");
+    say(address, "tea", JSON, r#"{"name":"Bob","text":"t\"wo"}"#);
+    let one = ada.next();
+    assert!(one.data.starts_with(r#"{"name":"Bob","text":"one","time":"20"#), "{one}");
+    assert!(ada.next_of("message").starts_with(r#"{"name":"Bob","text":"t\"wo","time":"20"#));
+
+    // A newcomer gets what was said, and is made known to all; twice there is still once.
+    let mut eve = Stream::open(address, "/rooms/tea?name=Eve+%3C3", "");
+    let room = eve.next_of("room");
+    let start = format!(r#"{{"who":["Ada"],"said":[["{}",{}],["#, one.last_event_id, one.data);
+    assert!(room.starts_with(&start), "{room}");
+    assert_eq!(eve.next_of("who"), r#"["Ada","Eve <3"]"#);
+    assert_eq!(ada.next_of("who"), r#"["Ada","Eve <3"]"#);
+    let mut again = Stream::open(address, "/rooms/tea?name=Ada", "");
+    again.next_of("room");
+    let mut listener = Stream::open(address, "/rooms/tea", "");
+    listener.next_of("room");
+    assert_eq!(
+        show(&ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n").body),
+        show(b"cellar 0\ntea 2\n")
+    );
+    drop((again, listener));
+    drop(eve);
+    assert_eq!(ada.next_of("who"), r#"["Ada"]"#);
+
+    // Who comes back gets what it has missed, and nothing else.
+    let mut back = Stream::open(address, "/rooms/tea", &format!("Last-Event-ID: {}\r\n", one.last_event_id));
+    assert!(back.next_of("message").contains(r#""text":"t\"wo""#));
+    assert_eq!(back.next_of("who"), r#"["Ada","Eve <3"]"#);
+    assert_eq!(back.next_of("who"), r#"["Ada"]"#);
+
+    // With an id of another run, it hears that something is missing, and how things are now.
+    let mut lost = Stream::open(address, "/rooms/tea?lastEventId=0123456789ab-7", "");
+    assert_eq!(lost.next_of("reset"), r#"{"reason":"unknown","missed":null}"#);
+    assert!(lost.next_of("room").starts_with(&start));
+}
+
+#[test]
+fn rooms_are_bounded() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    for number in 0..100 {
+        assert_eq!(say(address, &number.to_string(), FORM, "name=Bob&text=hello").status, 204, "{number}");
+    }
+    let page = b"503 Service Unavailable: all rooms are taken; join one of them\n";
+    let answer = say(address, "100", FORM, "name=Bob&text=hello");
+    assert_eq!((answer.status, show(&answer.body)), (503, show(page)));
+    let answer = ask(address, "GET /rooms/100 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!((answer.status, show(&answer.body)), (503, show(page)));
+    assert_eq!(say(address, "99", FORM, "name=Bob&text=hello").status, 204);
+    let rooms = ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(String::from_utf8(rooms.body).unwrap().lines().count(), 100);
+}
+
+#[track_caller]
+fn say(address: SocketAddr, room: &str, media_type: &str, body: &str) -> Answer {
+    let length = body.len();
+    let fields = format!("Host: localhost\r\nContent-Type: {media_type}\r\nContent-Length: {length}");
+    ask(address, &format!("POST /rooms/{room} HTTP/1.1\r\n{fields}\r\n\r\n{body}"))
+}
+
+#[track_caller]
+fn ask(address: SocketAddr, request: &str) -> Answer {
+    let mut wire = Wire::connect(address).unwrap();
+    wire.send(request.as_bytes());
+    wire.answer(false).unwrap()
+}
+
+/// A stream, event by event.
+struct Stream {
+    socket: TcpStream,
+    parser: Parser,
+}
+
+impl Stream {
+    #[track_caller]
+    fn open(address: SocketAddr, target: &str, fields: &str) -> Self {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(socket, "GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").unwrap();
+        // The head ends with a blank line, and so its lines are to the parser fields that it does not know.
+        Self { socket, parser: Parser::default() }
+    }
+
+    #[track_caller]
+    fn next(&mut self) -> Message {
+        while self.parser.messages.is_empty() {
+            let mut piece = [0; 4096];
+            let count = self.socket.read(&mut piece).expect("the room has nothing to say");
+            assert!(count > 0, "the stream has ended");
+            self.parser.feed(&piece[..count]);
+        }
+        self.parser.messages.remove(0)
+    }
+
+    /// The data of the next event, which is of this type.
+    #[track_caller]
+    fn next_of(&mut self, event_type: &str) -> String {
+        let message = self.next();
+        assert_eq!(message.event_type, event_type, "{message}");
+        // What is missing is told without an id: who has only heard of it has to come back for the state of things.
+        let has_id = !message.last_event_id.is_empty();
+        assert_eq!(has_id, event_type != "reset", "{message}");
+        message.data
+    }
+}

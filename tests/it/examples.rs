@@ -1,0 +1,282 @@
+//! The examples as programs: the wire format by `encode`, and every route of `tour`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::example;
+use crate::patience::in_time;
+use crate::sse::{Message, Parser};
+use crate::wire::{show, Answer, Wire};
+
+#[test]
+fn encode_writes_blocks() {
+    check(r#"{"data":"a"}"#, "data: a\n\n");
+    check(r#"{"data":""}"#, "data: \n\n");
+    check(r#"{"data":null}"#, "\n");
+    check("{}", "\n");
+    check(
+        r#"{"data":"a\nb","event":"t","id":"7","retry":5000,"comment":"c"}"#,
+        ": c\nevent: t\nid: 7\nretry: 5000\ndata: a\ndata: b\n\n",
+    );
+    check(r#"{"comment":"c"}"#, ": c\n\n");
+    check(r#"{"comment":""}"#, ": \n\n");
+    check(r#"{"id":""}"#, "id: \n\n");
+    check(r#"{"event":"","data":"a"}"#, "event: \ndata: a\n\n");
+    check(r#"{"retry":0}"#, "retry: 0\n\n");
+    check(" {\t\"data\" : \"a\" , \"more\" : [ ] } \r", "data: a\n\n");
+    check(r#"{"data":"a","data":"b"}"#, "data: b\n\n");
+    check(r#"{"unknown":{"data":"a"}}"#, "\n");
+
+    // Several lines in, several blocks out; the last line needs no end.
+    check("{\"data\":1}\n{\"data\":2}", "data: 1\n\ndata: 2\n\n");
+    check("\n  \n{\"data\":1}\r\n\r\n", "data: 1\n\n");
+    check("", "");
+
+    // What is no text is its JSON text.
+    check(r#"{"data":42.50}"#, "data: 42.50\n\n");
+    check(r#"{"data":[1, {"a":"\n"}]}"#, "data: [1, {\"a\":\"\\n\"}]\n\n");
+    check(r#"{"data":{"a": true}}"#, "data: {\"a\": true}\n\n");
+    check(r#"{"data":false,"id":7}"#, "id: 7\ndata: false\n\n");
+
+    // Escapes; half a pair is no character.
+    check(r#"{"data":"\"\\\/\b\f\t\u00fc\ud83e\udd80ü"}"#, "data: \"\\/\x08\x0c\tü🦀ü\n\n");
+    check(r#"{"data":"\ud83e"}"#, "data: \u{fffd}\n\n");
+    check(r#"{"data":"\udd80\ud83e \ud83e\ud83e\udd80"}"#, "data: \u{fffd}\u{fffd} \u{fffd}🦀\n\n");
+    check(r#"{"d\u0061ta":"\u0000"}"#, "data: \0\n\n");
+
+    // Nothing breaks out of its field.
+    check(r#"{"data":"a\r\nb\rc\n"}"#, "data: a\ndata: b\ndata: c\ndata: \n\n");
+    check(r#"{"data":"a\n\nevent: b"}"#, "data: a\ndata: \ndata: event: b\n\n");
+    check(r#"{"comment":"a\ndata: b\r\rc"}"#, ": a\n: data: b\n: \n: c\n\n");
+    check("{\"data\":[1,\r2]}", "data: [1,\ndata: 2]\n\n");
+
+    // What a stream cannot carry is left out, and nothing else.
+    check(r#"{"id":"1\ndata: b","event":"t","data":"a"}"#, "event: t\ndata: a\n\n");
+    check(r#"{"id":"1\u0000","data":"a"}"#, "data: a\n\n");
+    check(r#"{"id":"1","event":"t\r","data":"a"}"#, "id: 1\ndata: a\n\n");
+    check(r#"{"id":"\r","event":"\n","retry":-1,"comment":"c"}"#, ": c\n\n");
+    for retry in ["-1", "1.5", "\"5\"", "true", "[5]", "1e400", "-0.5"] {
+        check(&format!("{{\"retry\":{retry},\"data\":1}}"), "data: 1\n\n");
+    }
+    check(r#"{"retry":5.0e3}"#, "retry: 5000\n\n"); // as whole as 5000
+
+    #[track_caller]
+    fn check(lines: &str, expected: &str) {
+        let output = encode(lines.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{lines}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{lines}");
+        assert!(output.status.success(), "{lines}");
+    }
+}
+
+#[test]
+fn encode_reports_what_is_no_object() {
+    for line in [
+        "[1]",
+        "1",
+        "\"a\"",
+        "null",
+        "nonsense",
+        "{",
+        "{}}",
+        "{} {}",
+        "{\"data\":1,}",
+        "{data:1}",
+        "{'data':1}",
+        "{\"data\":01}",
+        "{\"data\":1.}",
+        "{\"data\":+1}",
+        "{\"data\":NaN}",
+        "{\"data\":}",
+        "{\"data\" 1}",
+        "{\"data\":\"a}",
+        "{\"data\":\"\t\"}",
+        r#"{"data":"\x"}"#,
+        r#"{"data":"\u12"}"#,
+        r#"{"data":"\ud83e\u"}"#,
+        "{\"data\":[1 2]}",
+        "{\"data\":[1,]}",
+        "{\"data\":tru}",
+        "\u{feff}{}",
+        "/* */ {}",
+        "{\"data\":1}\0",
+    ] {
+        check(line.as_bytes());
+    }
+    check(b"{\"data\":\"\xff\"}");
+    check(format!("{{\"data\":{}1}}", "[".repeat(100_000)).as_bytes()); // a stack is no place for that
+
+    #[track_caller]
+    fn check(line: &[u8]) {
+        let output = encode(&[b"{\"data\":1}\n", line, b"\n\n{\"data\":2}\n"].concat());
+        let line = show(line);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "data: 1\n\ndata: 2\n\n", "{line}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(complaint.starts_with("encode: line 2 is no JSON object: "), "{line}: {complaint}");
+        assert_eq!(complaint.matches('\n').count(), 1, "{line}: {complaint}");
+        assert_eq!(output.status.code(), Some(1), "{line}");
+    }
+}
+
+/// A block is out before the next line is in.
+#[test]
+fn encode_does_not_wait() {
+    let mut child = start_encode();
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    in_time(move || {
+        let mut output = BufReader::new(output).lines();
+        for number in 0..3 {
+            writeln!(input, "{{\"data\":{number}}}").unwrap();
+            assert_eq!(output.next().unwrap().unwrap(), format!("data: {number}"));
+            assert_eq!(output.next().unwrap().unwrap(), "");
+        }
+    });
+    assert!(child.wait().unwrap().success());
+}
+
+fn start_encode() -> std::process::Child {
+    let mut command = Command::new(example::binary("encode"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn encode(lines: &[u8]) -> Output {
+    let mut child = start_encode();
+    child.stdin.take().unwrap().write_all(lines).unwrap();
+    in_time(move || child.wait_with_output().unwrap())
+}
+
+#[test]
+fn tour_streams() {
+    let address = example::free_address();
+    let _tour = example::serve("tour", address, &[]);
+    let stream = |target: &str, fields: &str| {
+        let answer = ask(address, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"));
+        assert_eq!(answer.field("Content-Type"), Some("text/event-stream"), "{target}");
+        String::from_utf8(answer.body).unwrap()
+    };
+
+    let mut stock = Wire::connect(address).unwrap();
+    stock.send(b"GET /stock/?ms=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(stock.head().unwrap().status, 200);
+    stock.exactly(b": Sending stock data\n\nevent: ").unwrap();
+    drop(stock);
+
+    let lines = Parser::read(stream("/lines", "")).messages;
+    let text = " leading space\nCR LF above\nCR above\n\ndata: no field\n: no comment\n\
+        NUL \0, VT \x0b, FF \x0c, NEL \u{85}, LS \u{2028}, BOM \u{feff}\nünï 漢字 🦀\n";
+    assert_eq!(lines.iter().map(Message::to_string).collect::<Vec<_>>(), [format!("message|{text}|")]);
+
+    let ids = |stream: &str| {
+        let messages = Parser::read(stream).messages;
+        assert!(messages.iter().all(|message| message.data.ends_with(&message.last_event_id)), "{stream}");
+        messages.into_iter().map(|message| message.last_event_id).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids(&stream("/resume?n=8", "")), "1 2 3 4 5");
+    assert_eq!(ids(&stream("/resume?n=8", "Last-Event-ID: 5\r\n")), "6 7 8");
+    assert_eq!(ids(&stream("/resume?n=8", "Last-Event-ID: foreign\r\n")), "1 2 3 4 5");
+
+    assert_eq!(stream("/retry", ""), "retry: 300\n\n");
+    assert_eq!(stream("/fail", ""), "retry: 10000\n\n");
+    assert_eq!(stream("/panic", ""), "retry: 10000\n\n");
+    assert_eq!(stream("/lastid?id=x", ""), "id: x\nretry: 100\ndata: nothing seen yet\n\n");
+    assert_eq!(stream("/lastid", "Last-Event-ID: é\r\n"), "id: …é漢\nretry: 100\ndata: é\n\n");
+    assert_eq!(
+        stream("/finish", ""),
+        "data: one\n\ndata: two\n\nevent: finish\nid: brooklet-finished\ndata: \n\n"
+    );
+    let json = r#"{"symbol":"AAPL","unitPrice":129.5,"history":[128,131.25]} ["a\nb","\"quoted\"","漢"] {"none":null,"one":1}"#;
+    let sent = Parser::read(stream("/json", "")).messages;
+    assert_eq!(sent.into_iter().map(|message| message.data).collect::<Vec<_>>().join(" "), json);
+
+    let started = Instant::now();
+    assert_eq!(stream("/events?n=3&ms=50", ""), "id: 0\ndata: 0\n\nid: 1\ndata: 1\n\nid: 2\ndata: 2\n\n");
+    assert!(started.elapsed() >= Duration::from_millis(100), "no steady rhythm");
+
+    let mut idle = Wire::connect(address).unwrap();
+    idle.send(b"GET /idle?hb=10 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.head().unwrap().status, 200);
+    idle.exactly(b":\n:\n:\n").unwrap();
+
+    let tokens = ask(address, "POST /tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}");
+    let tokens = Parser::read(tokens.body).messages;
+    let (done, chunks) = tokens.split_last().unwrap();
+    assert_eq!(done.data, "[DONE]");
+    assert_eq!(chunks.len(), 7);
+    for chunk in chunks {
+        assert!(chunk.data.contains(r#""object":"chat.completion.chunk""#), "{}", chunk.data);
+    }
+}
+
+#[test]
+fn tour_answers() {
+    let address = example::free_address();
+    let _tour = example::serve("tour", address, &[]);
+    check(address, "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n", 204, b"");
+    check(address, "GET /resume?n=8 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 8\r\n\r\n", 204, b"");
+    check(
+        address,
+        "GET /finish HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: brooklet-finished\r\n\r\n",
+        204,
+        b"",
+    );
+    check(address, "GET /tokens HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, b"405 Method Not Allowed\n");
+    check(address, "PUT /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\na\0b", 200, b"a\0b");
+    let too_large = b"413 Content Too Large: the body is too large\n";
+    let request = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388609\r\n\r\n";
+    check(address, request, 413, too_large); // without a byte of it
+    let failed = b"500 Internal Server Error: it was asked to fail\n";
+    check(address, "GET /error HTTP/1.1\r\nHost: localhost\r\n\r\n", 500, failed);
+    let request = b"GET /headers HTTP/1.1\r\nHost: localhost\r\nX-Raw:  caf\xe9 \r\nx-raw: b\r\n\r\n";
+    check(address, request, 200, b"Host: localhost\nX-Raw: caf\xe9\nx-raw: b\n");
+    let request = "GET /query?a=b+c&d=%C3%A9&e&a=2 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    check(address, request, 200, "a=b c\nd=é\ne=\na=2\n".as_bytes());
+    check(address, "GET /stocks HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, b"404 Not Found\n");
+    let page = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(String::from_utf8(page.body).unwrap().contains("new EventSource('/stock/')"));
+
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    let head = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n";
+    assert!(ask(address, [head.as_bytes(), &body].concat()).body == body, "another body");
+
+    #[track_caller]
+    fn check(address: SocketAddr, request: impl AsRef<[u8]>, status: u16, body: &[u8]) {
+        let answer = ask(address, request.as_ref());
+        assert_eq!(answer.status, status, "{}", show(request.as_ref()));
+        assert_eq!(show(&answer.body), show(body), "{}", show(request.as_ref()));
+    }
+}
+
+/// What the environment says.
+#[test]
+fn tour_settings() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lines.txt");
+    let text = "\u{feff}from a file\r\n\rend";
+    fs::write(&file, text).unwrap();
+    let variables =
+        [("LINES_FILE", file.to_str().unwrap()), ("CORS_ORIGIN", "http://a.example"), ("ANY_HOST", "1")];
+    let address = example::free_address();
+    let _tour = example::serve("tour", address, &variables);
+
+    let lines = ask(address, "GET /lines HTTP/1.1\r\nHost: any.example\r\n\r\n");
+    assert_eq!(Parser::read(lines.body).messages[0].data, "\u{feff}from a file\n\nend");
+    for target in ["/lines", "/none", "/error", "/nowhere", "/fail"] {
+        let origin = |origin: &str| {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: any.example\r\nOrigin: {origin}\r\n\r\n");
+            ask(address, request).field("Access-Control-Allow-Origin").map(str::to_owned)
+        };
+        assert_eq!(origin("http://a.example").as_deref(), Some("http://a.example"), "{target}");
+        assert_eq!(origin("http://b.example"), None, "{target}");
+    }
+}
+
+/// The one answer to one request; the connection stays open meanwhile.
+#[track_caller]
+fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
+    let mut wire = Wire::connect(address).unwrap();
+    wire.send(request.as_ref());
+    wire.answer(false).unwrap()
+}

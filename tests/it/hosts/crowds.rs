@@ -1,0 +1,142 @@
+//! More connections than there are places.
+
+use super::{ask, here, host, open, retry, start, GET, GET_EVENTS, LONG};
+use crate::notes::{noted, Notes};
+use crate::patience::eventually;
+use crate::wire::Wire;
+use brooklet::{EventSource, Handler, Layout, Limits, Request, Response, RunningHost};
+
+/// A host with so many places.
+fn small(places: usize, handler: impl Handler) -> (RunningHost, Notes) {
+    let (host, notes) = noted(host(handler).limits(Limits::default().max_connections(places)));
+    (host.start().unwrap(), notes)
+}
+
+fn app() -> Layout {
+    Layout::new().index(|_: Request| Response::text("hello")).add("wait", here(|c| c.wait(LONG)))
+}
+
+/// Any status but 200 ends a browser's `EventSource` for good, so that is what it gets: a time to come back,
+/// and the end. Everybody else is told plainly.
+#[test]
+fn whoever_is_too_many_is_told() {
+    let (host, notes) = small(2, app());
+    let _streams = [open(&host, "/wait"), open(&host, "/wait")];
+
+    let mut events = ask(&host, GET_EVENTS);
+    let answer = events.answer(false).unwrap();
+    assert_eq!((answer.status, answer.closes()), (200, true));
+    assert_eq!(answer.field("Content-Type"), Some("text/event-stream"));
+    assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*")); // it says nothing that is anybody's
+    assert!((1000..=10_000).contains(&retry(&answer.body)), "{answer:?}");
+    events.end().unwrap();
+    assert_eq!(notes.next("full"), "full 2");
+
+    let post = "POST / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Length: 0\r\n\r\n";
+    for request in [GET, post, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+        let mut wire = ask(&host, request);
+        let answer = wire.answer(request.starts_with("HEAD")).unwrap();
+        assert_eq!((answer.status, answer.closes()), (503, true), "{request:?}");
+        let after = answer.field("Retry-After").and_then(|seconds| seconds.parse().ok());
+        assert!(matches!(after, Some(1_u64..=10)), "{answer:?}");
+        wire.end().unwrap();
+    }
+    assert_eq!(host.stats().turned_away, 5);
+    assert_eq!(host.stats().streams, 2);
+}
+
+#[test]
+fn times_to_come_back_differ() {
+    let (host, _notes) = small(1, app());
+    let _stream = open(&host, "/wait");
+    let mut delays: Vec<_> =
+        (0..10).map(|_| retry(&ask(&host, GET_EVENTS).answer(false).unwrap().body)).collect();
+    delays.sort_unstable();
+    delays.dedup();
+    assert!(delays.len() >= 5, "too much alike: {delays:?}");
+}
+
+#[test]
+fn service_resumes_when_somebody_leaves() {
+    let (host, _notes) = small(1, app());
+    for _ in 0..3 {
+        let stream = open(&host, "/wait");
+        assert_eq!(ask(&host, GET).answer(false).unwrap().status, 503);
+        drop(stream);
+        eventually("the place is free", || host.stats().connections == 0);
+        let mut wire = ask(&host, GET);
+        assert_eq!(wire.answer(false).unwrap().status, 200);
+        drop(wire);
+        eventually("the place is free", || host.stats().connections == 0);
+    }
+}
+
+/// Who is told to come back holds no place, however long that takes: else a few clients that linger would
+/// keep everybody else out of a host that serves nobody.
+#[test]
+fn those_who_are_turned_away_take_no_place() {
+    let (host, _notes) = small(1, app());
+    let stream = open(&host, "/wait");
+    let mut turned_away: Vec<Wire> = (0..3).map(|_| ask(&host, GET)).collect();
+    for wire in &mut turned_away {
+        assert_eq!(wire.answer(false).unwrap().status, 503);
+    }
+    // They do not close their side: the host waits a moment for that.
+    drop(stream);
+    eventually("the stream's place is free", || host.stats().connections <= turned_away.len());
+    assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200, "nobody is served, and yet it is full");
+    drop(turned_away);
+}
+
+/// Accepting never waits for those who are turned away.
+#[test]
+fn silent_crowds_do_not_block() {
+    let (host, _notes) = small(1, app());
+    let stream = open(&host, "/wait");
+    let _silent: Vec<Wire> = (0..10).map(|_| ask(&host, "")).collect();
+    let _half: Vec<Wire> = (0..10).map(|_| ask(&host, "GET / HT")).collect();
+    assert_eq!(ask(&host, GET).answer(false).unwrap().status, 503);
+    drop(stream);
+}
+
+/// A stop ends those who are being turned away as well.
+#[test]
+fn crowds_do_not_delay_a_stop() {
+    let (host, _notes) = small(1, app());
+    let _stream = open(&host, "/wait");
+    let mut lingering = ask(&host, GET);
+    assert_eq!(lingering.answer(false).unwrap().status, 503);
+    let _silent = ask(&host, "");
+    eventually("both are turned away", || host.stats().turned_away == 2);
+    let started = std::time::Instant::now();
+    let report = crate::patience::in_time(move || host.stop());
+    assert_eq!(report.forced, 0);
+    assert!(started.elapsed() < super::STOPS_WITHIN, "{:?}", started.elapsed());
+}
+
+/// Streams and requests count alike, at their beginning and at their end.
+#[test]
+fn what_is_counted() {
+    let host = start(
+        app()
+            .add("fail", |_: Request| -> Response { panic!("boom") })
+            .add("events", EventSource::new(|c| Ok(c.send_all((0..5).map(brooklet::Event::new))?))),
+    );
+    let before = host.stats();
+    assert_eq!((before.connections, before.streams, before.accepted, before.answered), (0, 0, 0, 0));
+    let mut wire = ask(&host, GET);
+    wire.answer(false).unwrap();
+    let stream = open(&host, "/wait");
+    eventually("both are answered", || host.stats().answered == 2); // it is counted once it is out
+    let now = host.stats();
+    assert_eq!((now.connections, now.streams, now.accepted, now.answered), (2, 1, 2, 2));
+    assert_eq!(now.events, 1); // of streams that are open as well
+    drop((wire, stream));
+    let body = ask(&host, &GET.replace("/ ", "/events ")).answer(false).unwrap().body;
+    ask(&host, &GET.replace("/ ", "/fail ")).answer(false).unwrap();
+    eventually("all have left", || host.stats().connections == 0);
+    let after = host.stats();
+    assert_eq!((after.streams, after.accepted, after.answered), (0, 4, 4));
+    assert_eq!((after.events, after.panics, after.turned_away), (6, 1, 0));
+    assert!(after.bytes > body.len() as u64 + b"data: here\n\n".len() as u64);
+}

@@ -1,0 +1,146 @@
+//! Running out of file descriptors, in a process of its own: the limit is the process's.
+
+use super::{ask, here, host, open, start, GET, LONG};
+use crate::notes::noted;
+use crate::patience::{in_time, DEADLINE};
+use crate::wire::Wire;
+use brooklet::{Content, Layout};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use std::{env, thread};
+
+/// Set in the process with few descriptors.
+const VARIABLE: &str = "BROOKLET_FEW_DESCRIPTORS";
+
+/// Runs this program's test `name` again, with 40 descriptors, and with `test` as what it does.
+#[track_caller]
+fn with_few_descriptors(name: &str, test: fn()) {
+    if env::var_os(VARIABLE).is_some() {
+        return test();
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 40 && exec "$0" --exact "$1" --nocapture"#]);
+    command.arg(env::current_exe().unwrap()).arg(format!("hosts::descriptors::{name}"));
+    command.env(VARIABLE, "1").stdin(Stdio::null());
+    let output = in_time(move || command.output().expect("there is a shell"));
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// Takes every descriptor that is left.
+fn take_all() -> Vec<File> {
+    let mut files = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        files.push(file);
+        assert!(files.len() < 100, "there is no limit");
+    }
+    files
+}
+
+fn app() -> Layout {
+    Layout::new().index(Content::text("hello")).add("wait", here(|c| c.wait(LONG)))
+}
+
+/// Clients that cannot be accepted wait; when there is room again they are served, and so are new ones.
+#[test]
+#[cfg(target_os = "linux")]
+fn accepting_goes_on() {
+    with_few_descriptors("accepting_goes_on", || {
+        let (host, notes) = noted(host(app()));
+        let host = host.start().unwrap();
+        let mut stream = open(&host, "/wait");
+
+        let mut files = take_all();
+        let mut waiting = connect(&host, &mut files);
+        let mut second = connect(&host, &mut files);
+        notes.next("cannot accept");
+        assert!(Wire::connect(host.address()).is_err(), "there is room after all");
+
+        drop(files);
+        for wire in [&mut waiting, &mut second] {
+            assert_eq!(wire.answer(false).unwrap().body, b"hello");
+        }
+        for _ in 0..30 {
+            assert_eq!(ask(&host, GET).answer(false).unwrap().body, b"hello");
+        }
+        assert_eq!(host.stats().streams, 1); // it has not been disturbed
+        in_time(move || host.stop());
+        stream.rest().unwrap();
+    });
+
+    /// Connects with a descriptor that is given back for it. The host may be quicker and take it.
+    fn connect(host: &brooklet::RunningHost, files: &mut Vec<File>) -> Wire {
+        let started = Instant::now();
+        loop {
+            files.pop().expect("there were some to give back");
+            if let Ok(wire) = Wire::connect(host.address()) {
+                wire.send(GET.as_bytes());
+                return wire;
+            }
+            assert!(started.elapsed() < DEADLINE);
+        }
+    }
+}
+
+/// Trouble that lasts is waited out, not burned through, and not told thousands of times.
+#[test]
+#[cfg(target_os = "linux")]
+fn trouble_is_told_once() {
+    with_few_descriptors("trouble_is_told_once", || {
+        let (host, notes) = noted(host(app()));
+        let host = host.start().unwrap();
+        let stat = File::open("/proc/self/stat").unwrap(); // as long as that can be done
+        let mut files = take_all();
+        files.pop();
+        let _first = Wire::connect(host.address()).unwrap(); // accepted with what the host had in reserve
+        notes.next("cannot accept");
+        let before = cpu_ticks(&stat);
+        thread::sleep(std::time::Duration::from_millis(500)); // what is measured is this time
+        assert!(
+            cpu_ticks(&stat) - before <= 20,
+            "{} ticks of 10 ms burned in 500 ms",
+            cpu_ticks(&stat) - before
+        );
+        assert!(notes.so_far().is_empty(), "the same again");
+        drop(files);
+        assert_eq!(ask(&host, GET).answer(false).unwrap().body, b"hello");
+    });
+
+    /// User and system time of this process.
+    fn cpu_ticks(mut stat: &File) -> u64 {
+        let mut text = String::new();
+        stat.seek(SeekFrom::Start(0)).and_then(|_| stat.read_to_string(&mut text)).unwrap();
+        let fields: Vec<_> = text.rsplit(") ").next().unwrap().split(' ').collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+}
+
+/// A stop needs no descriptor: an accept that has one in reserve and waits is woken all the same.
+#[test]
+#[cfg(target_os = "linux")]
+fn stopping_without_a_descriptor() {
+    with_few_descriptors("stopping_without_a_descriptor", || {
+        let idle = start(app());
+        // The answer was accepted, so the next accept is under way, or about to be.
+        assert_eq!(ask(&idle, GET).answer(false).unwrap().status, 200);
+        let _files = take_all();
+        in_time(move || idle.stop());
+    });
+}
+
+/// The same while accepting is in trouble.
+#[test]
+#[cfg(target_os = "linux")]
+fn stopping_while_in_trouble() {
+    with_few_descriptors("stopping_while_in_trouble", || {
+        let (host, notes) = noted(host(app()));
+        let host = host.start().unwrap();
+        let mut files = take_all();
+        files.pop();
+        let _first = Wire::connect(host.address()).unwrap();
+        notes.next("cannot accept");
+        in_time(move || host.stop());
+    });
+}

@@ -1,0 +1,197 @@
+//! Stops that come from the host's own threads: they must not wait for themselves.
+
+use super::{again, ask, here, host, open, retry, start, GET, LONG, STOPS_WITHIN};
+use crate::patience::{in_time, Gate, DEADLINE};
+use brooklet::{
+    CloseReason, Handler, Layout, Limits, Notice, Request, Response, RunningHost, SendError, StopReport,
+};
+use std::sync::{mpsc, Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A place for a host that its own handlers can reach: they exist before it does.
+#[derive(Clone, Default)]
+struct Reach(Arc<Mutex<Option<Arc<RunningHost>>>>);
+
+impl Reach {
+    /// Starts a host and keeps it within reach.
+    fn start(&self, handler: impl Handler) -> Arc<RunningHost> {
+        self.keep(start(handler))
+    }
+
+    fn keep(&self, host: RunningHost) -> Arc<RunningHost> {
+        let host = Arc::new(host);
+        *self.0.lock().unwrap() = Some(Arc::clone(&host));
+        host
+    }
+
+    fn host(&self) -> Arc<RunningHost> {
+        Arc::clone(self.0.lock().unwrap().as_ref().expect("the host has started"))
+    }
+}
+
+/// Stops, and measures it where it happens.
+fn stop(reach: &Reach) -> (StopReport, Duration) {
+    let started = Instant::now();
+    (reach.host().stop(), started.elapsed())
+}
+
+#[track_caller]
+fn check((report, elapsed): (StopReport, Duration)) {
+    assert_eq!(report.forced, 0);
+    assert!(elapsed < STOPS_WITHIN, "the stop took {elapsed:?}");
+}
+
+#[test]
+fn a_handler_asks_for_a_stop() {
+    let reach = Reach::default();
+    let within = reach.clone();
+    let host =
+        reach.start(Layout::new().add("wait", here(|c| c.wait(LONG))).add("stop", move |_: Request| {
+            within.host().stopper().request_stop(); // returns at once
+            Response::text("stopping")
+        }));
+    let mut stream = open(&host, "/wait");
+    let mut wire = ask(&host, &GET.replace("/ ", "/stop "));
+    assert_eq!(wire.answer(false).unwrap().body, b"stopping");
+    wire.end().unwrap();
+    retry(&stream.rest().unwrap());
+    in_time(move || host.stop());
+}
+
+#[test]
+fn a_handler_stops_and_waits() {
+    let (sender, stopped) = mpsc::sync_channel(1);
+    let reach = Reach::default();
+    let within = reach.clone();
+    let app = Layout::new().index(|_: Request| Response::text("hello")).add("wait", here(|c| c.wait(LONG)));
+    let host = reach.start(app.add("stop", move |_: Request| {
+        sender.send(stop(&within)).unwrap();
+        Response::text("stopped")
+    }));
+    let mut idle = ask(&host, "");
+    assert_eq!(again(&mut idle, GET).status, 200);
+    let mut stream = open(&host, "/wait");
+    let mut wire = ask(&host, &GET.replace("/ ", "/stop "));
+    assert_eq!(wire.answer(false).unwrap().body, b"stopped"); // its own answer still arrives
+    wire.end().unwrap();
+    idle.end().unwrap();
+    retry(&stream.rest().unwrap());
+    check(stopped.recv().unwrap());
+}
+
+#[test]
+fn a_generator_stops_and_waits() {
+    let (sender, stopped) = mpsc::sync_channel(1);
+    let reach = Reach::default();
+    let within = reach.clone();
+    let app = Layout::new().add("wait", here(|c| c.wait(LONG)));
+    let host = reach.start(app.add(
+        "stop",
+        here(move |c| {
+            let report = stop(&within);
+            assert_eq!(c.data("x"), Err(SendError::Closed(CloseReason::Stopped)));
+            sender.send(report).unwrap();
+            Ok(())
+        }),
+    ));
+    let mut stream = open(&host, "/wait");
+    let mut stopping = open(&host, "/stop");
+    retry(&stream.rest().unwrap());
+    retry(&stopping.rest().unwrap()); // told like all others
+    check(stopped.recv().unwrap());
+    in_time(move || host.stop());
+}
+
+#[test]
+fn a_generator_asks_for_a_stop() {
+    let reach = Reach::default();
+    let within = reach.clone();
+    let host = reach.start(here(move |c| {
+        within.host().stopper().request_stop();
+        assert!(!c.connected());
+        c.wait(LONG)
+    }));
+    let mut stream = open(&host, "/");
+    retry(&stream.rest().unwrap());
+    in_time(move || host.stop());
+}
+
+/// The log runs on the host's threads as well, the one that accepts among them.
+#[test]
+fn a_log_asks_for_a_stop() {
+    let host = host(here(|c| c.wait(LONG)));
+    let stopper = host.stopper();
+    let host = host.log(move |notice| {
+        if matches!(notice, Notice::StreamOpened { .. }) {
+            stopper.request_stop();
+        }
+    });
+    let host = host.start().unwrap();
+    let mut wire = ask(&host, GET);
+    assert_eq!(wire.head().unwrap().status, 200);
+    retry(&wire.rest().unwrap());
+    in_time(move || host.stop());
+}
+
+/// The thread that accepts hears of a crowd, and whoever stops the host there must not wait for that thread.
+#[test]
+fn the_accept_loop_stops_and_waits() {
+    let (sender, stopped) = mpsc::sync_channel(1);
+    let reach = Reach::default();
+    let within = reach.clone();
+    let host = host(here(|c| c.wait(LONG))).limits(Limits::default().max_connections(1)).log(move |notice| {
+        if matches!(notice, Notice::Full { .. }) {
+            sender.send(stop(&within)).unwrap();
+        }
+    });
+    let host = reach.keep(host.start().unwrap());
+    let mut stream = open(&host, "/");
+    let _too_many = ask(&host, GET);
+    retry(&stream.rest().unwrap());
+    check(stopped.recv_timeout(DEADLINE).unwrap());
+    in_time(move || host.stop());
+}
+
+/// Who cuts off the others at the deadline does not cut off itself: its answer still arrives.
+#[test]
+fn a_stop_by_force_spares_its_own_connection() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let deaf = here(move |_| {
+        waits.pass();
+        Ok(())
+    });
+    let reach = Reach::default();
+    let within = reach.clone();
+    let host = reach.start(Layout::new().add("deaf", deaf).add("stop", move |_: Request| {
+        let report = within.host().stop_within(Duration::from_millis(100));
+        Response::text(format!("{} forced", report.forced))
+    }));
+    let mut stream = open(&host, "/deaf");
+    let mut wire = ask(&host, &GET.replace("/ ", "/stop "));
+    let answer = wire.answer(false);
+    gate.open();
+    stream.end().unwrap();
+    assert_eq!(String::from_utf8(answer.unwrap().body).unwrap(), "1 forced");
+    in_time(move || host.stop());
+}
+
+/// Two that wait for each other would wait for ever: a stop never takes longer than it was given.
+#[test]
+fn two_handlers_stop_at_once() {
+    let (sender, stopped) = mpsc::sync_channel(2);
+    let reach = Reach::default();
+    let within = reach.clone();
+    let together = Arc::new(std::sync::Barrier::new(2));
+    let host = reach.start(move |_: Request| {
+        together.wait();
+        let report = within.host().stop_within(Duration::from_millis(300));
+        sender.send(report).unwrap();
+        Response::text("stopped")
+    });
+    let _wires = [ask(&host, GET), ask(&host, GET)];
+    for _ in 0..2 {
+        stopped.recv_timeout(DEADLINE).expect("a stop returns");
+    }
+    in_time(move || host.stop());
+}

@@ -1,0 +1,141 @@
+//! Content: fixed bytes and files, and clients that have them already.
+
+use super::{Site, NOT_FOUND};
+use brooklet::{Content, Layout};
+use std::path::PathBuf;
+use std::{env, fs, io, process};
+
+#[test]
+fn content() {
+    let site = Site::new(
+        Layout::new()
+            .index(Content::html("<h1>ü</h1>"))
+            .add("text", Content::text(String::from("plain")))
+            .add("bytes", Content::bytes("image/png", [0, b'P']))
+            .add("typed", Content::text("a,b").media_type("text/csv"))
+            .add("nothing", Content::text("")),
+    );
+    for (target, body, media_type) in [
+        ("/", "<h1>ü</h1>", "text/html; charset=utf-8"),
+        ("/text", "plain", "text/plain; charset=utf-8"),
+        ("/text/whatever?x", "plain", "text/plain; charset=utf-8"),
+        ("/typed", "a,b", "text/csv"),
+        ("/nothing", "", "text/plain; charset=utf-8"),
+    ] {
+        let page = site.get(target);
+        assert_eq!((page.status, page.body.as_str()), (200, body), "{target}");
+        assert_eq!(page.field("Content-Type"), Some(media_type), "{target}");
+        assert_eq!(page.field("Content-Length"), Some(body.len().to_string().as_str()), "{target}");
+
+        let head = site.ask("HEAD", target, &[]);
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{target}");
+        assert_eq!(head.field("Content-Length"), page.field("Content-Length"), "{target}");
+        assert_eq!(head.field("ETag"), page.field("ETag"), "{target}");
+    }
+    assert_eq!(site.get("/bytes").field("Content-Type"), Some("image/png"));
+    assert_eq!(site.get("/bytes").field("Content-Length"), Some("2"));
+    assert_eq!(site.ask("DELETE", "/", &[]).status, 405);
+    assert_eq!(site.ask("DELETE", "/", &[]).field("Allow"), Some("GET, HEAD, OPTIONS"));
+    assert_eq!(site.ask("OPTIONS", "/", &[]).status, 204);
+}
+
+#[test]
+fn content_that_the_client_has() {
+    let site = Site::new(Layout::new().index(Content::html("one")).add("two", Content::html("two")));
+    let tag = site.get("/").field("ETag").expect("content is tagged").to_owned();
+    assert_eq!(site.get("/").field("ETag"), Some(tag.as_str()), "the same content, another tag");
+    assert_ne!(site.get("/two").field("ETag"), Some(tag.as_str()), "other content, the same tag");
+    for method in ["GET", "HEAD"] {
+        let page = site.ask(method, "/", &[("If-None-Match", &tag)]);
+        assert_eq!((page.status, page.body.as_str()), (304, ""), "{method}");
+        assert_eq!(page.field("ETag"), Some(tag.as_str()), "{method}");
+        assert_eq!(site.ask(method, "/two", &[("If-None-Match", &tag)]).status, 200, "{method}");
+    }
+    assert_eq!(site.ask("POST", "/", &[("If-None-Match", &tag)]).status, 405);
+}
+
+/// RFC 9110 §15.4.5: what describes the content itself is not repeated where there is none.
+#[test]
+fn not_modified_has_no_media_type() {
+    let site = Site::new(Layout::new().index(Content::html("one")));
+    let tag = site.get("/").field("ETag").unwrap().to_owned();
+    let page = site.ask("GET", "/", &[("If-None-Match", &tag)]);
+    assert_eq!((page.status, page.field("Content-Type")), (304, None));
+}
+
+/// A folder of this test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("brooklet-{name}-{}", process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A file is read for each request: a change shows, and so does its absence.
+#[test]
+fn files() {
+    let folder = Folder::new("files");
+    let path = folder.file("page.html", "one");
+    let site = Site::new(Layout::new().index(Content::file(&path).unwrap()));
+    site.check("/", 200, "one");
+    let tag = site.get("/").field("ETag").unwrap().to_owned();
+    assert_eq!(site.ask("GET", "/", &[("If-None-Match", &tag)]).status, 304);
+
+    folder.file("page.html", "two");
+    let page = site.ask("GET", "/", &[("If-None-Match", &tag)]);
+    assert_eq!((page.status, page.body.as_str()), (200, "two"));
+    assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+
+    fs::remove_file(&path).unwrap();
+    site.check("/", 404, NOT_FOUND);
+    folder.file("page.html", "back");
+    site.check("/", 200, "back");
+}
+
+#[test]
+fn files_that_are_none() {
+    let folder = Folder::new("none");
+    let missing = Content::file(folder.0.join("missing.html")).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    assert!(Content::file(&folder.0).is_err(), "a folder is no file");
+}
+
+#[test]
+fn media_types() {
+    let folder = Folder::new("types");
+    for (name, media_type) in [
+        ("a.html", "text/html; charset=utf-8"),
+        ("a.HTM", "text/html; charset=utf-8"),
+        ("a.css", "text/css; charset=utf-8"),
+        ("a.min.js", "text/javascript; charset=utf-8"),
+        ("a.txt", "text/plain; charset=utf-8"),
+        ("a.json", "application/json"),
+        ("a.svg", "image/svg+xml"),
+        ("a.png", "image/png"),
+        ("a.jpeg", "image/jpeg"),
+        ("a.ico", "image/x-icon"),
+        ("a.wasm", "application/wasm"),
+        ("a.woff2", "font/woff2"),
+        ("a.unknown", "application/octet-stream"),
+        ("html", "application/octet-stream"), // a name without an extension
+        (".html", "application/octet-stream"),
+    ] {
+        let site = Site::new(Layout::new().index(Content::file(folder.file(name, "x")).unwrap()));
+        assert_eq!(site.get("/").field("Content-Type"), Some(media_type), "{name}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Clients that leave, and clients that talk into a stream.
+
+use super::{ask, host, open, reason, start, start_noted, telling, GET};
+use crate::memory::Memory;
+use crate::notes::noted;
+use crate::patience::in_time;
+use brooklet::{CloseReason, EventConnection, EventSource, SendError};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Departures are seen without writing, within milliseconds; a second is for a busy machine.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Opens a stream, leaves when the generator has sent something, and says how long that took to be noticed.
+#[track_caller]
+fn leave(
+    generate: fn(&mut EventConnection<'_>) -> Result<(), SendError>,
+    depart: fn(crate::wire::Wire) -> Option<crate::wire::Wire>,
+) -> (CloseReason, Duration) {
+    let (source, told) = telling(move |c| {
+        c.data("here").unwrap();
+        let result = generate(c);
+        assert!(!c.connected(), "a stream that is over is not connected");
+        (reason(result), Instant::now())
+    });
+    let host = start(source);
+    let mut wire = open(&host);
+    wire.exactly(b"data: here\n\n").unwrap();
+    let left = Instant::now();
+    let _half = depart(wire);
+    let (reason, noticed) = told.next();
+    (reason, noticed - left)
+}
+
+#[test]
+fn departures_are_noticed() {
+    check(|c| c.wait(LONG), SOON);
+    check(|c| c.wait_until(Instant::now() + LONG), SOON);
+    check(|c| c.receive(&endless()).map(drop), SOON);
+    // In the middle of values that keep coming, while nothing is sent.
+    check(|c| busy(c), SOON);
+    check(|c| by_looking(c, Duration::ZERO), SOON);
+    check(|c| by_looking(c, Duration::from_millis(1)), SOON);
+    check(by_sending, SOON);
+
+    #[track_caller]
+    fn check(generate: fn(&mut EventConnection<'_>) -> Result<(), SendError>, soon: Duration) {
+        let (reason, after) = leave(generate, |wire| {
+            drop(wire);
+            None
+        });
+        // By writing, the answer to a write may be a reset.
+        assert!(matches!(reason, CloseReason::PeerClosed | CloseReason::Reset), "{reason:?}");
+        assert!(after < soon, "noticed after {after:?}");
+        // A client that ends its side only has left a stream, too, as in Go.
+        let (reason, after) = leave(generate, |wire| {
+            wire.finish();
+            Some(wire)
+        });
+        assert_eq!(reason, CloseReason::PeerClosed);
+        assert!(after < soon, "noticed after {after:?}");
+    }
+
+    /// A receiver whose sender lives on, and never sends.
+    fn endless() -> mpsc::Receiver<()> {
+        let (sender, receiver) = mpsc::channel();
+        std::mem::forget(sender);
+        receiver
+    }
+
+    fn busy(c: &mut EventConnection<'_>) -> Result<(), SendError> {
+        let (sender, receiver) = mpsc::sync_channel(0);
+        thread::spawn(move || while sender.send(()).is_ok() {});
+        loop {
+            c.receive(&receiver)?;
+        }
+    }
+
+    fn by_looking(c: &mut EventConnection<'_>, pause: Duration) -> Result<(), SendError> {
+        loop {
+            c.wait(pause)?;
+        }
+    }
+
+    fn by_sending(c: &mut EventConnection<'_>) -> Result<(), SendError> {
+        loop {
+            c.data("x")?;
+            c.wait(Duration::from_millis(1))?;
+        }
+    }
+}
+
+#[test]
+fn a_departure_is_logged() {
+    let (host, notes) = start_noted(EventSource::new(|c| {
+        c.data(1)?;
+        Ok(c.wait(LONG)?)
+    }));
+    let mut wire = ask(&host, &GET.replace("/ ", "/stock?a=b "));
+    wire.head().unwrap();
+    wire.exactly(b"data: 1\n\n").unwrap();
+    assert_eq!(notes.next("opened"), "opened GET /stock?a=b");
+    assert_eq!((host.stats().streams, host.stats().connections), (1, 1));
+    drop(wire);
+    assert_eq!(notes.next(""), "ended GET /stock?a=b PeerClosed, 1 events"); // and no failure in between
+}
+
+/// `connected()` looks at what is known; looking for more is for `wait`.
+#[test]
+fn connected_is_what_is_known() {
+    let (source, told) = telling(|c| {
+        let before = c.connected();
+        let looked = c.wait(Duration::ZERO);
+        (before, looked, c.connected())
+    });
+    Memory::new([GET]).ended().serve(&host(source));
+    assert_eq!(told.next(), (true, Err(SendError::Closed(CloseReason::PeerClosed)), false));
+
+    let (source, told) = telling(|c| (c.connected(), c.wait(Duration::ZERO), c.connected()));
+    Memory::new([GET]).serve(&host(source)); // the client stays
+    assert_eq!(told.next(), (true, Ok(()), true));
+}
+
+/// After its request a client has nothing to say. What comes nevertheless is thrown away, up to a bound.
+#[test]
+fn stray_bytes() {
+    const BOUND: usize = 64 * 1024;
+    check(0, Ok(()));
+    check(1, Ok(()));
+    check(1000, Ok(()));
+    check(BOUND, Ok(()));
+    check(BOUND + 1, Err(SendError::Closed(CloseReason::UnexpectedInput)));
+    check(10 * BOUND, Err(SendError::Closed(CloseReason::UnexpectedInput)));
+
+    #[track_caller]
+    fn check(stray: usize, expected: Result<(), SendError>) {
+        let (source, told) = telling(|c| {
+            let looks = 2000; // enough for all that is allowed, if each look takes 33 bytes
+            let result = (0..looks).try_for_each(|_| c.wait(Duration::ZERO));
+            result.and_then(|()| c.data("still here"))
+        });
+        let memory = Memory::new([GET.as_bytes(), &vec![b'x'; stray]]).serve(&host(source));
+        assert_eq!(told.next(), expected, "{stray} bytes");
+        let written = memory.written();
+        assert_eq!(written.ends_with(b"\r\n\r\ndata: still here\n\n"), expected.is_ok(), "{stray} bytes");
+        assert_eq!(written.ends_with(b"\r\n\r\n"), expected.is_err(), "{stray} bytes");
+    }
+}
+
+/// A pipelined request is stray as well: a stream is the last answer of its connection.
+#[test]
+fn requests_into_a_stream_are_not_answered() {
+    let source = EventSource::new(|c| {
+        c.wait(Duration::from_millis(20))?;
+        Ok(c.data("x")?)
+    });
+    let host = start(source);
+    let mut wire = ask(&host, &GET.repeat(3));
+    assert_eq!(wire.head().unwrap().status, 200);
+    wire.send(GET.as_bytes());
+    assert_eq!(wire.rest().unwrap(), b"data: x\n\n");
+}
+
+#[test]
+fn a_flood_ends_a_stream() {
+    let (host, notes) = start_noted(EventSource::new(|c| Ok(c.wait(LONG)?)));
+    let wire = open(&host);
+    let sending = in_time(move || {
+        wire.send(&[b'x'; 300 * 1024]); // as far as it is taken
+        wire
+    });
+    assert_eq!(notes.next("ended"), "ended GET / UnexpectedInput, 0 events");
+    drop(sending);
+}
+
+/// A departure between two streams of one host leaves nothing behind.
+#[test]
+fn a_thousand_departures() {
+    let (host, notes) = noted(host(EventSource::new(|c| Ok(c.wait(LONG)?))));
+    for _ in 0..1000 {
+        Memory::new([GET]).ended().serve(&host);
+    }
+    let log = notes.so_far();
+    assert_eq!(log.iter().filter(|line| *line == "ended GET / PeerClosed, 0 events").count(), 1000);
+}

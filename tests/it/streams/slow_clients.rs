@@ -1,0 +1,160 @@
+//! Clients that take what is sent slowly, in part, or not at all.
+
+use super::{host, open, reason, telling, GET};
+use crate::memory::{Memory, Taking};
+use crate::notes::noted;
+use crate::patience::DEADLINE;
+use brooklet::{CloseReason, Event, EventConnection, EventSource, Limits, SendError};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Everything that writes, once.
+fn converse(c: &mut EventConnection<'_>) -> Result<(), SendError> {
+    c.comment("hello\nthere")?;
+    c.data("plain")?;
+    c.wait(Duration::from_millis(2))?; // a keep-alive
+    c.send(Event::new("a\nb").event_type("typed").id("7"))?;
+    c.send_all((0..3).map(Event::new))?;
+    c.finish()
+}
+
+/// A connection that breaks at any byte: what was written is a prefix of the conversation, the generator is
+/// told, and nobody writes again, since what follows a partial write would be torn.
+#[test]
+fn broken_at_every_byte() {
+    let serve = |taking: Taking| {
+        let (source, told) = telling(|c| {
+            let first = converse(c);
+            let later = [c.data("later"), c.comment("later"), c.retry(Duration::ZERO), c.finish()];
+            (first, later, c.connected())
+        });
+        let host = host(source.keep_alive(Duration::from_millis(2)).retry(Duration::from_secs(3)));
+        let memory = Memory::new([GET]).taking(taking).serve(&host);
+        let told = told.0.lock().unwrap().try_recv().ok();
+        (undated(&memory.written()), told, memory.writes_after_failure())
+    };
+    let (whole, told, _) = serve(Taking::All);
+    assert_eq!(told.map(|(first, ..)| first), Some(Ok(())), "the conversation works");
+    let head = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert!(whole.len() > head + 100, "the conversation has become short");
+
+    for length in 0..whole.len() {
+        let (written, told, writes_after_failure) = serve(Taking::Until(length));
+        assert_eq!(written.len(), length);
+        assert!(whole.starts_with(&written), "not a prefix at {length}");
+        assert_eq!(writes_after_failure, 0, "at {length}");
+        match told {
+            None => assert!(length < head, "no generator ran at {length}"),
+            Some((first, later, connected)) => {
+                assert!(length >= head, "a generator ran without a head at {length}");
+                assert_eq!(first, Err(SendError::Closed(CloseReason::PeerClosed)), "at {length}");
+                assert!(later.iter().all(|result| *result == first), "at {length}: {later:?}");
+                assert!(!connected, "at {length}");
+            }
+        }
+    }
+
+    /// The one thing that differs from run to run, and not in its length.
+    fn undated(bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        let start = b"HTTP/1.1 200 OK\r\nDate: ".len();
+        let end = (start + "Sun, 06 Nov 1994 08:49:37 GMT".len()).min(bytes.len());
+        if start < end {
+            bytes[start..end].fill(b'*');
+        }
+        bytes
+    }
+}
+
+/// A client that stops reading costs a thread until the deadline, and no longer.
+#[test]
+fn a_client_that_does_not_read() {
+    const WRITE_DEADLINE: Duration = Duration::from_millis(300);
+    let (source, told) = telling(|c| {
+        let text = "x".repeat(256 * 1024);
+        loop {
+            let started = Instant::now();
+            if let Err(error) = c.data(&text) {
+                return (reason::<()>(Err(error)), started.elapsed());
+            }
+        }
+    });
+    let (host, notes) = noted(host(source).limits(Limits::default().write_deadline(WRITE_DEADLINE)));
+    let host = host.start().unwrap();
+    let _client = open(&host);
+    let (reason, blocked) = told.next();
+    assert_eq!(reason, CloseReason::WriteDeadline);
+    assert!(blocked >= WRITE_DEADLINE, "given up after {blocked:?}");
+    let last = notes.next("ended");
+    assert!(last.starts_with("ended GET / WriteDeadline, "), "{last}");
+}
+
+/// One byte now and then is no progress, although no single write takes long.
+#[test]
+fn a_client_that_trickles() {
+    let slowly = Taking::Slowly(1, Duration::from_millis(1));
+    let (source, told) = telling(|c| {
+        let started = Instant::now();
+        let result = c.data("x".repeat(8 * 1024)); // eight seconds of it
+        (reason(result), started.elapsed())
+    });
+    let host = host(source).limits(Limits::default().write_deadline(Duration::from_millis(500)));
+    let memory = Memory::new([GET]).taking(slowly).serve(&host);
+    let (reason, blocked) = told.next();
+    assert_eq!(reason, CloseReason::WriteDeadline);
+    assert!(blocked >= Duration::from_millis(500), "given up after {blocked:?}");
+    assert_eq!(memory.writes_after_failure(), 0);
+}
+
+/// Who takes 64 KiB within each deadline may take long for the whole.
+#[test]
+fn a_client_that_is_slow_but_steady() {
+    const WRITE_DEADLINE: Duration = Duration::from_millis(1200);
+    let slowly = Taking::Slowly(64 * 1024, Duration::from_millis(300));
+    let is_long = Arc::new(AtomicBool::new(false));
+    let took_long = Arc::clone(&is_long);
+    let source = EventSource::new(move |c| {
+        let started = Instant::now();
+        c.data("x".repeat(5 * 64 * 1024))?;
+        took_long.store(started.elapsed() > WRITE_DEADLINE, Ordering::Relaxed);
+        Ok(c.data("done")?)
+    });
+    let host = host(source).limits(Limits::default().write_deadline(WRITE_DEADLINE));
+    let memory = Memory::new([GET]).taking(slowly).serve(&host);
+    assert!(memory.written().ends_with(b"x\n\ndata: done\n\n"), "it was cut off");
+    assert!(is_long.load(Ordering::Relaxed), "the whole took less than one deadline: nothing was renewed");
+}
+
+/// The same over TCP, where one call takes as much as the client reads until the deadline, and says so only
+/// then: that was progress.
+#[test]
+fn a_long_download() {
+    const WRITE_DEADLINE: Duration = Duration::from_millis(700);
+    const LENGTH: usize = 48 * 1024 * 1024; // more than the system's buffers hold
+    let source = EventSource::new(|c| {
+        c.data("x".repeat(LENGTH))?;
+        Ok(c.data("done")?)
+    });
+    let (host, notes) = noted(host(source).limits(Limits::default().write_deadline(WRITE_DEADLINE)));
+    let host = host.start().unwrap();
+    let mut client = TcpStream::connect(host.address()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.write_all(GET.as_bytes()).unwrap();
+    let started = Instant::now();
+    let mut buffer = vec![0; 512 * 1024];
+    let mut received = 0;
+    loop {
+        match client.read(&mut buffer).unwrap() {
+            0 => break,
+            count => received += count,
+        }
+        thread::sleep(Duration::from_millis(10)); // the client's own time: it has much to do
+    }
+    assert!(started.elapsed() > WRITE_DEADLINE, "it was no long download");
+    assert_eq!(notes.next("ended"), "ended GET / Returned, 2 events");
+    assert!(received > LENGTH);
+}
