@@ -103,3 +103,6 @@ macro_rules! json_object {
         }
     };
 }
+
+#[cfg(test)]
+mod tests;
