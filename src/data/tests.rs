@@ -1,4 +1,5 @@
 //! What values are as text, and what inside JSON.
+#![allow(clippy::needless_borrows_for_generic_args)] // that references are values, too, is what is tested
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -112,7 +113,7 @@ struct Quote<'a> {
     symbol: &'a str,
     r#type: u8,
     unit_price: f64,
-    more: Option<Box<Quote<'a>>>,
+    more: Option<Box<Self>>,
 }
 
 json_object!(Quote<'_> { symbol, r#type, unit_price as "unitPrice", more });

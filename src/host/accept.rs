@@ -68,24 +68,28 @@ fn admit(settings: &Arc<Settings>, stream: TcpStream, crowd: &mut Crowd) -> io::
     }
 }
 
-type Serve = fn(&Settings, &Arc<Place>, Box<dyn Socket>);
+type Serve = fn(&Settings, Arc<Place>, Box<dyn Socket>);
 
 fn spawn(settings: &Arc<Settings>, place: Arc<Place>, stream: TcpStream, serve: Serve) -> io::Result<()> {
     let (stack_size, crew) = (settings.stack_size, Arc::clone(&settings.places.crew));
     let settings = Arc::clone(settings);
-    crew.assign(Box::new(move || serve(&settings, &place, Box::new(stream))), stack_size)
+    crew.assign(Box::new(move || serve(&settings, place, Box::new(stream))), stack_size)
 }
 
-pub(super) fn serve_on_this_thread(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) {
-    if let Some(connection) = connect(settings, place, socket) {
-        settings.places.on_own_thread(place, || serve::serve(settings, place, connection));
-    }
+pub(super) fn serve_on_this_thread(settings: &Settings, place: Arc<Place>, socket: Box<dyn Socket>) {
+    settings.places.on_own_thread(place, |place| {
+        if let Some(connection) = connect(settings, place, socket) {
+            serve::serve(settings, place, connection);
+        }
+    });
 }
 
-fn turn_away_on_this_thread(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) {
-    if let Some(connection) = connect(settings, place, socket) {
-        serve::turn_away(settings, &connection);
-    }
+fn turn_away_on_this_thread(settings: &Settings, place: Arc<Place>, socket: Box<dyn Socket>) {
+    settings.places.on_own_thread(place, |place| {
+        if let Some(connection) = connect(settings, place, socket) {
+            serve::turn_away(settings, &connection);
+        }
+    });
 }
 
 /// `None` for a socket that is dead already.

@@ -3,6 +3,7 @@
 //! Making a thread costs as much as serving a small request. The one that was parked last is taken first, since its
 //! stack is warm, and the others go when nobody needs them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -24,6 +25,9 @@ pub(super) struct Crew {
 struct State {
     parked: Vec<Arc<Berth>>,
     is_dismissed: bool,
+    /// What has to be done after others, in its order, by one thread at a time.
+    follow_ups: VecDeque<Job>,
+    is_following_up: bool,
 }
 
 /// Where a parked thread finds its next job.
@@ -50,6 +54,35 @@ impl Crew {
         }
         let crew = Arc::clone(self);
         builder.spawn(move || crew.work(job)).map(drop)
+    }
+
+    /// Has something done soon, after all that was to be done soon before, and not by the calling thread.
+    pub(super) fn follow_up(self: &Arc<Self>, job: Job) {
+        let mut state = self.state();
+        state.follow_ups.push_back(job);
+        if std::mem::replace(&mut state.is_following_up, true) {
+            return;
+        }
+        drop(state);
+        let crew = Arc::clone(self);
+        if self.assign(Box::new(move || crew.follow_all_up()), None).is_err() {
+            self.follow_all_up(); // there is nobody else
+        }
+    }
+
+    fn follow_all_up(&self) {
+        loop {
+            let mut state = self.state();
+            let job = match state.follow_ups.pop_front() {
+                Some(job) => job,
+                None => {
+                    state.is_following_up = false;
+                    return;
+                }
+            };
+            drop(state);
+            job();
+        }
     }
 
     /// Sends home whoever waits for work, and soon those who have some.

@@ -241,7 +241,7 @@ impl Host {
     pub fn serve(&self, socket: impl Socket + 'static) {
         // Connections made by hand are nobody's to turn away.
         if let Some(place) = self.settings.places.take(usize::MAX, &self.settings.log) {
-            accept::serve_on_this_thread(&self.settings, &place, Box::new(socket));
+            accept::serve_on_this_thread(&self.settings, place, Box::new(socket));
         }
     }
 

@@ -3,7 +3,7 @@
 //! A stream may outlive the thread that opened it. So what has to happen when a connection ends, its place given
 //! back and its last line logged, happens when its place is dropped, wherever that is.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ pub(super) struct Place {
     number: u64,
     record: Record,
     phase: AtomicU8,
+    since: AtomicU64,
     log: Log,
     stream: Mutex<Stream>,
 }
@@ -45,6 +46,10 @@ impl Seat for Place {
         &self.record
     }
 
+    fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
     fn give_away(&self, from: Phase) -> bool {
         let is_served = matches!(self.purpose, Purpose::Serve);
         let gives_way = is_served && self.change(from, Phase::GivenAway);
@@ -57,12 +62,14 @@ impl Seat for Place {
 
 impl Place {
     pub(super) fn new(places: Arc<Places>, purpose: Purpose, number: u64, log: Log) -> Self {
+        let since = places.now();
         Self {
             places,
             purpose,
             number,
             record: Record::default(),
             phase: AtomicU8::new(Phase::Idle as u8),
+            since: AtomicU64::new(since),
             log,
             stream: Mutex::default(),
         }
@@ -98,6 +105,9 @@ impl Place {
     }
 
     fn change(&self, from: Phase, to: Phase) -> bool {
+        if to != Phase::Busy {
+            self.since.store(self.places.now(), Ordering::Relaxed);
+        }
         self.phase.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
@@ -127,20 +137,34 @@ impl Drop for Place {
             counters.events.add(self.record.events());
             counters.ended_by(reason).add(1);
         }
-        if let Stream::Logged(stream) = stream {
-            self.log.write(&Notice::StreamEnded {
-                peer: stream.request.peer(),
-                method: stream.request.method(),
-                target: stream.request.raw_target(),
-                reason,
-                events: self.record.events(),
-                duration: stream.started.elapsed(),
-            });
-        }
         let phase = *self.phase.get_mut();
         if phase == Phase::Head as u8 {
             counters.heads.subtract_one();
         }
-        self.places.leave(self.purpose, self.number, phase == Phase::GivenAway as u8);
+        let was_given_away = phase == Phase::GivenAway as u8;
+        let (places, purpose, number) = (Arc::clone(&self.places), self.purpose, self.number);
+        let (log, events) = (self.log.clone(), self.record.events());
+        let stream = match stream {
+            Stream::Logged(stream) => stream,
+            Stream::None | Stream::Unlogged => return places.leave(purpose, number, was_given_away),
+        };
+        let duration = stream.started.elapsed();
+        let last_line = move || {
+            log.write(&Notice::StreamEnded {
+                peer: stream.request.peer(),
+                method: stream.request.method(),
+                target: stream.request.raw_target(),
+                reason,
+                events,
+                duration,
+            });
+            places.leave(purpose, number, was_given_away);
+        };
+        // Whoever listens may take their time. On this connection's own thread that is nobody else's loss; any other
+        // thread has others to serve.
+        match self.places.own_number() == Some(number) {
+            true => last_line(),
+            false => self.places.crew.follow_up(Box::new(last_line)),
+        }
     }
 }

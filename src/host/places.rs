@@ -15,8 +15,8 @@ use super::stats::{Counters, Stats};
 use crate::http::{Connection, Phase, StopSignal};
 
 /// All connections of a host, and the signal that ends them.
-#[derive(Default)]
 pub(super) struct Places {
+    started: Instant,
     pub(super) stop: StopSignal,
     pub(super) counters: Counters,
     pub(super) crew: Arc<Crew>,
@@ -42,7 +42,25 @@ impl fmt::Debug for Places {
     }
 }
 
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            stop: StopSignal::default(),
+            counters: Counters::default(),
+            crew: Arc::default(),
+            state: Mutex::default(),
+            left: Condvar::new(),
+        }
+    }
+}
+
 impl Places {
+    /// Milliseconds of the host's life.
+    pub(super) fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
     /// Takes a place for a connection that is to be served, unless `limit` of those are taken.
     pub(super) fn take(self: &Arc<Self>, limit: usize, log: &Log) -> Option<Arc<Place>> {
         self.take_for(Purpose::Serve, limit, log)
@@ -80,15 +98,11 @@ impl Places {
         self.left.notify_all();
     }
 
-    /// Has the oldest connection in a phase give its place to another.
+    /// Has the connection that has been longest in a phase give its place to another.
     pub(super) fn make_room(&self, phase: Phase) -> bool {
-        let mut candidates: Vec<_> = {
-            let state = self.state();
-            let open = state.open.iter();
-            open.filter_map(|(number, connection)| Some((*number, connection.upgrade()?))).collect()
-        };
-        candidates.sort_unstable_by_key(|(number, _)| *number);
-        let has_room = candidates.iter().any(|(_, connection)| connection.give_way(phase));
+        let mut candidates = self.open_connections();
+        candidates.sort_by_cached_key(|connection| connection.since());
+        let has_room = candidates.iter().any(|connection| connection.give_way(phase));
         if has_room {
             self.counters.gave_way.add(1);
             self.state().served -= 1;
@@ -145,14 +159,15 @@ impl Places {
     }
 
     /// Runs `serve`, and lets a stop that is called within know that it must not wait for it.
-    pub(super) fn on_own_thread(&self, place: &Place, serve: impl FnOnce()) {
+    pub(super) fn on_own_thread(&self, place: Arc<Place>, serve: impl FnOnce(&Arc<Place>)) {
         let outer = SERVED.with(|served| served.replace((self.identity(), place.number())));
-        serve();
+        serve(&place);
+        drop(place); // as its own thread, if nobody else has it
         SERVED.with(|served| served.set(outer));
     }
 
     /// The number of the place that the calling thread serves, if it serves one of these.
-    fn own_number(&self) -> Option<u64> {
+    pub(super) fn own_number(&self) -> Option<u64> {
         let (identity, number) = SERVED.with(Cell::get);
         (identity == self.identity()).then_some(number)
     }

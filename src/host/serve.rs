@@ -285,6 +285,8 @@ fn run_stream(
     stream: StreamBody,
 ) {
     place.open_stream(request);
+    // Held to the end: what it has sent is counted until its place has taken that over.
+    let _held = Arc::clone(&connection);
     if let Err(error) = stream(connection) {
         settings.report(request, &*error);
     }

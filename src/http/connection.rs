@@ -156,6 +156,9 @@ pub(crate) enum Phase {
 pub(crate) trait Seat: Send + Sync {
     fn record(&self) -> &Record;
 
+    /// Since when it has been in its phase, in milliseconds of the host's life.
+    fn since(&self) -> u64;
+
     /// Gives the place away, if the connection is in that phase and nothing is lost by it.
     fn give_away(&self, from: Phase) -> bool;
 }
@@ -218,6 +221,11 @@ impl Connection {
             Ok(_) => reason,
             Err(first) => CloseReason::from_number(first).unwrap_or(reason),
         }
+    }
+
+    /// Since when it has been in its phase, in milliseconds of the host's life.
+    pub(crate) fn since(&self) -> u64 {
+        self.seat.since()
     }
 
     /// Ends the connection to make room for another, if it is in that phase.

@@ -13,7 +13,7 @@ use crate::memory::Memory;
 use crate::random::Random;
 use crate::wire::{parse_head, Answer};
 
-/// What is mutated: each of these is answered as it stands.
+/// What is mutated: each of these is answered as it stands. The first seven leave the connection open.
 const SEEDS: [&str; 10] = [
     "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "GET /a/b%20c?d=e HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-A:  b\t\r\n\r\n",
@@ -53,7 +53,10 @@ const CRUMBS: [&str; 22] = [
     "Connection: close\r\n",
 ];
 
-const CASES: usize = 10_000;
+/// How many of the seeds can stand before another one.
+const OPEN: usize = 7;
+
+const CASES: usize = 5_000;
 
 #[test]
 fn good_connections_are_good() {
@@ -173,6 +176,10 @@ fn judge(input: &[u8], mut written: &[u8], handled: usize) -> Result<Vec<Answere
         }
         let body = take_body(&answer, &mut written, input)?;
         is_over = answer.closes();
+        // The stream refuses methods, and goes on; whatever else is refused here is so by the host.
+        if answer.status >= 400 && !matches!(answer.status, 405 | 501) && !is_over {
+            return Err(format!("a connection goes on after {}", answer.status));
+        }
         if answer.field("X-Method").is_some() {
             echoes += 1;
             let target = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -188,9 +195,6 @@ fn judge(input: &[u8], mut written: &[u8], handled: usize) -> Result<Vec<Answere
     let looking_like_requests = input.windows(8).filter(|eight| *eight == b" HTTP/1.").count();
     if answers.iter().filter(|answer| answer.0 < 400).count() > looking_like_requests {
         return Err(format!("more answers than the {looking_like_requests} requests at most"));
-    }
-    if answers.iter().rev().skip(1).any(|answer| answer.0 >= 400) {
-        return Err("a refusal was not the last answer".to_owned()); // the handler here refuses nothing
     }
     Ok(answers)
 }
@@ -227,7 +231,11 @@ fn mutate(input: &mut Vec<u8>, random: &mut Random) {
         0 if at < to => input[at] ^= 1 << random.below(8),
         1 if at < to => input[at] = random.bits() as u8,
         2 => insert(input, at, &[random.bits() as u8]),
-        3 | 4 => insert(input, at, random.pick(&CRUMBS).as_bytes()),
+        3 => insert(input, at, random.pick(&CRUMBS).as_bytes()),
+        4 => {
+            let start = input[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            insert(input, start, random.pick(&CRUMBS).as_bytes());
+        }
         5 => drop(input.drain(at..to)),
         6 => input.truncate(at),
         7 => {
@@ -246,8 +254,11 @@ fn mutate(input: &mut Vec<u8>, random: &mut Random) {
             insert(input, at, part);
         }
         9 => {
-            let behind = seed(random);
-            input.extend(behind); // pipelined
+            // More requests, at times more than a read takes.
+            let count = if random.once_in(20) { 80 } else { 2 };
+            for _ in 0..1 + random.below(count) {
+                insert(input, 0, random.pick(&SEEDS[..OPEN]).as_bytes());
+            }
         }
         10 if random.once_in(20) => {
             let part = input[at..to].to_vec();

@@ -8,6 +8,7 @@ mod patience;
 
 mod conformance;
 mod streams;
+mod channels;
 
 mod random;
 mod sse;
@@ -21,10 +22,12 @@ mod chat;
 mod hosts;
 mod pages;
 mod fuzz;
+mod faults;
 
 mod webdriver;
 mod browser;
 mod browser_streams;
+mod browser_channel;
 mod browser_chat;
 
 mod tidy;

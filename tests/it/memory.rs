@@ -41,7 +41,7 @@ pub(crate) enum Taking {
     All,
     /// So many bytes in all; the next one breaks the connection.
     Until(usize),
-    /// So many bytes at a time, each after a while.
+    /// The first write at once, and then so many bytes at a time, each after a while.
     Slowly(usize, Duration),
 }
 
@@ -142,6 +142,7 @@ impl Socket for Memory {
                 state.taking = Taking::Until(left - count);
                 count
             }
+            Taking::Slowly(..) if state.writes.is_empty() => bytes.len(),
             Taking::Slowly(most, pause) => {
                 // The client's own time: nobody ever tells of this condition, so it is only the timeout.
                 let never = Condvar::new();

@@ -65,6 +65,19 @@ impl Chunk {
         }
     }
 
+    /// The events of two chunks in one.
+    fn followed_by(&self, next: &Self) -> Self {
+        let length = self.bytes.len() as u32;
+        Self {
+            first: self.first,
+            offset: self.offset,
+            bytes: [&*self.bytes, &next.bytes].concat(),
+            ends: self.ends.iter().copied().chain(next.ends.iter().map(|end| end + length)).collect(),
+            ids: self.ids.iter().chain(&next.ids).cloned().collect(),
+            id_before: self.id_before.clone(),
+        }
+    }
+
     fn last_id(&self) -> Option<&str> {
         self.ids.last().or(self.id_before.as_ref()).map(|id| &**id)
     }
@@ -198,6 +211,16 @@ impl Log {
             ..Chunk::default()
         };
         let mut sealed = std::mem::replace(&mut self.tail, next);
+        // A chunk for each small event would cost more than the events. Those of a size are put together, so
+        // that an event is copied a few times at most until its chunk is full.
+        while let Some(last) = self.chunks.back() {
+            let together = last.bytes.len() + sealed.bytes.len();
+            if together > CHUNK || last.bytes.len() > 2 * sealed.bytes.len() {
+                break;
+            }
+            sealed = last.followed_by(&sealed);
+            self.chunks.pop_back();
+        }
         sealed.bytes.shrink_to_fit();
         sealed.ends.shrink_to_fit();
         self.chunks.push_back(Arc::new(sealed));
@@ -332,6 +355,28 @@ mod tests {
             log.append(EVENT, None); // "id: e-1\n" and 9 bytes
         }
         assert_eq!(log.next() - log.history_start(), 5); // of 18 bytes
+    }
+
+    /// Each is sealed as soon as it is there, as it is when somebody follows.
+    #[test]
+    fn small_events_share_chunks() {
+        let mut log = Log::new(Numbering::Publisher, History { events: u64::MAX, bytes: u64::MAX });
+        for number in 0..10_000 {
+            log.append(EVENT, Some(&format!("{number:04}")));
+            log.seal();
+        }
+        assert!(log.chunks.len() < 40, "{} chunks for 170 KB", log.chunks.len());
+        let mut next = 1;
+        for chunk in &log.chunks {
+            assert_eq!((chunk.first(), chunk.offset), (next, (next - 1) * 18));
+            for sequence in chunk.first()..chunk.next() {
+                let event = format!("id: {:04}\n{EVENT}", sequence - 1);
+                assert_eq!(chunk.event(sequence), event.as_bytes());
+            }
+            next = chunk.next();
+        }
+        assert_eq!(next, log.next());
+        assert_eq!(log.resume(Some("5000")), Resume::After(5001));
     }
 
     #[test]

@@ -217,7 +217,8 @@ impl Channel {
     pub fn subscribe(&self, connection: &mut EventConnection<'_>) -> Result<Subscription, SendError> {
         let cursor = connection.greet(self)?;
         let request = self.shared.watchers.tell_joined(connection.request());
-        Ok(Subscription::new(self.clone(), cursor, request))
+        let held = Arc::clone(connection.stream().connection());
+        Ok(Subscription::new(self.clone(), held, cursor, request))
     }
 
     /// Publishes an event. It never waits for a subscriber, and all subscribers see the same order.

@@ -1,6 +1,6 @@
 //! What all handles of a channel share: its settings, its log, and who waits for what.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) progress: Condvar,
     pub(super) shards: Vec<Shard>,
     pub(super) subscribers: AtomicUsize,
+    next_reporter: AtomicU64,
     pub(super) watchers: Watchers,
 }
 
@@ -69,8 +70,15 @@ impl Shared {
             progress: Condvar::new(),
             shards: writer::shards(),
             subscribers: AtomicUsize::new(0),
+            next_reporter: AtomicU64::new(1 << 32),
             watchers: Watchers::default(),
         }
+    }
+
+    /// A name to report under for somebody who is no shard.
+    pub(super) fn new_reporter(&self) -> u64 {
+        // Shards report under their index.
+        self.next_reporter.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

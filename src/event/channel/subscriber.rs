@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::greeting::write_reset;
 use super::log::{Chunk, CHUNK};
-use super::shared::Settings;
+use super::shared::{Settings, State};
 use crate::event::wire::{self, KEEP_ALIVE};
 use crate::http::{CloseReason, Connection, Request};
 
@@ -19,17 +19,17 @@ const WRITE_PROGRESS: u64 = 64 * 1024;
 /// What a writer sees of the log: the sealed chunks, without any lock.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    pub(super) chunks: VecDeque<Arc<Chunk>>,
+    chunks: VecDeque<Arc<Chunk>>,
     /// The event after the last that is in view.
     pub(super) next: u64,
-    pub(super) is_closed: bool,
+    is_closed: bool,
     /// Events from several chunks, put together for one write; most subscribers want the same.
     gathered: Vec<u8>,
     gathered_events: std::ops::Range<u64>,
 }
 
 impl View {
-    pub(super) fn first(&self) -> u64 {
+    fn first(&self) -> u64 {
         self.chunks.front().map_or(self.next, |chunk| chunk.first())
     }
 
@@ -61,8 +61,32 @@ impl View {
         self.gathered_events = cursor..end;
     }
 
-    /// Forgets what was put together, since there is more by now.
-    pub(super) fn has_changed(&mut self) {
+    /// Takes in what is new, from the event on that the slowest subscriber needs. What nobody needs is let go: it is
+    /// the log that remembers.
+    pub(super) fn update(&mut self, state: &State, needed: u64) {
+        let is_known = matches!(self.chunks.front(), Some(front) if front.first() <= needed);
+        match is_known {
+            true => {
+                while matches!(self.chunks.front(), Some(front) if front.next() <= needed) {
+                    self.chunks.pop_front();
+                }
+            }
+            false => self.chunks.clear(),
+        }
+        let first_kept = state.log.first_kept();
+        while matches!(self.chunks.front(), Some(front) if front.first() < first_kept) {
+            self.chunks.pop_front();
+        }
+        let known = self.chunks.back().map_or(needed, |back| back.next());
+        for chunk in state.log.sealed_from(known) {
+            // Chunks are put together as they age: one that begins with what is known replaces that.
+            while matches!(self.chunks.back(), Some(back) if back.first() >= chunk.first()) {
+                self.chunks.pop_back();
+            }
+            self.chunks.push_back(Arc::clone(chunk));
+        }
+        self.next = state.log.next();
+        self.is_closed = state.is_closed;
         self.gathered_events = 0..0;
     }
 
@@ -186,6 +210,9 @@ impl Subscriber {
             if let Sent::Some = self.send_rest(now)? {
                 return Ok(Sent::Some);
             }
+            if self.has_expired(now) {
+                return Err(self.say_goodbye(CloseReason::MaxAge));
+            }
             if self.cursor < view.first() {
                 self.skip(view, settings, now)?;
             } else if self.cursor < view.next {
@@ -302,7 +329,7 @@ impl Subscriber {
             return Outcome::Blocked;
         }
         self.tell();
-        if matches!(&self.expires, Some(expires) if now >= **expires) {
+        if self.has_expired(now) {
             return Outcome::Over(self.say_goodbye(CloseReason::MaxAge));
         }
         match self.keep_alive() {
@@ -321,6 +348,10 @@ impl Subscriber {
             }
             Err(reason) => Outcome::Over(reason),
         }
+    }
+
+    fn has_expired(&self, now: Instant) -> bool {
+        matches!(&self.expires, Some(expires) if now >= **expires)
     }
 
     /// Tells the connection what was counted here; where nothing is owed, nobody compares the numbers.

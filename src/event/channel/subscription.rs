@@ -1,6 +1,6 @@
 //! The events of a channel for a generator that keeps its own thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,7 @@ use super::shared::State;
 use super::Channel;
 use crate::event::connection::EventConnection;
 use crate::event::wire::SendError;
-use crate::http::{CloseReason, Request};
-
-/// Shards report under their index; subscriptions begin above all of those.
-static NEXT_REPORTER: AtomicU64 = AtomicU64::new(1 << 32);
+use crate::http::{CloseReason, Connection, Request};
 
 /// A generator's own place in a channel, for streams that mix its events with others.
 ///
@@ -35,26 +32,36 @@ static NEXT_REPORTER: AtomicU64 = AtomicU64::new(1 << 32);
 #[derive(Debug)]
 pub struct Subscription {
     channel: Channel,
+    /// It knows why the stream has ended, when it has.
+    connection: Arc<Connection>,
     reporter: u64,
     cursor: u64,
     request: Option<Request>,
-    reason: CloseReason,
 }
 
 /// What there is for a subscription.
 enum Found {
     Chunks(Vec<Arc<Chunk>>),
-    Lagged { first: u64, id: Option<String> },
+    /// Some events are gone; it goes on with this one, which follows the one of this id.
+    Lagged {
+        next: u64,
+        id: Option<String>,
+    },
     Closed,
     Nothing,
 }
 
 impl Subscription {
-    pub(super) fn new(channel: Channel, cursor: u64, request: Option<Request>) -> Self {
-        let reporter = NEXT_REPORTER.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn new(
+        channel: Channel,
+        connection: Arc<Connection>,
+        cursor: u64,
+        request: Option<Request>,
+    ) -> Self {
+        let reporter = channel.shared.new_reporter();
         channel.shared.state().report(reporter, Some(cursor));
         channel.shared.subscribers.fetch_add(1, Ordering::Relaxed);
-        Self { channel, reporter, cursor, request, reason: CloseReason::Returned }
+        Self { channel, connection, reporter, cursor, request }
     }
 
     /// Sends the events that the client has not seen yet, as soon as there are some; waits for them up to
@@ -69,27 +76,14 @@ impl Subscription {
         connection: &mut EventConnection<'_>,
         patience: Duration,
     ) -> Result<bool, SendError> {
-        let forwarded = self.try_forward(connection, patience);
-        if let Err(SendError::Closed(reason)) = forwarded {
-            self.reason = reason;
-        }
-        forwarded
-    }
-
-    fn try_forward(
-        &mut self,
-        connection: &mut EventConnection<'_>,
-        patience: Duration,
-    ) -> Result<bool, SendError> {
         let deadline = Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600));
         loop {
             let until = connection.stream().tick()?.min(deadline);
             match self.find(until) {
                 Found::Chunks(chunks) => return self.send(connection, &chunks).map(|()| true),
-                Found::Lagged { first, id } => self.skip(connection, first, id.as_deref())?,
+                Found::Lagged { next, id } => self.skip(connection, next, id.as_deref())?,
                 Found::Closed => {
                     connection.finish()?;
-                    self.reason = CloseReason::Finished;
                     return Ok(false);
                 }
                 Found::Nothing if Instant::now() >= deadline => return Ok(true),
@@ -104,8 +98,12 @@ impl Subscription {
         let mut state = shared.state();
         loop {
             if self.cursor < state.log.first_kept() {
-                let first = state.log.first_kept();
-                return Found::Lagged { first, id: state.log.id_of(first - 1) };
+                // With a snapshot, as of now; without, as much as there is.
+                let next = match shared.settings.snapshot {
+                    Some(_) => state.log.next(),
+                    None => state.log.first_kept(),
+                };
+                return Found::Lagged { next, id: state.log.id_of(next - 1) };
             }
             if self.cursor < state.log.next() {
                 return Found::Chunks(self.take(&mut state));
@@ -151,29 +149,19 @@ impl Subscription {
     fn skip(
         &mut self,
         connection: &mut EventConnection<'_>,
-        first: u64,
+        next: u64,
         id: Option<&str>,
     ) -> Result<(), SendError> {
         let settings = &self.channel.shared.settings;
         let mut reset = String::new();
         let own_id = id.filter(|_| settings.snapshot.is_none()); // else the snapshot has it
-        write_reset(&mut reset, settings, own_id, "lagged", Some(first - self.cursor))?;
-        match &settings.snapshot {
-            // The state of things is taken after the place, as for newcomers.
-            Some(snapshot) => {
-                let (next, id) = {
-                    let state = self.channel.shared.state();
-                    (state.log.next(), state.log.id_of(state.log.next() - 1))
-                };
-                snapshot(&mut reset, id.as_deref(), &settings.formatting)?;
-                connection.stream().send(2, |out| out.push_str(&reset))?;
-                self.advance(next);
-            }
-            None => {
-                connection.stream().send(1, |out| out.push_str(&reset))?;
-                self.advance(first);
-            }
+        write_reset(&mut reset, settings, own_id, "lagged", Some(next - self.cursor))?;
+        if let Some(snapshot) = &settings.snapshot {
+            snapshot(&mut reset, id, &settings.formatting)?;
         }
+        let events = 1 + u64::from(settings.snapshot.is_some());
+        connection.stream().send(events, |out| out.push_str(&reset))?;
+        self.advance(next);
         Ok(())
     }
 
@@ -194,7 +182,8 @@ impl Drop for Subscription {
         shared.progress.notify_all();
         shared.subscribers.fetch_sub(1, Ordering::Relaxed);
         if let Some(request) = self.request.take() {
-            shared.watchers.tell_left(&request, self.reason);
+            let reason = self.connection.ended().unwrap_or(CloseReason::Returned);
+            shared.watchers.tell_left(&request, reason);
         }
     }
 }

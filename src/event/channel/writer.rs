@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::shared::Shared;
+use super::shared::{Shared, State};
 use super::subscriber::{Outcome, Subscriber, View};
 
 /// More would not help: the work is system calls.
@@ -23,9 +23,15 @@ pub(super) struct Shard {
     subscribers: AtomicUsize,
 }
 
+/// A subscriber that no writer has served yet. Until one has, it says itself how far it is.
+struct Newcomer {
+    reporter: u64,
+    subscriber: Subscriber,
+}
+
 #[derive(Default)]
 struct Inbox {
-    newcomers: Vec<Subscriber>,
+    newcomers: Vec<Newcomer>,
     is_running: bool,
 }
 
@@ -48,8 +54,10 @@ impl Shared {
         let index = (0..self.shards.len()).min_by_key(|index| load(&self.shards[*index])).unwrap_or(0);
         let shard = &self.shards[index];
         shard.subscribers.fetch_add(1, Ordering::Relaxed);
+        let reporter = self.new_reporter();
+        self.state().report(reporter, Some(subscriber.cursor()));
         let mut inbox = shard.inbox();
-        inbox.newcomers.push(subscriber);
+        inbox.newcomers.push(Newcomer { reporter, subscriber });
         if std::mem::replace(&mut inbox.is_running, true) {
             drop(inbox);
             self.state().calls += 1;
@@ -74,6 +82,8 @@ struct Writer {
     served: Vec<Subscriber>,
     /// Their sockets are full.
     blocked: Vec<Subscriber>,
+    /// Newcomers that have been served, and need not report themselves any more.
+    arrived: Vec<u64>,
     view: View,
     calls: u64,
     alarms: u64,
@@ -88,6 +98,7 @@ impl Writer {
             index,
             served: Vec::new(),
             blocked: Vec::new(),
+            arrived: Vec::new(),
             view: View::default(),
             calls: 0,
             alarms: 0,
@@ -97,12 +108,8 @@ impl Writer {
     }
 
     fn run(mut self) {
-        loop {
-            let has_news = self.look_up();
-            let newcomers = match self.take_newcomers() {
-                Some(newcomers) => newcomers,
-                None => return,
-            };
+        while let Some(newcomers) = self.take_newcomers() {
+            let has_news = self.look_up(&newcomers);
             let now = Instant::now();
             self.serve_newcomers(newcomers, now);
             if has_news {
@@ -116,69 +123,66 @@ impl Writer {
         }
     }
 
+    /// `None` when this writer has nobody left, and has said so.
+    fn take_newcomers(&mut self) -> Option<Vec<Newcomer>> {
+        let shared = Arc::clone(&self.shared);
+        let mut inbox = shared.shards[self.index].inbox();
+        let newcomers = std::mem::take(&mut inbox.newcomers);
+        if newcomers.is_empty() && self.served.is_empty() && self.blocked.is_empty() {
+            inbox.is_running = false;
+            self.report(&mut shared.state(), None);
+            return None;
+        }
+        Some(newcomers)
+    }
+
     /// Says how far everybody is, waits until there is something to do, and returns whether that is news to all.
-    fn look_up(&mut self) -> bool {
+    fn look_up(&mut self, newcomers: &[Newcomer]) -> bool {
         let shared = Arc::clone(&self.shared);
         let wake_at = self.blocked.iter().filter_map(Subscriber::retry_at).fold(self.tend_at, Instant::min);
         let slowest = self.blocked.iter().map(Subscriber::cursor).fold(self.view.next, u64::min);
         let has_anybody = !self.served.is_empty() || !self.blocked.is_empty();
 
         let mut state = shared.state();
-        if has_anybody {
-            state.report(self.index as u64, Some(slowest));
-            if state.waiting > 0 {
-                shared.progress.notify_all();
+        self.report(&mut state, has_anybody.then_some(slowest));
+        while newcomers.is_empty()
+            && state.log.next() == self.view.next
+            && (state.calls, state.alarms) == (self.calls, self.alarms)
+        {
+            let remaining = wake_at.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                break;
             }
-            while state.log.next() == self.view.next
-                && (state.calls, state.alarms) == (self.calls, self.alarms)
-            {
-                let remaining = wake_at.saturating_duration_since(Instant::now());
-                if remaining.is_zero() {
-                    break;
-                }
-                state = shared.wait_for_news(state, remaining);
-            }
+            state = shared.wait_for_news(state, remaining);
         }
         let has_news = state.log.next() != self.view.next || state.alarms != self.alarms;
         (self.calls, self.alarms) = (state.calls, state.alarms);
         state.log.seal();
-        let first = state.log.first_kept();
-        while matches!(self.view.chunks.front(), Some(chunk) if chunk.first() < first) {
-            self.view.chunks.pop_front();
-        }
-        let known = self.view.chunks.back().map_or(first, |chunk| chunk.next());
-        self.view.chunks.extend(state.log.sealed_from(known).cloned());
-        self.view.next = state.log.next();
-        self.view.is_closed = state.is_closed;
-        drop(state);
-        self.view.has_changed();
+        let newcomers = newcomers.iter().map(|newcomer| newcomer.subscriber.cursor());
+        let slowest = if has_anybody { slowest } else { state.log.next() };
+        self.view.update(&state, newcomers.fold(slowest, u64::min));
         has_news
     }
 
-    /// `None` when this writer has nobody left, and has said so.
-    fn take_newcomers(&mut self) -> Option<Vec<Subscriber>> {
-        let mut inbox = self.shared.shards[self.index].inbox();
-        let newcomers = std::mem::take(&mut inbox.newcomers);
-        if newcomers.is_empty() && self.served.is_empty() && self.blocked.is_empty() {
-            inbox.is_running = false;
-            let mut state = self.shared.state();
-            state.report(self.index as u64, None);
-            if state.waiting > 0 {
-                self.shared.progress.notify_all();
-            }
-            return None;
+    fn report(&mut self, state: &mut State, slowest: Option<u64>) {
+        state.report(self.index as u64, slowest);
+        for reporter in self.arrived.drain(..) {
+            state.report(reporter, None);
         }
-        Some(newcomers)
+        if state.waiting > 0 {
+            self.shared.progress.notify_all();
+        }
     }
 
-    fn serve_newcomers(&mut self, newcomers: Vec<Subscriber>, now: Instant) {
-        for mut newcomer in newcomers {
-            if let Some(interval) = newcomer.keep_alive() {
+    fn serve_newcomers(&mut self, newcomers: Vec<Newcomer>, now: Instant) {
+        for Newcomer { reporter, mut subscriber } in newcomers {
+            self.arrived.push(reporter);
+            if let Some(interval) = subscriber.keep_alive() {
                 self.tend_every = self.tend_every.min(interval);
                 self.tend_at = self.tend_at.min(now + self.tend_every);
             }
-            let outcome = newcomer.serve(&mut self.view, &self.shared.settings, now);
-            self.sort(newcomer, outcome);
+            let outcome = subscriber.serve(&mut self.view, &self.shared.settings, now);
+            self.sort(subscriber, outcome);
         }
     }
 

@@ -4,9 +4,10 @@ use super::{ask, here, host, open, start, GET, LONG};
 use crate::notes::noted;
 use crate::patience::{in_time, DEADLINE};
 use crate::wire::Wire;
-use brooklet::{Content, Layout};
+use brooklet::{Content, Layout, RunningHost};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use std::{env, thread};
@@ -71,7 +72,7 @@ fn accepting_goes_on() {
     });
 
     /// Connects with a descriptor that is given back for it. The host may be quicker and take it.
-    fn connect(host: &brooklet::RunningHost, files: &mut Vec<File>) -> Wire {
+    fn connect(host: &RunningHost, files: &mut Vec<File>) -> Wire {
         let started = Instant::now();
         loop {
             files.pop().expect("there were some to give back");
@@ -125,8 +126,8 @@ fn stopping_without_a_descriptor() {
         let idle = start(app());
         // The answer was accepted, so the next accept is under way, or about to be.
         assert_eq!(ask(&idle, GET).answer(false).unwrap().status, 200);
-        let _files = take_all();
-        in_time(move || idle.stop());
+        let files = take_all();
+        stop(idle, files);
     });
 }
 
@@ -141,6 +142,15 @@ fn stopping_while_in_trouble() {
         files.pop();
         let _first = Wire::connect(host.address()).unwrap();
         notes.next("cannot accept");
-        in_time(move || host.stop());
+        stop(host, files);
     });
+}
+
+/// Stops, and expects that nobody listens any more.
+#[track_caller]
+fn stop(host: RunningHost, files: Vec<File>) {
+    let address = host.address();
+    in_time(move || host.stop());
+    drop(files); // or nobody could connect anyway
+    TcpStream::connect(address).expect_err("somebody listens still");
 }

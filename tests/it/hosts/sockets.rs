@@ -122,11 +122,12 @@ fn over_a_unix_socket() {
 #[cfg(unix)]
 fn departure_from_a_unix_socket() {
     use std::io::Write;
+    use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
 
     let (mut client, served) = UnixStream::pair().unwrap();
     client.write_all(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    drop(client);
+    client.shutdown(Shutdown::Write).unwrap(); // the other half stays, or a write would notice
     let started = Instant::now();
     in_time(move || host(app()).serve(served));
     assert!(started.elapsed() < STOPS_WITHIN);

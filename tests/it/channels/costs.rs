@@ -1,0 +1,186 @@
+//! What a channel costs: threads, descriptors, time and memory. Each in a process of its own, which is the only
+//! one that is counted.
+#![cfg(target_os = "linux")]
+
+use super::{assert_whole, epoch, get_after, start, Client, FINISH, GET};
+use crate::patience::{eventually, DEADLINE};
+use crate::random::Random;
+use brooklet::{Channel, Event, Lag};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+/// Set in the process that does the work.
+const VARIABLE: &str = "BROOKLET_COUNTED";
+
+/// Accepting, and as many writers as a channel may have at most, with one to spare.
+const FEW: usize = 6;
+
+/// Runs this program's test `name` again, alone and with enough descriptors, and with `test` as what it does.
+#[track_caller]
+fn alone(name: &str, test: fn()) {
+    if env::var_os(VARIABLE).is_some() {
+        return test();
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 8000 && exec "$0" --include-ignored --exact "$1" --nocapture"#]);
+    command.arg(env::current_exe().unwrap()).arg(format!("channels::costs::{name}"));
+    command.env(VARIABLE, "1").stdin(Stdio::null());
+    let output = command.output().expect("there is a shell");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// A thousand that only listen: a few threads, hardly any time, and nothing when they have gone.
+#[test]
+fn a_thousand_idle_subscribers() {
+    alone("a_thousand_idle_subscribers", || {
+        let (threads_before, descriptors_before) = (threads(), descriptors());
+        let channel = Channel::new();
+        let host = start(&channel);
+        let mut clients: Vec<_> = (0..1000).map(|_| Client::join(&host, &channel, GET)).collect();
+        assert!(descriptors() <= descriptors_before + 2 * 1000 + FEW);
+        eventually("a few threads", || threads() <= threads_before + FEW);
+
+        let before = ticks();
+        thread::sleep(Duration::from_secs(2)); // what is measured is this time
+        let burned = ticks() - before;
+        assert!(burned <= 20, "{burned} ticks of 10 ms burned in 2 s");
+
+        channel.publish(Event::new("all")).unwrap();
+        let first = format!("id: {}0\n\n", epoch(&channel));
+        for client in &mut clients {
+            client.exactly(&format!("{first}id: {}1\ndata: all\n\n", epoch(&channel)));
+        }
+        channel.close();
+        for client in &mut clients {
+            assert!(client.rest().ends_with(FINISH));
+        }
+        drop((clients, host));
+        eventually("all threads have ended", || threads() == threads_before);
+        assert_eq!(descriptors(), descriptors_before);
+    });
+}
+
+#[test]
+fn a_thousand_come_and_go() {
+    alone("a_thousand_come_and_go", || come_and_go(1000));
+}
+
+#[test]
+#[ignore = "takes a while: the same with 10,000 clients"]
+fn ten_thousand_come_and_go() {
+    alone("ten_thousand_come_and_go", || come_and_go(10_000));
+}
+
+/// Clients join and leave in all ways while events are published; in the end all is as it was.
+fn come_and_go(clients: usize) {
+    let (threads_before, descriptors_before) = (threads(), descriptors());
+    {
+        let channel = Channel::new();
+        let host = start(&channel);
+        let mut random = Random::new(5);
+        let mut here: Vec<Client> = Vec::new();
+        let mut memory = 0;
+        for number in 0..clients {
+            let request = if random.once_in(2) { GET.to_owned() } else { get_after("x") };
+            here.push(Client::open(host.address(), &request));
+            if random.once_in(3) {
+                channel.publish(Event::new(number)).unwrap();
+            }
+            while here.len() > 50 || (!here.is_empty() && random.once_in(3)) {
+                let mut leaving = here.swap_remove(random.below(here.len()));
+                if random.once_in(2) {
+                    assert_ne!(leaving.fill().unwrap(), 0); // else it leaves with unread bytes: a reset
+                }
+            }
+            if number == clients / 2 {
+                memory = resident();
+            }
+        }
+        assert!(resident() < memory + 8 * 1024 * 1024, "memory grows");
+        channel.publish(Event::new("last")).unwrap();
+        channel.close();
+        for client in &mut here {
+            assert_whole(client.rest().as_bytes());
+        }
+        eventually("nobody is left", || channel.subscribers() == 0);
+        eventually("no writer is left", || threads_named("brooklet-channel") == 0);
+        drop(here);
+    }
+    eventually("all threads have ended", || threads() == threads_before);
+    assert_eq!(descriptors(), descriptors_before);
+}
+
+/// Memory is the history and a constant, however much is published and whoever stalls.
+#[test]
+fn memory() {
+    alone("memory", || {
+        const MIB: usize = 1024 * 1024;
+        let channel = Channel::new().history(u64::MAX, 4 * MIB as u64);
+        let host = start(&channel);
+        let _stalled = Client::join(&host, &channel, GET);
+        let before = resident();
+        let text = "x".repeat(10_000);
+        for _ in 0..5000 {
+            channel.publish(Event::new(&text)).unwrap();
+        }
+        let grown = resident().saturating_sub(before) / MIB;
+        assert!(grown <= 10, "{grown} MiB for a history of 4 MiB and 48 MiB that were published");
+    });
+}
+
+/// Also if events are small, and each is sent as soon as it is published.
+#[test]
+fn memory_of_small_events() {
+    alone("memory_of_small_events", || {
+        const MIB: usize = 1024 * 1024;
+        let channel = Channel::new().history(u64::MAX, 2 * MIB as u64);
+        let host = start(&channel);
+        let mut client = Client::join(&host, &channel, GET);
+        let reading = thread::spawn(move || {
+            while !matches!(client.fill(), Ok(0)) {
+                client.bytes.clear();
+                client.parser.messages.clear();
+            }
+        });
+        let before = resident();
+        for number in 0..75_000 {
+            channel.publish(Event::new(number)).unwrap(); // of about 32 bytes, with the id
+            channel.catch_up(Lag::Events(0), DEADLINE);
+        }
+        let grown = (resident().saturating_sub(before)) / MIB;
+        channel.close();
+        reading.join().unwrap();
+        assert!(grown <= 2 * 2 + 4, "{grown} MiB for a history of 2 MiB");
+    });
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// How many threads of this name there are; the system keeps its first 15 bytes.
+fn threads_named(name: &str) -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|comm| comm.trim_end() == &name[..name.len().min(15)]).count()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// User and system time of this process.
+fn ticks() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    fields.iter().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// Bytes of memory that this process has touched.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}

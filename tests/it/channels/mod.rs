@@ -1,0 +1,170 @@
+//! Channels from outside: what each subscriber gets, byte by byte, and what it costs.
+
+mod costs;
+mod ending;
+mod joining;
+mod model;
+mod own_thread;
+mod presence;
+mod publishing;
+mod runs;
+mod slow;
+mod stalls;
+mod storms;
+mod valve;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use brooklet::{Channel, EventSource, Host, Limits, RunningHost};
+
+use crate::patience::{eventually, DEADLINE};
+use crate::sse::{Message, Parser};
+use crate::wire::{parse_head, show, Answer};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const FINISH: &str = "event: finish\nid: brooklet-finished\ndata: \n\n";
+
+/// A request that says what was seen last.
+fn get_after(id: &str) -> String {
+    GET.replace("\r\n\r\n", &format!("\r\nLast-Event-ID: {id}\r\n\r\n"))
+}
+
+fn host(source: EventSource) -> Host {
+    Host::new(source).bind("127.0.0.1:0").limits(Limits::default().max_connections(5000))
+}
+
+/// Serves a channel to every path.
+fn start(channel: &Channel) -> RunningHost {
+    host(EventSource::channel(channel)).start().unwrap()
+}
+
+/// The same, with each client on a thread of its own.
+fn start_forwarding(channel: &Channel) -> RunningHost {
+    host(forwarding(channel)).start().unwrap()
+}
+
+fn forwarding(channel: &Channel) -> EventSource {
+    let channel = channel.clone();
+    EventSource::new(move |connection| {
+        let mut subscription = channel.subscribe(connection)?;
+        while subscription.forward(connection, DEADLINE)? {}
+        Ok(())
+    })
+}
+
+/// The channel's own part of its ids, with the dash.
+fn epoch(channel: &Channel) -> String {
+    let id = channel.last_id().unwrap();
+    id[..=id.find('-').unwrap()].to_owned()
+}
+
+/// A client of a stream, which keeps every byte and reads them as a browser does.
+#[derive(Debug)]
+struct Client {
+    socket: TcpStream,
+    head: Answer,
+    /// Everything behind the head.
+    bytes: Vec<u8>,
+    parser: Parser,
+    taken: usize,
+}
+
+impl Client {
+    /// Opens a stream, whose head must have arrived; what a channel does then is not waited for.
+    #[track_caller]
+    fn open(address: SocketAddr, request: impl AsRef<[u8]>) -> Self {
+        Self::try_open(address, request).unwrap()
+    }
+
+    fn try_open(address: SocketAddr, request: impl AsRef<[u8]>) -> Result<Self, String> {
+        let mut socket = TcpStream::connect(address).map_err(|error| error.to_string())?;
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        socket.write_all(request.as_ref()).map_err(|error| error.to_string())?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            match socket.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                end => return Err(format!("{end:?} in the head {}", show(&head))),
+            }
+        }
+        let head = parse_head(String::from_utf8(head).unwrap().trim_end())?;
+        Ok(Self { socket, head, bytes: Vec::new(), parser: Parser::default(), taken: 0 })
+    }
+
+    /// Opens a stream of a channel, and returns when it counts as a subscriber.
+    #[track_caller]
+    fn join(host: &RunningHost, channel: &Channel, request: impl AsRef<[u8]>) -> Self {
+        let before = channel.subscribers();
+        let client = Self::open(host.address(), request);
+        assert_eq!(client.head.status, 200);
+        eventually("it has joined", || channel.subscribers() > before);
+        client
+    }
+
+    /// Reads once; 0 is the end.
+    fn fill(&mut self) -> Result<usize, String> {
+        let mut buffer = [0; 64 * 1024];
+        match self.socket.read(&mut buffer) {
+            Ok(count) => {
+                self.bytes.extend_from_slice(&buffer[..count]);
+                self.parser.feed(&buffer[..count]);
+                Ok(count)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(usize::MAX),
+            Err(error) => {
+                let end = &self.bytes[self.bytes.len().saturating_sub(200)..];
+                Err(format!("{error} after {} bytes, the last {}", self.bytes.len(), show(end)))
+            }
+        }
+    }
+
+    /// The next message.
+    #[track_caller]
+    fn next(&mut self) -> Message {
+        while self.parser.messages.len() <= self.taken {
+            assert_ne!(self.fill().unwrap(), 0, "the stream is over: {}", show(&self.bytes));
+        }
+        self.taken += 1;
+        self.parser.messages[self.taken - 1].clone()
+    }
+
+    /// Reads until that is what has arrived.
+    #[track_caller]
+    fn exactly(&mut self, expected: &str) {
+        while self.bytes.len() < expected.len() && expected.as_bytes().starts_with(&self.bytes) {
+            assert_ne!(self.fill().unwrap(), 0, "the stream is over: {}", show(&self.bytes));
+        }
+        assert_eq!(String::from_utf8_lossy(&self.bytes), expected);
+    }
+
+    /// Reads to the end, which must be an orderly one; returns everything that was in the stream.
+    #[track_caller]
+    fn rest(&mut self) -> String {
+        while self.fill().unwrap() != 0 {}
+        String::from_utf8(self.bytes.clone()).unwrap()
+    }
+}
+
+/// Whether every byte belongs to a whole frame: lines that a channel may write, in blocks that have an end.
+#[track_caller]
+fn assert_whole(bytes: &[u8]) {
+    let text = std::str::from_utf8(bytes).unwrap();
+    assert!(
+        text.is_empty() || text.ends_with("\n\n"),
+        "torn: …{:?}",
+        &text[text.len().saturating_sub(100)..]
+    );
+    for line in text.lines() {
+        let is_known =
+            ["data: ", "id: ", "event: ", "retry: ", ": "].iter().any(|start| line.starts_with(start));
+        assert!(is_known || line.is_empty() || line == ":", "torn: {line:?}");
+    }
+}
+
+/// The host's own bounds, with another write deadline.
+fn patient_for(deadline: Duration) -> Limits {
+    Limits::default().max_connections(5000).write_deadline(deadline)
+}

@@ -1,0 +1,188 @@
+//! A plain model of a channel, which knows for each client every byte that it must have received.
+//!
+//! But for one thing: when a client that stalls falls behind what is kept is up to the writers. Of that the model
+//! knows when it must not happen, and that what is said of it adds up.
+
+use super::valve::Valve;
+use super::FINISH;
+use brooklet::Replay;
+
+/// What is kept for everybody, however short the history.
+const WINDOW: usize = 256 * 1024;
+
+/// What has been published, and what the channel promises of it.
+pub(super) struct Model {
+    pub(super) epoch: String,
+    pub(super) own_ids: bool,
+    pub(super) has_snapshot: bool,
+    pub(super) replay: Replay,
+    pub(super) history: (u64, u64),
+    /// Encoded; the first has the sequence number 1.
+    pub(super) events: Vec<String>,
+    pub(super) is_closed: bool,
+}
+
+impl Model {
+    pub(super) fn published(&self) -> u64 {
+        self.events.len() as u64
+    }
+
+    pub(super) fn id(&self, sequence: u64) -> String {
+        if self.own_ids {
+            format!("own {sequence}")
+        } else {
+            format!("{}{sequence}", self.epoch)
+        }
+    }
+
+    fn event(&self, sequence: u64) -> &str {
+        &self.events[sequence as usize - 1]
+    }
+
+    fn bytes_from(&self, sequence: u64) -> usize {
+        self.events[sequence as usize - 1..].iter().map(String::len).sum()
+    }
+
+    /// The first event that is promised to be there.
+    pub(super) fn history_start(&self) -> u64 {
+        let (events, bytes) = self.history;
+        let mut start = self.published() + 1;
+        let mut left = bytes;
+        while start > 1 && self.published() + 1 - start < events && self.event(start - 1).len() as u64 <= left
+        {
+            start -= 1;
+            left -= self.event(start).len() as u64;
+        }
+        start
+    }
+
+    fn reset(&self, sequence: u64, reason: &str, missed: Option<u64>) -> String {
+        let missed = missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
+        // Where a snapshot follows, the place is the snapshot's to tell: who has not got that comes back for it.
+        let id = if self.has_snapshot { String::new() } else { self.id_line(sequence) };
+        format!("{id}event: reset\ndata: {{\"reason\":\"{reason}\",\"missed\":{missed}}}\n\n")
+    }
+
+    /// A publisher that has published nothing has given no id.
+    fn id_line(&self, sequence: u64) -> String {
+        match self.own_ids && sequence == 0 {
+            true => String::new(),
+            false => format!("id: {}\n", self.id(sequence)),
+        }
+    }
+
+    fn snapshot(&self, sequence: u64, state: u64) -> String {
+        format!("{}event: state\ndata: {state}\n\n", self.id_line(sequence))
+    }
+
+    /// Whether that is the beginning of what tells of a gap.
+    fn is_within_gap(&self, cursor: u64, text: &str) -> bool {
+        (cursor..=self.published()).any(|last| {
+            let reset = self.reset(last, "lagged", Some(last + 1 - cursor));
+            reset.starts_with(text) || (self.has_snapshot && text.starts_with(&reset))
+        })
+    }
+
+    /// What a client is told first, and the first event that follows.
+    pub(super) fn greeting(&self, seen: Option<&Seen>) -> (String, u64) {
+        let last = self.published();
+        let state = || if self.has_snapshot { self.snapshot(last, last) } else { String::new() };
+        match seen {
+            Some(Seen::Event(sequence)) if sequence + 1 >= self.history_start() => {
+                (String::new(), sequence + 1)
+            }
+            Some(Seen::Event(sequence)) => {
+                (self.reset(last, "expired", Some(last - sequence)) + &state(), last + 1)
+            }
+            Some(Seen::Other(_)) => (self.reset(last, "unknown", None) + &state(), last + 1),
+            None if self.has_snapshot => (state(), last + 1),
+            None => {
+                let available = last + 1 - self.history_start();
+                let replayed = match self.replay {
+                    Replay::None => 0,
+                    Replay::All => available,
+                    Replay::Last(events) => events.min(available),
+                };
+                let first = if self.own_ids && last == 0 {
+                    String::new()
+                } else {
+                    format!("id: {}\n\n", self.id(last))
+                };
+                (if replayed > 0 { String::new() } else { first }, last + 1 - replayed)
+            }
+        }
+    }
+}
+
+/// What a client says that it has seen last.
+pub(super) enum Seen {
+    Event(u64),
+    Other(String),
+}
+
+pub(super) struct Client {
+    pub(super) valve: Valve,
+    pub(super) greeting: String,
+    pub(super) first: u64,
+    pub(super) is_forwarding: bool,
+    /// Whether it has stalled, or begun with something to catch up with.
+    pub(super) has_been_behind: bool,
+    pub(super) is_stalled: bool,
+}
+
+impl Client {
+    /// Compares what has arrived with what the model says; whether that is everything.
+    pub(super) fn check(&self, model: &Model) -> Result<bool, String> {
+        let is_closed = self.valve.is_closed(); // first: then the text is all
+        let text = self.valve.text();
+        let mut rest =
+            text.strip_prefix(&*self.greeting).ok_or_else(|| format!("another greeting: {text:.300?}"))?;
+        let mut cursor = self.first;
+        while cursor <= model.published() {
+            if let Some(others) = rest.strip_prefix(model.event(cursor)) {
+                (cursor, rest) = (cursor + 1, others);
+            } else if rest.is_empty() && is_closed && model.has_snapshot && !self.is_forwarding {
+                // It lagged, and is to come back for a snapshot.
+                return self.may_lag(model, cursor).map(|()| true);
+            } else if model.event(cursor).starts_with(rest) {
+                return Ok(false);
+            } else if let Some((next, others)) = self.skipped(model, cursor, rest) {
+                self.may_lag(model, cursor)?;
+                (cursor, rest) = (next, others);
+            } else if model.is_within_gap(cursor, rest) {
+                return self.may_lag(model, cursor).map(|()| false);
+            } else {
+                return Err(format!("neither event {cursor} nor a gap: {rest:.300?}"));
+            }
+        }
+        match model.is_closed {
+            true if rest == FINISH => Ok(true),
+            true if FINISH.starts_with(rest) => Ok(false),
+            false if rest.is_empty() => Ok(true),
+            _ => Err(format!("more than was published: {rest:.300?}")),
+        }
+    }
+
+    /// Only who is behind falls further, and only what is promised to nobody is kept from it.
+    fn may_lag(&self, model: &Model, cursor: u64) -> Result<(), String> {
+        match self.has_been_behind && cursor < model.history_start() && model.bytes_from(cursor) >= WINDOW {
+            true => Ok(()),
+            false => Err(format!("a gap before event {cursor} of {} without a reason", model.published())),
+        }
+    }
+
+    /// Reads a gap, with the state of things where that belongs: the next event, and the text behind the gap.
+    fn skipped<'t>(&self, model: &Model, cursor: u64, text: &'t str) -> Option<(u64, &'t str)> {
+        let published = model.published();
+        let (last, rest) = (cursor..=published).find_map(|last| {
+            let gap = model.reset(last, "lagged", Some(last + 1 - cursor));
+            Some((last, text.strip_prefix(&*gap)?))
+        })?;
+        if !model.has_snapshot {
+            return Some((last + 1, rest));
+        }
+        // Its place is that of the gap's end, and it is never older than its place.
+        (last..=published)
+            .find_map(|state| Some((last + 1, rest.strip_prefix(&*model.snapshot(last, state))?)))
+    }
+}

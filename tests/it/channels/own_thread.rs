@@ -1,0 +1,187 @@
+//! A channel on the generator's own thread: its events between others, by the same rules.
+
+use super::{assert_whole, epoch, host, start_forwarding, valve::Valve, Client, FINISH, GET};
+use crate::patience::{eventually, in_time, DEADLINE};
+use brooklet::{Channel, Event, EventSource, Host, SendError};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Between its own events come all of the channel's, in their order.
+#[test]
+fn mixing() {
+    const EVENTS: u64 = 500;
+    let channel = Channel::new();
+    let followed = channel.clone();
+    let source = EventSource::new(move |connection| {
+        let mut subscription = followed.subscribe(connection)?;
+        let mut own = 0;
+        while subscription.forward(connection, Duration::from_millis(1))? {
+            own += 1;
+            connection.event("own", own)?;
+        }
+        Ok(())
+    });
+    let host = host(source).start().unwrap();
+    let mut client = Client::join(&host, &channel, GET);
+    let publisher = channel.clone();
+    let publishing = thread::spawn(move || {
+        for number in 1..=EVENTS {
+            publisher.publish(Event::new(number).event_type("shared")).unwrap();
+            thread::yield_now();
+        }
+        publisher.close();
+    });
+    let text = client.rest();
+    publishing.join().unwrap();
+    assert_whole(text.as_bytes());
+    let of = |event_type: &str| {
+        let messages = client.parser.messages.iter().filter(|message| message.event_type == event_type);
+        messages.map(|message| message.data.parse().unwrap()).collect::<Vec<u64>>()
+    };
+    assert_eq!(of("shared"), (1..=EVENTS).collect::<Vec<_>>());
+    let own = of("own");
+    assert_eq!(own, (1..=own.len() as u64).collect::<Vec<_>>());
+    assert!(text.ends_with(FINISH));
+    // An event of its own hides no id: who comes back goes on in the channel.
+    let ids: Vec<_> = client.parser.messages.iter().map(|message| message.last_event_id.as_str()).collect();
+    assert_eq!(ids[ids.len() - 2], format!("{}{EVENTS}", epoch(&channel)));
+}
+
+/// What `forward` returns, and when.
+#[test]
+fn forwarding() {
+    let channel = Channel::new();
+    let (sender, results) = mpsc::sync_channel(9);
+    let (followed, sending) = (channel.clone(), std::sync::Mutex::new(sender));
+    let source = EventSource::new(move |connection| {
+        let mut subscription = followed.subscribe(connection)?;
+        let tell = |result| sending.lock().unwrap().send(result).unwrap();
+        let started = Instant::now();
+        tell(subscription.forward(connection, Duration::ZERO));
+        tell(subscription.forward(connection, Duration::from_millis(50)));
+        assert!(started.elapsed() >= Duration::from_millis(50));
+        followed.publish(Event::new(1))?;
+        followed.publish(Event::new(2))?;
+        tell(subscription.forward(connection, Duration::from_secs(1000))); // both, and does not wait
+        followed.close();
+        tell(subscription.forward(connection, Duration::MAX));
+        tell(subscription.forward(connection, Duration::MAX));
+        Ok(())
+    });
+    let host = host(source).start().unwrap();
+    let mut client = Client::open(host.address(), GET);
+    let results: Vec<_> = (0..5).map(|_| results.recv_timeout(DEADLINE).unwrap()).collect();
+    let over = Err(SendError::Closed(brooklet::CloseReason::Finished));
+    assert_eq!(results, [Ok(true), Ok(true), Ok(true), Ok(false), over]);
+    let epoch = epoch(&channel);
+    let expected = format!("id: {epoch}0\n\nid: {epoch}1\ndata: 1\n\nid: {epoch}2\ndata: 2\n\n{FINISH}");
+    assert_eq!(client.rest(), expected);
+}
+
+/// A slow one delays nobody; what it has missed it is told, after the event that it was in.
+#[test]
+fn falling_behind() {
+    for room in [0, 1, 20, 31] {
+        let channel = Channel::new().history(10, 1000);
+        let epoch = epoch(&channel);
+        let client = serve_aside(&channel, GET);
+        let first = format!("id: {epoch}1\ndata: first\n\n");
+        super::slow::overtake(&channel, &client, room);
+        client.take(usize::MAX);
+        let last = format!("id: {epoch}401\n");
+        client.until("all", |state| String::from_utf8_lossy(&state.written).contains(&last));
+        channel.close();
+        client.until("the end", |state| state.is_closed);
+        // It was writing the first one, whatever of that was taken.
+        let text = client.text();
+        let rest = text.strip_prefix(&format!("id: {epoch}0\n\n{first}")).unwrap();
+        let seen: u64 =
+            rest.strip_prefix(&format!("id: {epoch}")).unwrap().split('\n').next().unwrap().parse().unwrap();
+        let data = format!("{{\"reason\":\"lagged\",\"missed\":{}}}", seen - 1);
+        let event = |sequence: u64| format!("id: {epoch}{sequence}\ndata: {}\n\n", "x".repeat(1024));
+        let expected: String = (seen + 1..=401).map(event).collect();
+        let expected = format!("id: {epoch}{seen}\nevent: reset\ndata: {data}\n\n{expected}{FINISH}");
+        assert!(rest == expected, "after {room} bytes: {rest:.300}");
+    }
+}
+
+/// With a snapshot it is told how things stand, in place, and how much it has not seen.
+#[test]
+fn falling_behind_with_a_snapshot() {
+    let channel = Channel::new().history(10, 1000).snapshot(|| Event::new("state").event_type("s"));
+    let epoch = epoch(&channel);
+    let client = serve_aside(&channel, &super::get_after(&format!("{epoch}0")));
+    super::slow::overtake(&channel, &client, 0);
+    client.take(usize::MAX);
+    client.until("the state of things", |state| state.ends_with("data: state\n\n"));
+    channel.publish(Event::new("on")).unwrap();
+    client.until("it goes on", |state| state.ends_with("data: on\n\n"));
+    let text = client.text();
+    let rest = text.strip_prefix(&format!("id: {epoch}1\ndata: first\n\n")).unwrap();
+    let (reset, rest) = rest.split_at(rest.find("\n\n").unwrap() + 2);
+    assert_eq!(rest, format!("id: {epoch}401\nevent: s\ndata: state\n\nid: {epoch}402\ndata: on\n\n"));
+    // 2 to 401 are in the snapshot, and none of them was sent.
+    assert!(reset.ends_with("event: reset\ndata: {\"reason\":\"lagged\",\"missed\":400}\n\n"), "{reset:?}");
+    client.leave();
+}
+
+/// Served on a thread of its own, which ends with the client.
+#[track_caller]
+fn serve_aside(channel: &Channel, request: &str) -> Valve {
+    let before = channel.subscribers();
+    let host = Host::new(super::forwarding(channel));
+    let client = Valve::new(request);
+    let end = client.host_end();
+    thread::spawn(move || host.serve(end));
+    eventually("it has joined", || channel.subscribers() > before);
+    client
+}
+
+/// They are subscribers like others, and kept alive like others.
+#[test]
+fn counting_and_keeping_alive() {
+    let channel = Channel::new();
+    let followed = channel.clone();
+    let source = EventSource::new(move |connection| {
+        let mut subscription = followed.subscribe(connection)?;
+        while subscription.forward(connection, DEADLINE)? {}
+        Ok(())
+    });
+    let host = host(source.keep_alive(Duration::from_millis(100))).start().unwrap();
+    let clients: Vec<_> = (0..5).map(|_| Client::join(&host, &channel, GET)).collect();
+    assert_eq!(channel.publish(Event::new(1)).unwrap().subscribers, 5);
+    let epoch = epoch(&channel);
+    for mut client in clients {
+        client.exactly(&format!("id: {epoch}0\n\nid: {epoch}1\ndata: 1\n\n:\n:\n:\n"));
+    }
+    let started = Instant::now();
+    eventually("they have left", || channel.subscribers() == 0);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    in_time(move || host.stop());
+}
+
+/// Whether it panics or fails, it counts no more.
+#[test]
+fn failing() {
+    let channel = Channel::new();
+    let followed = channel.clone();
+    let source = EventSource::new(move |connection| {
+        let mut subscription = followed.subscribe(connection)?;
+        subscription.forward(connection, DEADLINE)?;
+        match connection.request().query("panic") {
+            Some(_) => panic!("it was asked to"),
+            None => Err("it was asked to fail".into()),
+        }
+    });
+    let host = host(source).start().unwrap();
+    for target in ["/?panic ", "/ "] {
+        let mut client = Client::join(&host, &channel, GET.replace("/ ", target));
+        let id = channel.publish(Event::new(1)).unwrap().id;
+        assert!(client.rest().ends_with(&format!("id: {id}\ndata: 1\n\nretry: 10000\n\n")));
+        eventually("it has left", || channel.subscribers() == 0);
+        assert!(channel.catch_up(brooklet::Lag::Events(0), Duration::ZERO));
+    }
+    let mut after = Client::join(&start_forwarding(&channel), &channel, GET);
+    assert!(after.rest().contains("retry: "), "the host is stopped at once");
+}

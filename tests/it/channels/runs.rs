@@ -1,0 +1,311 @@
+//! Thousands of interleavings of everything that can happen to a channel, judged by a plain model.
+//!
+//! Clients are in memory, and joining runs on the test's own thread, so that the place of each is known. Writers
+//! run beside it as they like: what a client gets must not depend on that.
+
+use super::model::{Client, Model, Seen};
+use super::valve::Valve;
+use super::{epoch, get_after, GET};
+use crate::patience::{Gate, DEADLINE};
+use crate::random::Random;
+use brooklet::{Channel, Event, EventSource, Host, Replay};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+/// One run: a channel that is set up by chance, and some dozens of things that happen to it.
+struct Run {
+    random: Random,
+    model: Model,
+    channel: Channel,
+    /// On the writers, and on a thread of its own.
+    hosts: [Arc<Host>; 2],
+    gates: Arc<Mutex<Vec<Gate>>>,
+    /// The state of things, which is told by snapshots.
+    state: Arc<AtomicU64>,
+    clients: Vec<Client>,
+    /// How many bytes were published since everybody who does not stall had everything.
+    unsettled: usize,
+    done: Vec<String>,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let state = Arc::new(AtomicU64::new(0));
+        let history = (random.pick(&[0, 1, 5, 50, u64::MAX]), random.pick(&[0, 200, 5000, u64::MAX]));
+        let replay = random.pick(&[Replay::None, Replay::All, Replay::Last(3)]);
+        let mut channel = Channel::new().history(history.0, history.1).replay(replay);
+        let (own_ids, has_snapshot) = (random.once_in(3), random.once_in(3));
+        let epoch = epoch(&channel);
+        if own_ids {
+            channel = channel.own_ids();
+        }
+        if has_snapshot {
+            let state = Arc::clone(&state);
+            channel = channel.snapshot(move || Event::new(state.load(Ordering::SeqCst)).event_type("state"));
+        }
+        let gates = Arc::<Mutex<Vec<Gate>>>::default();
+        let (followed, joined) = (channel.clone(), Arc::clone(&gates));
+        let forwarding = EventSource::new(move |connection| {
+            let mut subscription = followed.subscribe(connection)?;
+            joined.lock().unwrap().pop().unwrap().open();
+            while subscription.forward(connection, crate::patience::DEADLINE)? {}
+            Ok(())
+        });
+        Self {
+            random,
+            model: Model {
+                epoch,
+                own_ids,
+                has_snapshot,
+                replay,
+                history,
+                events: Vec::new(),
+                is_closed: false,
+            },
+            hosts: [EventSource::channel(&channel), forwarding].map(|source| Arc::new(Host::new(source))),
+            channel,
+            gates,
+            state,
+            clients: Vec::new(),
+            unsettled: 0,
+            done: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(20) {
+            0..=7 => self.publish(),
+            8 if self.random.once_in(2) => self.flood(),
+            8 | 9 => self.publish_from_two_threads(),
+            10 | 11 => self.join(None),
+            12..=14 => self.rejoin(),
+            15 | 16 => self.stall(),
+            17 => self.unstall(),
+            18 => self.leave(),
+            _ => self.settle(),
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let length = self.random.pick(&[0, 1, 5, 30, 30, 30, 3000, 17_000]);
+        let number = self.model.published() + 1;
+        format!("{number} {}", self.random.pick(&["x", "é", "\n", ":"]).repeat(length))
+    }
+
+    fn publish(&mut self) {
+        for _ in 0..=self.random.below(4) {
+            let text = self.text();
+            self.publish_text(&text);
+        }
+        self.done.push(format!("publish, {}", self.model.published()));
+    }
+
+    fn publish_text(&mut self, text: &str) {
+        let sequence = self.model.published() + 1;
+        self.state.store(sequence, Ordering::SeqCst); // first how things stand, then the news of it
+        let id = self.model.id(sequence);
+        let event = if self.model.own_ids { Event::new(text).id(&*id) } else { Event::new(text) };
+        assert_eq!(self.channel.publish(event).unwrap().id, id);
+        self.model.events.push(format!("id: {id}\n{}", Event::new(text).encode().unwrap()));
+        self.unsettled += self.model.events.last().map_or(0, String::len);
+        if self.unsettled > 100_000 {
+            self.settle(); // or those who do not stall could fall behind as well
+        }
+    }
+
+    /// More than is kept for those who stall.
+    fn flood(&mut self) {
+        let text = "flood ".repeat(2000);
+        for _ in 0..30 {
+            self.publish_text(&text);
+        }
+        self.done.push(format!("flood, {}", self.model.published()));
+    }
+
+    /// Their order is the channel's to make.
+    fn publish_from_two_threads(&mut self) {
+        if self.model.own_ids || self.model.has_snapshot {
+            return; // whose order is the publisher's
+        }
+        let publishers = [0, 1].map(|publisher| {
+            let channel = self.channel.clone();
+            thread::spawn(move || {
+                let publish = |number: u32| {
+                    let event = Event::new(number).event_type(format!("{publisher}"));
+                    let id = channel.publish(event.clone()).unwrap().id;
+                    format!("id: {id}\n{}", event.encode().unwrap())
+                };
+                (0..5).map(publish).collect::<Vec<_>>()
+            })
+        });
+        let mut events: Vec<_> =
+            publishers.into_iter().flat_map(|publisher| publisher.join().unwrap()).collect();
+        let start = "id: ".len() + self.model.epoch.len();
+        events.sort_by_key(|event| event[start..].split('\n').next().unwrap().parse::<u64>().unwrap());
+        self.model.events.append(&mut events);
+        self.state.store(self.model.published(), Ordering::SeqCst);
+        self.done.push(format!("publish from two threads, {}", self.model.published()));
+    }
+
+    /// Comes back with something that was seen before, or never.
+    fn rejoin(&mut self) {
+        let published = self.model.published();
+        let expired = self.model.history_start() - 1;
+        let seen = match self.random.below(8) {
+            0 => Seen::Other("x".to_owned()),
+            1 => Seen::Other(self.model.id(published + 1)),
+            2 => Seen::Event(published),
+            3 => Seen::Event(expired),
+            // With ids of its own, what is not kept any more may be known still, or not.
+            4 if !self.model.own_ids => Seen::Event(self.random.below(expired as usize + 1) as u64),
+            _ => Seen::Event(expired + self.random.below((published - expired) as usize + 1) as u64),
+        };
+        match seen {
+            Seen::Event(0) if self.model.own_ids => {} // there is no such id
+            seen => self.join(Some(seen)),
+        }
+    }
+
+    fn join(&mut self, seen: Option<Seen>) {
+        let id = match &seen {
+            Some(Seen::Event(sequence)) => Some(self.model.id(*sequence)),
+            Some(Seen::Other(id)) => Some(id.clone()),
+            None => None,
+        };
+        let request = id.as_deref().map_or_else(|| GET.to_owned(), get_after);
+        let (greeting, first) = self.model.greeting(seen.as_ref());
+        let is_forwarding = self.random.once_in(6);
+        let valve = Valve::new(&request);
+        let (host, end) = (Arc::clone(&self.hosts[usize::from(is_forwarding)]), valve.host_end());
+        if is_forwarding {
+            let gate = Gate::default();
+            self.gates.lock().unwrap().push(gate.clone());
+            thread::spawn(move || host.serve(end));
+            gate.pass();
+        } else {
+            host.serve(end);
+        }
+        self.done.push(format!("{} joins after {id:?}, forwarding: {is_forwarding}", self.clients.len()));
+        self.clients.push(Client {
+            valve,
+            greeting,
+            first,
+            is_forwarding,
+            has_been_behind: first <= self.model.published(),
+            is_stalled: false,
+        });
+    }
+
+    fn pick(&mut self) -> Option<usize> {
+        (!self.clients.is_empty()).then(|| self.random.below(self.clients.len()))
+    }
+
+    fn stall(&mut self) {
+        if let Some(at) = self.pick() {
+            let room = self.random.pick(&[0, 0, 1, 10, 50, 1000, 20_000]);
+            self.clients[at].valve.take(room);
+            (self.clients[at].has_been_behind, self.clients[at].is_stalled) = (true, true);
+            self.done.push(format!("{at} takes {room}"));
+        }
+    }
+
+    fn unstall(&mut self) {
+        if let Some(at) = self.pick() {
+            self.clients[at].valve.take(usize::MAX);
+            self.clients[at].is_stalled = false;
+            self.done.push(format!("{at} takes all"));
+        }
+    }
+
+    /// Whatever it has by then is the beginning of what it would have got.
+    fn leave(&mut self) {
+        if let Some(at) = self.pick() {
+            let client = self.clients.swap_remove(at);
+            client.valve.leave();
+            self.done.push(format!("{at} leaves; the last is now {at}"));
+            self.check(&client);
+        }
+    }
+
+    fn check(&self, client: &Client) -> bool {
+        client.check(&self.model).unwrap_or_else(|error| panic!("{error}\n{}", self.context()))
+    }
+
+    /// Waits until all who do not stall have everything, which must be what the model says.
+    fn settle(&mut self) {
+        self.unsettled = 0;
+        for client in &self.clients {
+            let started = Instant::now();
+            while !self.check(client) && !client.is_stalled {
+                assert!(
+                    started.elapsed() < DEADLINE,
+                    "{}\n{}",
+                    client.valve.state().summary(),
+                    self.context()
+                );
+                client.valve.wait_a_moment();
+            }
+        }
+        // Those who lagged where there is a snapshot are gone.
+        self.clients.retain(|client| !client.valve.state().is_closed);
+    }
+
+    fn context(&self) -> String {
+        let Model { history, replay, own_ids, has_snapshot, .. } = &self.model;
+        let done = self.done.join("\n");
+        format!("history {history:?}, {replay:?}, own ids {own_ids}, snapshot {has_snapshot}\n{done}")
+    }
+
+    /// In the end all take everything, and the channel is closed.
+    fn end(&mut self) {
+        for client in &mut self.clients {
+            client.valve.take(usize::MAX);
+            client.is_stalled = false;
+        }
+        if self.random.once_in(2) {
+            self.settle();
+        }
+        self.channel.close();
+        self.model.is_closed = true;
+        let clients: Vec<_> = self.clients.iter().map(|client| client.valve.clone()).collect();
+        self.settle();
+        for client in clients {
+            client.until("its connection is closed", |state| state.is_closed);
+        }
+    }
+}
+
+#[test]
+fn whatever_happens() {
+    thread::scope(|scope| {
+        for part in 0..4 {
+            scope.spawn(move || {
+                for seed in (part..100).step_by(4) {
+                    run(seed + 1);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+#[ignore = "takes minutes: many more of the same"]
+fn whatever_happens_for_long() {
+    thread::scope(|scope| {
+        for part in 0..4 {
+            scope.spawn(move || (part..5000).step_by(4).for_each(|seed| run(seed + 1000)));
+        }
+    });
+}
+
+fn run(seed: u64) {
+    let mut run = Run::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    run.done.push(format!("seed {seed}"));
+    for _ in 0..60 {
+        run.step();
+    }
+    run.end();
+}
