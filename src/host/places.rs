@@ -56,9 +56,9 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Milliseconds of the host's life.
+    /// Microseconds of the host's life.
     pub(super) fn now(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
+        self.started.elapsed().as_micros() as u64
     }
 
     /// Takes a place for a connection that is to be served, unless `limit` of those are taken.

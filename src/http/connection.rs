@@ -156,7 +156,7 @@ pub(crate) enum Phase {
 pub(crate) trait Seat: Send + Sync {
     fn record(&self) -> &Record;
 
-    /// Since when it has been in its phase, in milliseconds of the host's life.
+    /// Since when it has been in its phase, in microseconds of the host's life.
     fn since(&self) -> u64;
 
     /// Gives the place away, if the connection is in that phase and nothing is lost by it.
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    /// Since when it has been in its phase, in milliseconds of the host's life.
+    /// Since when it has been in its phase, in microseconds of the host's life.
     pub(crate) fn since(&self) -> u64 {
         self.seat.since()
     }
