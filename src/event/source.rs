@@ -227,9 +227,9 @@ fn run(generator: &Generator, events: &mut EventConnection<'_>) -> Result<(), Bo
 /// cannot set fields say it in the query.
 fn last_event_id(request: &Request) -> Option<String> {
     let in_field = request.header_bytes("Last-Event-ID").map(String::from_utf8_lossy);
-    let in_query =
-        || request.query("lastEventId").or_else(|| request.query("last_event_id")).map(Cow::Borrowed);
-    in_field.or_else(in_query).filter(|id| !id.is_empty()).map(Cow::into_owned)
+    let in_query = ["lastEventId", "last_event_id"].into_iter().filter_map(|key| request.query(key));
+    let mut ids = in_field.into_iter().chain(in_query.map(Cow::Borrowed));
+    ids.find(|id| !id.is_empty()).map(Cow::into_owned)
 }
 
 impl fmt::Debug for EventSource {

@@ -42,6 +42,7 @@ fn last_event_ids() {
     check("/?LASTEVENTID=5", b"", None);
     check("/?lastEventId=1&last_event_id=2", b"", Some("1"));
     check("/?lastEventId=1", b"Last-Event-ID: 2\r\n", Some("2")); // the URL stays, the field is newer
+    check("/?lastEventId=1", b"Last-Event-ID: \r\n", Some("1")); // empty is as good as absent
 }
 
 #[test]
