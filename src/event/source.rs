@@ -44,6 +44,18 @@ type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
 /// back in ten seconds; a generator that wants to say more catches its errors itself.
 ///
 /// An `Err` that a generator returns because its client has left is no failure: it is how streams end.
+///
+/// # What a generator can do wrong
+///
+/// | it … | then … |
+/// |---|---|
+/// | sends after [`retry`](EventConnection::retry), [`finish`](EventConnection::finish) or [`follow`](EventConnection::follow) | nothing is written, the call fails |
+/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing |
+/// | panics while it holds a lock of its own | that lock is poisoned, as always; none of ours is ever held then |
+/// | sends 10 MB in one event | it is sent, in one piece, and the memory given back |
+/// | sends without ever waiting | as fast as the client reads; one that reads nothing ends it at the write deadline |
+/// | hands its connection to a scoped thread | that thread may send; two at once cannot, by type |
+/// | calls nothing of ours any more | it notices nothing, and a stop leaves it behind |
 #[must_use = "a source answers when it is part of a Layout or of a Host"]
 pub struct EventSource {
     generator: Arc<Generator>,
