@@ -140,3 +140,19 @@ fn what_is_counted() {
     assert_eq!((after.events, after.panics, after.turned_away), (6, 1, 0));
     assert!(after.bytes > body.len() as u64 + b"data: here\n\n".len() as u64);
 }
+
+/// Where no thread can be had, here because nobody can have a stack like that, the client is let go, the trouble is
+/// told, and the host goes on trying: also to stop.
+#[test]
+fn no_thread_to_be_had() {
+    let (host, notes) = noted(host(app()).stack_size(1 << 46));
+    let host = host.start().unwrap();
+    let mut wires = [ask(&host, GET), ask(&host, GET)];
+    for wire in &mut wires {
+        wire.answer(false).unwrap_err();
+    }
+    notes.next("cannot accept");
+    eventually("their places are free", || host.stats().connections == 0);
+    assert_eq!(host.stats().accepted, 2);
+    assert_eq!(crate::patience::in_time(move || host.stop()).forced, 0);
+}
