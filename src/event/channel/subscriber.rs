@@ -64,6 +64,8 @@ impl View {
     /// Takes in what is new, from the event on that the slowest subscriber needs. What nobody needs is let go: it is
     /// the log that remembers.
     pub(super) fn update(&mut self, state: &State, needed: u64) {
+        // What the log has let go nobody gets any more.
+        let needed = needed.max(state.log.first_kept());
         let is_known = matches!(self.chunks.front(), Some(front) if front.first() <= needed);
         match is_known {
             true => {
@@ -72,10 +74,6 @@ impl View {
                 }
             }
             false => self.chunks.clear(),
-        }
-        let first_kept = state.log.first_kept();
-        while matches!(self.chunks.front(), Some(front) if front.first() < first_kept) {
-            self.chunks.pop_front();
         }
         let known = self.chunks.back().map_or(needed, |back| back.next());
         for chunk in state.log.sealed_from(known) {
