@@ -5,6 +5,7 @@ mod wire;
 mod memory;
 mod notes;
 mod patience;
+mod alone;
 
 mod conformance;
 mod streams;

@@ -6,29 +6,15 @@ use super::{assert_whole, epoch, get_after, start, Client, FINISH, GET};
 use crate::patience::{eventually, DEADLINE};
 use crate::random::Random;
 use brooklet::{Channel, Event, Lag};
-use std::process::{Command, Stdio};
 use std::time::Duration;
-use std::{env, fs, thread};
-
-/// Set in the process that does the work.
-const VARIABLE: &str = "BROOKLET_COUNTED";
+use std::{fs, thread};
 
 /// Accepting, and as many writers as a channel may have at most, with one to spare.
 const FEW: usize = 6;
 
-/// Runs this program's test `name` again, alone and with enough descriptors, and with `test` as what it does.
 #[track_caller]
 fn alone(name: &str, test: fn()) {
-    if env::var_os(VARIABLE).is_some() {
-        return test();
-    }
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 8000 && exec "$0" --include-ignored --exact "$1" --nocapture"#]);
-    command.arg(env::current_exe().unwrap()).arg(format!("channels::costs::{name}"));
-    command.env(VARIABLE, "1").stdin(Stdio::null());
-    let output = command.output().expect("there is a shell");
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    crate::alone::alone(&format!("channels::costs::{name}"), test);
 }
 
 /// A thousand that only listen: a few threads, hardly any time, and nothing when they have gone.

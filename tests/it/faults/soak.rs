@@ -169,6 +169,11 @@ fn round(length: Duration) -> (Tally, u64) {
 #[cfg(target_os = "linux")]
 #[ignore = "takes a minute"]
 fn nothing_is_left() {
+    crate::alone::alone("faults::soak::nothing_is_left", come_and_go);
+}
+
+#[cfg(target_os = "linux")]
+fn come_and_go() {
     round(Duration::from_secs(3)); // what is made once is made
     let settle = |threads| eventually("threads that are kept for a while go home", || held().0 <= threads);
     settle(2 + usize::from(held().0 > 100)); // the test's own, and the harness's

@@ -1,0 +1,24 @@
+//! Tests that measure their process run in one of their own, in which nobody else makes threads or takes memory.
+#![cfg(target_os = "linux")]
+
+use std::env;
+use std::process::{Command, Stdio};
+
+/// Set in that process.
+const VARIABLE: &str = "BROOKLET_ALONE";
+
+/// Runs this program's test `name` again, alone and with enough descriptors, and with `test` as what it does.
+#[track_caller]
+pub(crate) fn alone(name: &str, test: fn()) {
+    if env::var_os(VARIABLE).is_some() {
+        return test();
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 8000 && exec "$0" --include-ignored --exact "$1" --nocapture"#]);
+    command.arg(env::current_exe().unwrap()).arg(name);
+    command.env(VARIABLE, "1").stdin(Stdio::null());
+    let output = command.output().expect("there is a shell");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    eprintln!("{text}");
+}
