@@ -71,6 +71,12 @@
 //! [`retry`](EventConnection::retry) says. After [`finish`](EventConnection::finish) it stays away, and so it does after
 //! any answer but `200`: an inspector that returns [`Admission::NoContent`] says that there is nothing to come.
 //!
+//! # One source, many clients
+//!
+//! A [`Channel`] is published to once and reaches everyone: [`EventSource::channel`] serves it, or a generator ends with
+//! [`follow`](EventConnection::follow). Its clients cost no threads, continue where they left off, and are told when
+//! they have missed something.
+//!
 //! # Errors
 //!
 //! A generator that fails or panics is logged, and its client told to come back in ten seconds. The head has been
