@@ -26,7 +26,7 @@ use brooklet::{
 };
 
 /// How far publishing as fast as goes may be ahead of the slowest subscriber.
-const LEAD: Lag = Lag::Events(512);
+const LEAD: Lag = Lag::Bytes(128 * 1024);
 
 fn main() -> Result<(), StartError> {
     let port = std::env::args().nth(1).unwrap_or_else(|| String::from("8080"));
@@ -77,7 +77,7 @@ fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) 
         if let Some(interval) = interval {
             let due = started + interval * index as u32;
             thread::sleep(due.saturating_duration_since(Instant::now()));
-        } else if index % 64 == 0 {
+        } else if index % 16 == 0 {
             // Nobody is to lose anything; one who takes nothing at all is given up.
             channel.catch_up(LEAD, Duration::from_secs(30));
         }

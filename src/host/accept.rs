@@ -9,7 +9,7 @@ use super::log::Notice;
 use super::place::Place;
 use super::serve;
 use super::Settings;
-use crate::http::{Connection, Phase, Socket};
+use crate::http::{AnySocket, Connection, Phase};
 
 /// Connections above the limit that are told to come back; what is above these is closed at once.
 const OVERFLOW: usize = 32;
@@ -52,9 +52,8 @@ fn admit(settings: &Arc<Settings>, stream: TcpStream, crowd: &mut Crowd) -> io::
     stream.set_nodelay(true)?;
     let limit = settings.limits.max_connections;
     settings.places.counters.accepted.add(1);
-    let place = settings.places.take(limit, &settings.log);
-    let place = place
-        .or_else(|| crowd.make_room(settings).then(|| settings.places.take(limit, &settings.log)).flatten());
+    let place = settings.places.take(limit);
+    let place = place.or_else(|| crowd.make_room(settings).then(|| settings.places.take(limit)).flatten());
     if let Some(place) = place {
         return spawn(settings, place, stream, serve_on_this_thread);
     }
@@ -62,21 +61,21 @@ fn admit(settings: &Arc<Settings>, stream: TcpStream, crowd: &mut Crowd) -> io::
     if crowd.notices.may_log() {
         settings.log.write(&Notice::Full { connections: limit });
     }
-    match settings.places.take_to_turn_away(OVERFLOW, &settings.log) {
+    match settings.places.take_to_turn_away(OVERFLOW) {
         Some(place) => spawn(settings, place, stream, turn_away_on_this_thread),
         None => Ok(()),
     }
 }
 
-type Serve = fn(&Settings, Arc<Place>, Box<dyn Socket>);
+type Serve = fn(&Settings, Arc<Place>, AnySocket);
 
 fn spawn(settings: &Arc<Settings>, place: Arc<Place>, stream: TcpStream, serve: Serve) -> io::Result<()> {
     let (stack_size, crew) = (settings.stack_size, Arc::clone(&settings.places.crew));
     let settings = Arc::clone(settings);
-    crew.assign(Box::new(move || serve(&settings, place, Box::new(stream))), stack_size)
+    crew.assign(Box::new(move || serve(&settings, place, AnySocket::Tcp(stream))), stack_size)
 }
 
-pub(super) fn serve_on_this_thread(settings: &Settings, place: Arc<Place>, socket: Box<dyn Socket>) {
+pub(super) fn serve_on_this_thread(settings: &Settings, place: Arc<Place>, socket: AnySocket) {
     settings.places.on_own_thread(place, |place| {
         if let Some(connection) = connect(settings, place, socket) {
             serve::serve(settings, place, connection);
@@ -84,7 +83,7 @@ pub(super) fn serve_on_this_thread(settings: &Settings, place: Arc<Place>, socke
     });
 }
 
-fn turn_away_on_this_thread(settings: &Settings, place: Arc<Place>, socket: Box<dyn Socket>) {
+fn turn_away_on_this_thread(settings: &Settings, place: Arc<Place>, socket: AnySocket) {
     settings.places.on_own_thread(place, |place| {
         if let Some(connection) = connect(settings, place, socket) {
             serve::turn_away(settings, &connection);
@@ -93,7 +92,7 @@ fn turn_away_on_this_thread(settings: &Settings, place: Arc<Place>, socket: Box<
 }
 
 /// `None` for a socket that is dead already.
-fn connect(settings: &Settings, place: &Arc<Place>, socket: Box<dyn Socket>) -> Option<Arc<Connection>> {
+fn connect(settings: &Settings, place: &Arc<Place>, socket: AnySocket) -> Option<Arc<Connection>> {
     let connection = Connection::new(
         socket,
         settings.places.stop.clone(),

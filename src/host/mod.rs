@@ -24,7 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::cors::Cors;
-use crate::http::{Handler, Socket};
+use crate::http::{AnySocket, Handler, Socket};
 use places::Places;
 use start::Bind;
 
@@ -240,8 +240,8 @@ impl Host {
     /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
     pub fn serve(&self, socket: impl Socket + 'static) {
         // Connections made by hand are nobody's to turn away.
-        if let Some(place) = self.settings.places.take(usize::MAX, &self.settings.log) {
-            accept::serve_on_this_thread(&self.settings, place, Box::new(socket));
+        if let Some(place) = self.settings.places.take(usize::MAX) {
+            accept::serve_on_this_thread(&self.settings, place, AnySocket::Other(Box::new(socket)));
         }
     }
 

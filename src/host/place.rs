@@ -3,7 +3,7 @@
 //! A stream may outlive the thread that opened it. So what has to happen when a connection ends, its place given
 //! back and its last line logged, happens when its place is dropped, wherever that is.
 
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,32 +11,24 @@ use super::log::{Log, Notice};
 use super::places::{Places, Purpose};
 use crate::http::{CloseReason, Phase, Record, Request, Seat};
 
-/// One connection's place.
+/// One connection's place. Small, since there may be thousands.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
+    number: u32,
     purpose: Purpose,
-    number: u64,
-    record: Record,
     phase: AtomicU8,
+    is_stream: AtomicBool,
     since: AtomicU64,
-    log: Log,
-    stream: Mutex<Stream>,
+    record: Record,
+    /// Where nobody listens, idle streams need not keep their requests.
+    last_line: Mutex<Option<Box<LastLine>>>,
 }
 
-/// Whether a connection has become a stream.
-#[derive(Debug, Default)]
-enum Stream {
-    #[default]
-    None,
-    /// Where nobody listens, thousands of idle streams need not keep their requests.
-    Unlogged,
-    Logged(Box<OpenStream>),
-}
-
-/// What the last line about a stream says of it.
+/// What the last line about a stream says of it, and to whom.
 #[derive(Debug)]
-struct OpenStream {
+struct LastLine {
+    log: Log,
     request: Request,
     started: Instant,
 }
@@ -61,21 +53,21 @@ impl Seat for Place {
 }
 
 impl Place {
-    pub(super) fn new(places: Arc<Places>, purpose: Purpose, number: u64, log: Log) -> Self {
+    pub(super) fn new(places: Arc<Places>, purpose: Purpose, number: u32) -> Self {
         let since = places.now();
         Self {
             places,
-            purpose,
             number,
-            record: Record::default(),
+            purpose,
             phase: AtomicU8::new(Phase::Idle as u8),
+            is_stream: AtomicBool::new(false),
             since: AtomicU64::new(since),
-            log,
-            stream: Mutex::default(),
+            record: Record::default(),
+            last_line: Mutex::default(),
         }
     }
 
-    pub(super) fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u32 {
         self.number
     }
 
@@ -112,17 +104,15 @@ impl Place {
     }
 
     /// Notes that the connection has become a stream, which is over when the place is given back.
-    pub(super) fn open_stream(&self, request: &Request) {
+    pub(super) fn open_stream(&self, request: &Request, log: &Log) {
         self.places.counters.streams.add(1);
+        self.is_stream.store(true, Ordering::Relaxed);
         let (peer, method, target) = (request.peer(), request.method(), request.raw_target());
-        self.log.write(&Notice::StreamOpened { peer, method, target });
-        let stream = match self.log.is_silent() {
-            true => Stream::Unlogged,
-            false => {
-                Stream::Logged(Box::new(OpenStream { request: request.clone(), started: Instant::now() }))
-            }
-        };
-        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = stream;
+        log.write(&Notice::StreamOpened { peer, method, target });
+        if !log.is_silent() {
+            let line = LastLine { log: log.clone(), request: request.clone(), started: Instant::now() };
+            *self.last_line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(line));
+        }
     }
 }
 
@@ -131,8 +121,8 @@ impl Drop for Place {
         let counters = &self.places.counters;
         counters.bytes.add(self.record.bytes());
         let reason = self.record.reason().unwrap_or(CloseReason::Returned);
-        let stream = std::mem::take(self.stream.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if !matches!(stream, Stream::None) {
+        let last_line = self.last_line.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if *self.is_stream.get_mut() {
             counters.streams.subtract_one();
             counters.events.add(self.record.events());
             counters.ended_by(reason).add(1);
@@ -143,17 +133,16 @@ impl Drop for Place {
         }
         let was_given_away = phase == Phase::GivenAway as u8;
         let (places, purpose, number) = (Arc::clone(&self.places), self.purpose, self.number);
-        let (log, events) = (self.log.clone(), self.record.events());
-        let stream = match stream {
-            Stream::Logged(stream) => stream,
-            Stream::None | Stream::Unlogged => return places.leave(purpose, number, was_given_away),
+        let LastLine { log, request, started } = match last_line {
+            Some(line) => *line,
+            None => return places.leave(purpose, number, was_given_away),
         };
-        let duration = stream.started.elapsed();
+        let (events, duration) = (self.record.events(), started.elapsed());
         let last_line = move || {
             log.write(&Notice::StreamEnded {
-                peer: stream.request.peer(),
-                method: stream.request.method(),
-                target: stream.request.raw_target(),
+                peer: request.peer(),
+                method: request.method(),
+                target: request.raw_target(),
                 reason,
                 events,
                 duration,

@@ -3,13 +3,11 @@
 //! They are what a stop looks for, and what gives way where room is short.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::crew::Crew;
-use super::log::Log;
 use super::place::Place;
 use super::stats::{Counters, Stats};
 use crate::http::{Connection, Phase, StopSignal};
@@ -29,8 +27,10 @@ pub(super) struct Places {
 struct State {
     served: usize,
     turned_away: usize,
-    next_number: u64,
-    open: HashMap<u64, Weak<Connection>>,
+    /// By the number of the place.
+    open: Vec<Weak<Connection>>,
+    /// The numbers below that which are nobody's.
+    free: Vec<u32>,
 }
 
 impl fmt::Debug for Places {
@@ -62,35 +62,36 @@ impl Places {
     }
 
     /// Takes a place for a connection that is to be served, unless `limit` of those are taken.
-    pub(super) fn take(self: &Arc<Self>, limit: usize, log: &Log) -> Option<Arc<Place>> {
-        self.take_for(Purpose::Serve, limit, log)
+    pub(super) fn take(self: &Arc<Self>, limit: usize) -> Option<Arc<Place>> {
+        self.take_for(Purpose::Serve, limit)
     }
 
     /// Takes a place for a connection that is told to come back. These are counted by themselves: clients that
     /// linger shall not keep others out.
-    pub(super) fn take_to_turn_away(self: &Arc<Self>, limit: usize, log: &Log) -> Option<Arc<Place>> {
-        self.take_for(Purpose::TurnAway, limit, log)
+    pub(super) fn take_to_turn_away(self: &Arc<Self>, limit: usize) -> Option<Arc<Place>> {
+        self.take_for(Purpose::TurnAway, limit)
     }
 
-    fn take_for(self: &Arc<Self>, purpose: Purpose, limit: usize, log: &Log) -> Option<Arc<Place>> {
+    fn take_for(self: &Arc<Self>, purpose: Purpose, limit: usize) -> Option<Arc<Place>> {
         let mut state = self.state();
         let taken = state.count(purpose);
         if *taken >= limit {
             return None;
         }
         *taken += 1;
-        state.next_number += 1;
-        let number = state.next_number;
-        Some(Arc::new(Place::new(Arc::clone(self), purpose, number, log.clone())))
+        let number = state.free.pop().unwrap_or_else(|| {
+            state.open.push(Weak::new());
+            state.open.len() as u32 - 1
+        });
+        drop(state);
+        Some(Arc::new(Place::new(Arc::clone(self), purpose, number)))
     }
 
     /// Gives a place back.
-    pub(super) fn leave(&self, purpose: Purpose, number: u64, was_given_away: bool) {
+    pub(super) fn leave(&self, purpose: Purpose, number: u32, was_given_away: bool) {
         let mut state = self.state();
-        state.open.remove(&number);
-        if state.open.len() < state.open.capacity() / 4 {
-            state.open.shrink_to_fit(); // many came and went
-        }
+        state.open[number as usize] = Weak::new();
+        state.free.push(number);
         if !was_given_away {
             *state.count(purpose) -= 1;
         }
@@ -117,7 +118,7 @@ impl Places {
 
     /// Lets the connection be found by a stop.
     pub(super) fn enter(&self, place: &Place, connection: &Arc<Connection>) {
-        self.state().open.insert(place.number(), Arc::downgrade(connection));
+        self.state().open[place.number() as usize] = Arc::downgrade(connection);
         if self.stop.is_requested() {
             // The stop may have looked before.
             connection.finish_reading();
@@ -126,15 +127,15 @@ impl Places {
 
     /// Every open connection. They are handed out, since dropping the last handle of one takes the lock.
     pub(super) fn open_connections(&self) -> Vec<Arc<Connection>> {
-        self.state().open.values().filter_map(Weak::upgrade).collect()
+        self.state().open.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The same without that of the calling thread.
     pub(super) fn connections_of_others(&self) -> Vec<Arc<Connection>> {
         let own = self.own_number();
         let state = self.state();
-        let others = state.open.iter().filter(|(number, _)| Some(**number) != own);
-        others.filter_map(|(_, connection)| connection.upgrade()).collect()
+        let others = state.open.iter().zip(0..).filter(|(_, number)| Some(*number) != own);
+        others.filter_map(|(connection, _)| connection.upgrade()).collect()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -167,7 +168,7 @@ impl Places {
     }
 
     /// The number of the place that the calling thread serves, if it serves one of these.
-    pub(super) fn own_number(&self) -> Option<u64> {
+    pub(super) fn own_number(&self) -> Option<u32> {
         let (identity, number) = SERVED.with(Cell::get);
         (identity == self.identity()).then_some(number)
     }
@@ -184,7 +185,7 @@ impl Places {
 
 thread_local! {
     /// Whose connection this thread serves, and in which place; 0 for nobody's.
-    static SERVED: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+    static SERVED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
 }
 
 impl State {

@@ -284,7 +284,7 @@ fn run_stream(
     request: &Request,
     stream: StreamBody,
 ) {
-    place.open_stream(request);
+    place.open_stream(request, &settings.log);
     // Held to the end: what it has sent is counted until its place has taken that over.
     let _held = Arc::clone(&connection);
     if let Err(error) = stream(connection) {

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::socket::{Socket, StopSignal};
+use super::socket::{AnySocket, Socket, StopSignal};
 
 /// A client that takes this much has earned a new write deadline.
 ///
@@ -18,7 +18,7 @@ use super::socket::{Socket, StopSignal};
 const WRITE_PROGRESS: usize = 64 * 1024;
 
 /// What a client may send into its stream; one that sends more is cut off.
-const MAX_STRAY_BYTES: usize = 64 * 1024;
+const MAX_STRAY_BYTES: u32 = 64 * 1024;
 /// Read and thrown away when a connection is closed gently. Go drains 256 KiB.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Apache lingers for 2 s at most.
@@ -163,42 +163,49 @@ pub(crate) trait Seat: Send + Sync {
     fn give_away(&self, from: Phase) -> bool;
 }
 
+/// Small, since there may be thousands that do nothing but be there.
 pub(crate) struct Connection {
     // In this order: the socket is closed before its place is given to another.
-    socket: Box<dyn Socket>,
+    socket: AnySocket,
     seat: Arc<dyn Seat>,
     stop: StopSignal,
-    write_deadline: Duration,
-    /// What the client has sent into its stream.
-    stray_bytes: AtomicUsize,
-    /// The read timeout that the socket has, in milliseconds, so that setting it again costs nothing.
-    read_timeout: AtomicU64,
+    /// In milliseconds, as the next.
+    write_deadline: u32,
+    /// The read timeout that the socket has, so that setting it again costs nothing.
+    read_timeout: AtomicU32,
+    /// What the client has sent into its stream, up to the first that was too much.
+    stray_bytes: AtomicU32,
 }
 
 impl Connection {
     pub(crate) fn new(
-        socket: Box<dyn Socket>,
+        socket: AnySocket,
         stop: StopSignal,
         write_deadline: Duration,
         seat: Arc<dyn Seat>,
     ) -> io::Result<Self> {
-        socket.set_write_timeout(Some(write_deadline))?;
-        Ok(Self {
+        let connection = Self {
             socket,
             seat,
             stop,
-            write_deadline,
-            stray_bytes: AtomicUsize::new(0),
-            read_timeout: AtomicU64::new(0),
-        })
+            write_deadline: timeout_millis(write_deadline),
+            read_timeout: AtomicU32::new(0),
+            stray_bytes: AtomicU32::new(0),
+        };
+        connection.socket().set_write_timeout(Some(connection.write_deadline()))?;
+        Ok(connection)
+    }
+
+    fn socket(&self) -> &dyn Socket {
+        self.socket.as_socket()
     }
 
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
-        self.socket.peer_address()
+        self.socket().peer_address()
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        self.socket.local_address()
+        self.socket().local_address()
     }
 
     pub(crate) fn stop_signal(&self) -> &StopSignal {
@@ -238,7 +245,7 @@ impl Connection {
     }
 
     pub(crate) fn write_deadline(&self) -> Duration {
-        self.write_deadline
+        Duration::from_millis(self.write_deadline.into())
     }
 
     pub(crate) fn count_events(&self, events: u64) {
@@ -251,10 +258,9 @@ impl Connection {
 
     /// Reads what arrives within `timeout`. A socket's timeout is no finer than the kernel's tick.
     pub(crate) fn read(&self, buffer: &mut [u8], timeout: Duration) -> Incoming {
-        // Rounded up: a timeout of zero means "for ever" to a socket, which std refuses.
-        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        let millis = timeout_millis(timeout);
         if self.read_timeout.swap(millis, Ordering::Relaxed) != millis
-            && self.socket.set_read_timeout(Some(Duration::from_millis(millis))).is_err()
+            && self.socket().set_read_timeout(Some(Duration::from_millis(millis.into()))).is_err()
         {
             return Incoming::Closed(CloseReason::Reset);
         }
@@ -292,7 +298,9 @@ impl Connection {
             Incoming::Nothing => Ok(()),
             Incoming::Closed(reason) => Err(reason),
             Incoming::Bytes(count) => {
-                match self.stray_bytes.fetch_add(count, Ordering::Relaxed) + count > MAX_STRAY_BYTES {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                let before = self.stray_bytes.fetch_add(count, Ordering::Relaxed);
+                match before.saturating_add(count) > MAX_STRAY_BYTES {
                     true => Err(CloseReason::UnexpectedInput),
                     false => Ok(()),
                 }
@@ -307,12 +315,12 @@ impl Connection {
 
     /// Whether reads and writes wait.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> Result<(), CloseReason> {
-        self.socket.set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset)
+        self.socket().set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset)
     }
 
     fn read_now(&self, buffer: &mut [u8]) -> Incoming {
         loop {
-            return match self.socket.read(buffer) {
+            return match self.socket().read(buffer) {
                 Ok(0) if self.stop.is_requested() => Incoming::Closed(CloseReason::Stopped),
                 Ok(0) => Incoming::Closed(CloseReason::PeerClosed),
                 Ok(count) => Incoming::Bytes(count),
@@ -362,7 +370,7 @@ impl Connection {
     }
 
     fn write_until_done(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut deadline = Instant::now() + self.write_deadline;
+        let mut deadline = Instant::now() + self.write_deadline();
         let mut renewed_at = 0;
         let mut written = self.write_once(bytes)?;
         if written == bytes.len() {
@@ -372,22 +380,22 @@ impl Connection {
             let now = Instant::now();
             // First of all: one call may have taken as long as it was allowed to, and got on all the while.
             if written - renewed_at >= WRITE_PROGRESS {
-                deadline = now + self.write_deadline;
+                deadline = now + self.write_deadline();
                 renewed_at = written;
             }
             let remaining = deadline.saturating_duration_since(now);
             if remaining.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
-            self.socket.set_write_timeout(Some(remaining))?;
+            self.socket().set_write_timeout(Some(remaining))?;
             written += self.write_once(&bytes[written..])?;
         }
-        self.socket.set_write_timeout(Some(self.write_deadline))
+        self.socket().set_write_timeout(Some(self.write_deadline()))
     }
 
     fn write_once(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match self.socket.write(bytes) {
+            match self.socket().write(bytes) {
                 Ok(0) if !bytes.is_empty() => return Err(ErrorKind::WriteZero.into()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 other => return other,
@@ -401,7 +409,7 @@ impl Connection {
     /// received but not read. So: say that nothing more comes, then read on for a moment.
     pub(crate) fn close_gently(&self) {
         // A client that is gone already has nothing left to be told.
-        let _ = self.socket.shutdown(Shutdown::Write);
+        let _ = self.socket().shutdown(Shutdown::Write);
         let deadline = Instant::now() + LINGER;
         let mut scratch = [0; 4096];
         let mut drained = 0;
@@ -416,12 +424,12 @@ impl Connection {
 
     /// Makes reads under way return, while what is written still arrives.
     pub(crate) fn finish_reading(&self) {
-        let _ = self.socket.shutdown(Shutdown::Read);
+        let _ = self.socket().shutdown(Shutdown::Read);
     }
 
     /// Ends both directions at once.
     pub(crate) fn shutdown(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.socket().shutdown(Shutdown::Both);
     }
 }
 
@@ -429,6 +437,11 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("record", self.record()).finish_non_exhaustive()
     }
+}
+
+/// Rounded up: a timeout of zero means "for ever" to a socket, which std refuses.
+fn timeout_millis(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Unix says `WouldBlock` where Windows says `TimedOut`.

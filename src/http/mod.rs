@@ -35,7 +35,7 @@ pub(crate) use head::Head;
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
-pub(crate) use socket::{StopSignal, Wake};
+pub(crate) use socket::{AnySocket, StopSignal, Wake};
 pub(crate) use target::split_port;
 
 /// Answers requests.

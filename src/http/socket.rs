@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -45,6 +45,21 @@ pub trait Socket: Send + Sync {
     /// The client's address.
     fn peer_address(&self) -> Option<SocketAddr> {
         None
+    }
+}
+
+/// Any socket, the usual one without a box of its own: thousands may be idle.
+pub(crate) enum AnySocket {
+    Tcp(TcpStream),
+    Other(Box<dyn Socket>),
+}
+
+impl AnySocket {
+    pub(super) fn as_socket(&self) -> &dyn Socket {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Other(socket) => &**socket,
+        }
     }
 }
 

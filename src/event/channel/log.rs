@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::random;
 
 /// A chunk that has reached this length is sealed: what one write takes.
-pub(super) const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 /// What is kept for those who are about to be served, even if the history is shorter.
 const LIVE_WINDOW: u64 = 256 * 1024;
 

@@ -118,6 +118,7 @@ impl Channel {
     /// A channel that remembers 1024 events, or 1 MiB of them, and sends fresh clients nothing of that.
     pub fn new() -> Self {
         let settings = Settings {
+            started: Instant::now(),
             history: History { events: 1024, bytes: 1024 * 1024 },
             numbering: Numbering::fresh(),
             replay: Replay::None,
@@ -328,7 +329,8 @@ impl Channel {
         connection.stop_signal().wake_on_request(&Arc::downgrade(&as_sleeper));
         let request = self.shared.watchers.tell_joined(request);
         self.shared.subscribers.fetch_add(1, Ordering::Relaxed);
-        self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, terms, request));
+        let settings = &self.shared.settings;
+        self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, terms, request, settings));
         Ok(())
     }
 }

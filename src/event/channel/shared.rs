@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::log::{History, Log, Numbering};
 use super::presence::Watchers;
@@ -16,6 +16,8 @@ pub(super) type Snapshot =
     dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
 
 pub(super) struct Settings {
+    /// The times of subscribers count from here.
+    pub(super) started: Instant,
     pub(super) history: History,
     pub(super) numbering: Numbering,
     pub(super) replay: Replay,
@@ -51,6 +53,13 @@ pub(super) struct State {
     pub(super) cursors: Vec<(u64, u64)>,
     /// How many publishers wait for their subscribers.
     pub(super) waiting: usize,
+}
+
+impl Settings {
+    /// Milliseconds of the channel's life, modulo 49 days: half of an `Instant`.
+    pub(super) fn millis(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.started).as_millis() as u32
+    }
 }
 
 impl Shared {

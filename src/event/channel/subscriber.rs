@@ -129,15 +129,22 @@ pub(super) struct Subscriber {
     /// The event that it gets next.
     cursor: u64,
     backlog: Option<Box<Backlog>>,
+    extras: Option<Box<Extras>>,
     /// In milliseconds; 0 for none.
     keep_alive: u32,
-    last_write: Instant,
-    expires: Option<Box<Instant>>,
+    /// In milliseconds of the channel's life, modulo 49 days.
+    last_write: u32,
     /// What it was sent, until the connection is told.
     events: u64,
     bytes: u64,
+}
+
+/// What few subscribers have.
+struct Extras {
+    /// When its stream has to end.
+    expires: Option<Instant>,
     /// Kept where somebody wants to know who leaves.
-    request: Option<Box<Request>>,
+    request: Option<Request>,
 }
 
 /// What a subscriber's socket has not taken, and how much patience is left.
@@ -159,19 +166,20 @@ impl Subscriber {
         cursor: u64,
         terms: Terms,
         request: Option<Request>,
+        settings: &Settings,
     ) -> Self {
+        let has_extras = terms.expires.is_some() || request.is_some();
         let keep_alive =
             terms.keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         Self {
             connection,
             cursor,
             backlog: None,
+            extras: has_extras.then(|| Box::new(Extras { expires: terms.expires, request })),
             keep_alive,
-            last_write: Instant::now(),
-            expires: terms.expires.map(Box::new),
+            last_write: settings.millis(Instant::now()),
             events: 0,
             bytes: 0,
-            request: request.map(Box::new),
         }
     }
 
@@ -205,7 +213,7 @@ impl Subscriber {
 
     fn send(&mut self, view: &mut View, settings: &Settings, now: Instant) -> Result<Sent, CloseReason> {
         loop {
-            if let Sent::Some = self.send_rest(now)? {
+            if let Sent::Some = self.send_rest(settings, now)? {
                 return Ok(Sent::Some);
             }
             if self.has_expired(now) {
@@ -214,7 +222,7 @@ impl Subscriber {
             if self.cursor < view.first() {
                 self.skip(view, settings, now)?;
             } else if self.cursor < view.next {
-                if let Sent::Some = self.send_events(view, now)? {
+                if let Sent::Some = self.send_events(view, settings, now)? {
                     return Ok(Sent::Some);
                 }
             } else if view.is_closed {
@@ -227,7 +235,7 @@ impl Subscriber {
         }
     }
 
-    fn send_rest(&mut self, now: Instant) -> Result<Sent, CloseReason> {
+    fn send_rest(&mut self, settings: &Settings, now: Instant) -> Result<Sent, CloseReason> {
         let backlog = match &mut self.backlog {
             Some(backlog) if backlog.is_last || !backlog.rest.is_empty() => backlog,
             _ => return Ok(Sent::Everything),
@@ -236,7 +244,7 @@ impl Subscriber {
         drop(backlog.rest.drain(..count));
         let is_gone = backlog.rest.is_empty();
         let was_last = is_gone && backlog.is_last;
-        self.count(count, now);
+        self.count(count, settings, now);
         match is_gone {
             _ if was_last => Err(CloseReason::Finished),
             true => Ok(Sent::Everything),
@@ -244,19 +252,24 @@ impl Subscriber {
         }
     }
 
-    fn send_events(&mut self, view: &mut View, now: Instant) -> Result<Sent, CloseReason> {
+    fn send_events(
+        &mut self,
+        view: &mut View,
+        settings: &Settings,
+        now: Instant,
+    ) -> Result<Sent, CloseReason> {
         let (bytes, end) = view.batch(self.cursor);
         let count = self.connection.try_write(bytes)?;
         if count == bytes.len() {
             self.events += end - self.cursor;
             self.cursor = end;
-            self.count(count, now);
+            self.count(count, settings, now);
             return Ok(Sent::Everything);
         }
         let (cursor, rest) = view.torn(self.cursor, count);
         self.events += cursor - self.cursor;
         self.cursor = cursor;
-        self.count(count, now);
+        self.count(count, settings, now);
         self.owe(rest, now);
         Ok(Sent::Some)
     }
@@ -317,7 +330,7 @@ impl Subscriber {
     }
 
     /// Looks whether it is still there, and keeps it alive.
-    pub(super) fn tend(&mut self, now: Instant) -> Outcome {
+    pub(super) fn tend(&mut self, settings: &Settings, now: Instant) -> Outcome {
         match self.connection.look_nonblocking() {
             Ok(()) => {}
             Err(CloseReason::Stopped) => return Outcome::Over(self.say_goodbye(CloseReason::Stopped)),
@@ -330,17 +343,17 @@ impl Subscriber {
         if self.has_expired(now) {
             return Outcome::Over(self.say_goodbye(CloseReason::MaxAge));
         }
-        match self.keep_alive() {
-            Some(interval) if now.saturating_duration_since(self.last_write) >= interval => {}
-            _ => return Outcome::Served,
+        let quiet = settings.millis(now).wrapping_sub(self.last_write);
+        if self.keep_alive == 0 || quiet < self.keep_alive {
+            return Outcome::Served;
         }
         match self.connection.try_write(KEEP_ALIVE.as_bytes()) {
             Ok(count) if count == KEEP_ALIVE.len() => {
-                self.count(count, now);
+                self.count(count, settings, now);
                 Outcome::Served
             }
             Ok(count) => {
-                self.count(count, now);
+                self.count(count, settings, now);
                 self.owe(KEEP_ALIVE.as_bytes()[count..].to_vec(), now);
                 Outcome::Blocked
             }
@@ -349,7 +362,8 @@ impl Subscriber {
     }
 
     fn has_expired(&self, now: Instant) -> bool {
-        matches!(&self.expires, Some(expires) if now >= **expires)
+        let expires = self.extras.as_ref().and_then(|extras| extras.expires);
+        matches!(expires, Some(expires) if now >= expires)
     }
 
     /// Tells the connection what was counted here; where nothing is owed, nobody compares the numbers.
@@ -358,10 +372,10 @@ impl Subscriber {
         self.connection.count_events(std::mem::take(&mut self.events));
     }
 
-    fn count(&mut self, bytes: usize, now: Instant) {
+    fn count(&mut self, bytes: usize, settings: &Settings, now: Instant) {
         self.bytes += bytes as u64;
         if bytes > 0 {
-            self.last_write = now;
+            self.last_write = settings.millis(now);
         }
     }
 
@@ -377,11 +391,11 @@ impl Subscriber {
     }
 
     /// Leaves for good; returns the reason that counts, and the request if somebody wants to know.
-    pub(super) fn leave(mut self, reason: CloseReason) -> (CloseReason, Option<Box<Request>>) {
+    pub(super) fn leave(mut self, reason: CloseReason) -> (CloseReason, Option<Request>) {
         // What it said last is read, or closing would take from it what it has not read yet.
         let _ = self.connection.look_nonblocking();
         self.tell();
-        (self.connection.end(reason), self.request)
+        (self.connection.end(reason), self.extras.and_then(|extras| extras.request))
     }
 }
 

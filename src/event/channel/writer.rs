@@ -223,7 +223,7 @@ impl Writer {
         let blocked = std::mem::take(&mut self.blocked);
         self.served.reserve_exact(served.len());
         for mut subscriber in served.into_iter().chain(blocked) {
-            let outcome = subscriber.tend(now);
+            let outcome = subscriber.tend(&self.shared.settings, now);
             self.sort(subscriber, outcome);
         }
     }
