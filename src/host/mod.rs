@@ -4,7 +4,7 @@
 
 mod start;
 mod limits;
-mod accept;
+mod gate;
 mod crew;
 mod serve;
 mod guard;
@@ -18,13 +18,14 @@ mod tcp;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::cors::Cors;
 use crate::http::{AnySocket, Handler, Socket};
+use gate::Gate;
 use places::Places;
 use start::Bind;
 
@@ -38,7 +39,7 @@ pub use stop::{StopReport, Stopper};
 /// How long a stop waits for what is under way, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a stop waits for the accept loop, which has been woken, to close its listener.
+/// How long a stop waits for the gate, which has been woken, to close its listener.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server: a handler, and where and how it is served.
@@ -117,7 +118,7 @@ impl Host {
     /// Serves the connections of a listener that was made elsewhere.
     ///
     /// What it accepts inherits its socket options, so this is the way to those that std does not offer, and to
-    /// a backlog of more than std's 128 connections. It must be blocking.
+    /// a backlog of more than std's 128 connections. It is made to block.
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.bind = Bind::Listener(listener);
         self
@@ -211,10 +212,11 @@ impl Host {
     ///
     /// If it cannot listen where it should.
     pub fn run(self) -> Result<(), StartError> {
-        let listening = self.listen()?;
-        accept::run(&listening.settings, &listening.listener);
-        drop(listening.listener); // nobody shall wait in its backlog meanwhile
-        listening.stopper.stop_within(GRACE);
+        let Listening { settings, stopper, listener, .. } = self.listen()?;
+        let (open, closed) = mpsc::sync_channel(0);
+        Gate::new(settings, listener, Arc::clone(&stopper.door), open).keep();
+        let _ = closed.recv_timeout(CLOSING); // nobody shall wait in its backlog meanwhile
+        stopper.stop_within(GRACE);
         Ok(())
     }
 
@@ -225,23 +227,20 @@ impl Host {
     /// If it cannot listen where it should, or no thread can be had.
     pub fn start(self) -> Result<RunningHost, StartError> {
         let Listening { settings, stopper, listener, address } = self.listen()?;
-        let (ends, ended) = mpsc::channel();
+        let (open, closed) = mpsc::sync_channel(0);
+        let door = Arc::clone(&stopper.door);
         thread::Builder::new()
             .name(String::from("brooklet-accept"))
-            .spawn(move || {
-                accept::run(&settings, &listener);
-                drop(listener);
-                drop::<Sender<()>>(ends);
-            })
+            .spawn(move || Gate::new(settings, listener, door, open).keep())
             .map_err(|error| StartError::new(address.to_string(), error))?;
-        Ok(RunningHost { address, stopper, accepting: Mutex::new(ended) })
+        Ok(RunningHost { address, stopper, closed: Mutex::new(closed) })
     }
 
     /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
     pub fn serve(&self, socket: impl Socket + 'static) {
         // Connections made by hand are nobody's to turn away.
         if let Some(place) = self.settings.places.take(usize::MAX) {
-            accept::serve_on_this_thread(&self.settings, place, AnySocket::Other(Box::new(socket)));
+            gate::serve_on_this_thread(&self.settings, place, AnySocket::Other(Box::new(socket)));
         }
     }
 
@@ -265,8 +264,8 @@ struct Listening {
 pub struct RunningHost {
     address: SocketAddr,
     stopper: Stopper,
-    /// Disconnected when the accept loop has ended, and its listener is closed.
-    accepting: Mutex<Receiver<()>>,
+    /// Disconnected when the listener is closed.
+    closed: Mutex<Receiver<()>>,
 }
 
 impl RunningHost {
@@ -298,8 +297,8 @@ impl RunningHost {
     /// handler or a generator of the host itself, it does not wait for that one.
     pub fn stop_within(&self, grace: Duration) -> StopReport {
         let report = self.stopper.stop_within(grace);
-        // It may be the accept loop itself that is here, in somebody's log: so not for ever.
-        let _ = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(CLOSING);
+        // It may be the gate's keeper itself that is here, in somebody's log: so not for ever.
+        let _ = self.closed.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(CLOSING);
         report
     }
 }

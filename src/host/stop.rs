@@ -28,7 +28,7 @@ pub struct Stopper {
     pub(super) door: Arc<Door>,
 }
 
-/// Where the accept loop listens, and how to wake it.
+/// Where a gate listens, and how to wake those who wait there.
 #[derive(Debug, Default)]
 pub(super) struct Door {
     address: Mutex<Option<SocketAddr>>,
@@ -42,8 +42,8 @@ impl Door {
         *lock(&self.address) = Some(address);
     }
 
-    /// Wakes the accept loop, which waits for nothing but connections.
-    fn knock(&self) {
+    /// Wakes one of those who wait for connections.
+    pub(super) fn knock(&self) {
         drop(lock(&self.spare).take());
         let mut address = match *lock(&self.address) {
             Some(address) => address,
@@ -55,7 +55,7 @@ impl Door {
                 SocketAddr::V6(_) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             }
         }
-        // If it fails, the accept loop is busy accepting, or failing to; it looks up after that.
+        // If it fails, the gate is busy accepting, or failing to; it looks up after that.
         let _ = TcpStream::connect_timeout(&address, KNOCK);
     }
 }

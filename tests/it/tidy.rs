@@ -25,7 +25,7 @@ const WALLS: [(&str, &[&str]); 17] = [
 ];
 
 /// The one file that knows the sockets of the operating system, beside those that listen and knock.
-const TCP: [&str; 5] = ["accept.rs", "mod.rs", "start.rs", "stop.rs", "tcp.rs"];
+const TCP: [&str; 5] = ["gate.rs", "mod.rs", "start.rs", "stop.rs", "tcp.rs"];
 /// Here it is the usual socket, and no more than that.
 const USUAL_SOCKET: &str = "socket.rs";
 
