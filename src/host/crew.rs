@@ -39,21 +39,35 @@ struct Berth {
 impl Crew {
     /// Has a job done, by a parked thread if there is one, else by a new one.
     pub(super) fn assign(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
-        let mut state = self.state();
-        if let Some(berth) = state.parked.pop() {
-            // Under the lock: a thread that is not parked any more has its job, or there is none.
-            *berth.job() = Some(job);
-            drop(state);
-            berth.thread.unpark();
-            return Ok(());
-        }
-        drop(state);
+        let job = match self.assign_to_parked(job) {
+            Ok(()) => return Ok(()),
+            Err(job) => job,
+        };
+        // In a burst others may be about to finish: let them, before there is a thread for each.
+        thread::yield_now();
+        let job = match self.assign_to_parked(job) {
+            Ok(()) => return Ok(()),
+            Err(job) => job,
+        };
         let mut builder = thread::Builder::new().name(String::from("brooklet"));
         if let Some(bytes) = stack_size {
             builder = builder.stack_size(bytes);
         }
         let crew = Arc::clone(self);
         builder.spawn(move || crew.work(job)).map(drop)
+    }
+
+    fn assign_to_parked(&self, job: Job) -> Result<(), Job> {
+        let mut state = self.state();
+        let berth = match state.parked.pop() {
+            Some(berth) => berth,
+            None => return Err(job),
+        };
+        // Under the lock: a thread that is not parked any more has its job, or there is none.
+        *berth.job() = Some(job);
+        drop(state);
+        berth.thread.unpark();
+        Ok(())
     }
 
     /// Has something done soon, after all that was to be done soon before, and not by the calling thread.
