@@ -9,6 +9,7 @@
 //! | `/` | a page of 1 KiB |
 //! | `/none` | `204` |
 //! | `/burst?n=N&size=S` | a stream of N events with S bytes of data, as fast as goes |
+//! | `/burst?n=N&size=S&each=1` | the same, with a write for each |
 //! | `/fan` | a stream that follows the channel |
 //! | `POST /publish?n=N&rate=R&size=S` | `202` at once; then N events to the channel, R per second, or as fast as the subscribers can take them if R is 0 |
 //! | `/idle` | a stream that follows a silent channel |
@@ -28,6 +29,8 @@ use brooklet::{
 /// How far publishing as fast as goes may be ahead of the slowest subscriber.
 const LEAD: Lag = Lag::Bytes(128 * 1024);
 
+const PADDING: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
 fn main() -> Result<(), StartError> {
     let port = std::env::args().nth(1).unwrap_or_else(|| String::from("8080"));
     let clock = Clock::start();
@@ -46,12 +49,16 @@ fn main() -> Result<(), StartError> {
         .run()
 }
 
-/// Makes each event by itself, and sends them in as few writes as there can be.
+/// Makes each event by itself, and sends them in as few writes as there can be, or each by itself.
 fn burst(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
     let (count, size) = (number(connection.request(), "n", 1), number(connection.request(), "size", 64));
-    Ok(connection.send_all((0..count).map(|index| {
-        Event::new(clock.data(index, size as usize)).event_type("tick").id(index.to_string())
-    }))?)
+    let is_sent_each = connection.request().query("each").is_some();
+    let mut events = (0..count)
+        .map(|index| Event::new(clock.data(index, size as usize)).event_type("tick").id(index.to_string()));
+    match is_sent_each {
+        true => Ok(events.try_for_each(|event| connection.send(event))?),
+        false => Ok(connection.send_all(events)?),
+    }
 }
 
 fn followers(channel: &Channel) -> EventSource {
@@ -126,7 +133,7 @@ impl Clock {
         let mut data = String::with_capacity(size + 32);
         let _ = write!(data, "{} {index} ", self.nanos + self.started.elapsed().as_nanos() as u64);
         while data.len() < size {
-            data.push('x');
+            data.push_str(&PADDING[..PADDING.len().min(size - data.len())]);
         }
         data
     }

@@ -12,7 +12,7 @@ use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
 /// `send_all` writes when this much has gathered.
-const GATHER: usize = 16 * 1024;
+const GATHER: usize = 64 * 1024;
 
 /// One client's event stream, as the generator sees it.
 ///
@@ -105,13 +105,14 @@ impl<'r> EventConnection<'r> {
     ///
     /// [`SendError::Closed`] when the stream is over. An event type or id that cannot be sent has an error of its
     /// own; then nothing was written, and the stream goes on.
+    #[allow(clippy::needless_pass_by_value)] // it is built where it is sent
     pub fn send<T: Data>(&mut self, event: Event<'_, T>) -> Result<(), SendError> {
         self.stream.begin()?;
-        self.stream.gather(event)?;
+        self.stream.gather(&event)?;
         self.stream.flush(1)
     }
 
-    /// Sends many events in few writes, in their order: a write whenever 16 KiB have gathered, and at the end.
+    /// Sends many events in few writes, in their order: a write whenever 64 KiB have gathered, and at the end.
     ///
     /// For events that are there, not for an iterator that waits for them: what has gathered waits with it.
     ///
@@ -125,13 +126,13 @@ impl<'r> EventConnection<'r> {
         self.stream.begin()?;
         let mut gathered = 0;
         for event in events {
-            if let Err(error) = self.stream.gather(event) {
+            if let Err(error) = self.stream.gather(&event) {
                 self.stream.flush(gathered)?;
                 return Err(error);
             }
             gathered += 1;
             if self.stream.gathered() >= GATHER {
-                self.stream.flush(gathered)?;
+                self.stream.flush_some(gathered)?;
                 self.stream.begin()?;
                 gathered = 0;
             }

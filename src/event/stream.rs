@@ -99,9 +99,8 @@ impl<'r> Stream<'r> {
     }
 
     /// Adds an event to what is being sent.
-    pub(super) fn gather<T: Data>(&mut self, mut event: Event<'_, T>) -> Result<(), SendError> {
-        event.retry_unless_set(self.pending_retry);
-        event.write(&mut self.buffer, &self.settings.formatting)?;
+    pub(super) fn gather<T: Data>(&mut self, event: &Event<'_, T>) -> Result<(), SendError> {
+        event.write_with_retry(&mut self.buffer, self.pending_retry, &self.settings.formatting)?;
         self.pending_retry = None;
         Ok(())
     }
@@ -125,12 +124,18 @@ impl<'r> Stream<'r> {
 
     /// Hands what is being sent to the socket, at once.
     pub(super) fn flush(&mut self, events: u64) -> Result<(), SendError> {
+        self.flush_some(events)?;
+        self.buffer.shrink_to(KEPT_BUFFER);
+        Ok(())
+    }
+
+    /// The same, when more is to come.
+    pub(super) fn flush_some(&mut self, events: u64) -> Result<(), SendError> {
         if !self.buffer.is_empty() {
             self.connection.write_all(self.buffer.as_bytes()).map_err(SendError::Closed)?;
             self.connection.count_events(events);
             self.last_write = Instant::now();
         }
-        self.buffer.shrink_to(KEPT_BUFFER);
         Ok(())
     }
 

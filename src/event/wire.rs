@@ -99,7 +99,17 @@ impl<'a, T: Data> Event<'a, T> {
     }
 
     /// Appends the event, or nothing if it cannot be sent.
-    pub(crate) fn write(self, out: &mut String, formatting: &Formatting) -> Result<(), SendError> {
+    pub(crate) fn write(&self, out: &mut String, formatting: &Formatting) -> Result<(), SendError> {
+        self.write_with_retry(out, None, formatting)
+    }
+
+    /// The same, with a retry for an event that has none.
+    pub(super) fn write_with_retry(
+        &self,
+        out: &mut String,
+        retry: Option<Duration>,
+        formatting: &Formatting,
+    ) -> Result<(), SendError> {
         self.judge()?;
         if let Some(comment) = &self.comment {
             write_comment_lines(out, comment);
@@ -110,7 +120,7 @@ impl<'a, T: Data> Event<'a, T> {
         if let Some(id) = &self.id {
             field(out, "id", id);
         }
-        if let Some(retry) = self.retry {
+        if let Some(retry) = self.retry.or(retry) {
             write_retry_field(out, retry);
         }
         if let Some(data) = &self.data {
@@ -146,17 +156,14 @@ impl<'a, T: Data> Event<'a, T> {
 
     /// Type and id are single lines, and clients ignore an id with NUL (HTML §9.2.6).
     fn judge(&self) -> Result<(), SendError> {
-        if matches!(&self.event_type, Some(event_type) if event_type.contains(LINE_ENDS)) {
+        if matches!(&self.event_type, Some(event_type) if has_line_end(event_type)) {
             return Err(SendError::InvalidEventType);
         }
-        if matches!(&self.id, Some(id) if id.contains(LINE_ENDS) || id.contains('\0') || id == FINISHED_ID) {
+        if matches!(&self.id, Some(id) if has_line_end(id) || id.as_bytes().contains(&0) || id == FINISHED_ID)
+        {
             return Err(SendError::InvalidId);
         }
         Ok(())
-    }
-
-    pub(super) fn retry_unless_set(&mut self, retry: Option<Duration>) {
-        self.retry = self.retry.or(retry);
     }
 }
 
@@ -241,10 +248,18 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push('\n');
 }
 
+/// Most text has none, so all of it is looked at, by pieces that a processor compares at once.
+fn has_line_end(text: &str) -> bool {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let mut pieces = text.as_bytes().chunks_exact(16);
+    let is_in = |piece: &[u8]| piece.iter().fold(false, |found, byte| found | is_end(byte));
+    pieces.any(is_in) || pieces.remainder().iter().any(is_end)
+}
+
 /// Ends the line whose text begins at `start`, and begins a new one with `prefix` at each line end within:
 /// CR LF, LF or CR, and at those alone.
 fn split_lines(out: &mut String, start: usize, prefix: &str) {
-    if out.as_bytes()[start..].iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+    if has_line_end(&out[start..]) {
         let text = out.split_off(start);
         let mut rest = text.as_str();
         while let Some(end) = rest.find(LINE_ENDS) {
