@@ -138,10 +138,13 @@ impl Gate {
             true => Err(ErrorKind::WouldBlock.into()),
             false => self.listener.accept(),
         };
-        match self.waiting.fetch_sub(1, Ordering::SeqCst) {
-            1 => self.keeper.unpark(),
-            _ if self.is_stopping() => self.door.knock(), // each knock wakes one
-            _ => {}
+        let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+        if others == 0 {
+            self.keeper.unpark();
+        } else if self.is_stopping() {
+            drop(accepted); // its descriptor may be the last there is
+            self.door.knock(); // each knock wakes one
+            return Ok(None);
         }
         match accepted {
             Ok((stream, _)) => Ok(Some(stream)),
