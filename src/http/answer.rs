@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use super::connection::{CloseReason, Connection};
+use super::close_reason::CloseReason;
+use super::connection::Connection;
 use super::Response;
 use crate::calendar::Utc;
 

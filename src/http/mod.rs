@@ -6,6 +6,7 @@
 mod status;
 mod refusal;
 mod socket;
+mod close_reason;
 mod connection;
 mod field;
 mod framing;
@@ -23,7 +24,7 @@ pub(crate) mod conditional;
 
 pub(crate) mod answer;
 
-pub use connection::CloseReason;
+pub use close_reason::CloseReason;
 pub use form::Form;
 pub use request::{Request, Target};
 pub use response::{FieldValue, IntoResponse, Response};

@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connection::{CloseReason, Connection, Incoming};
+use super::close_reason::CloseReason;
+use super::connection::{Connection, Incoming};
 use super::head::{Head, HeadScan, MAX_HEAD};
 use super::Refusal;
 
