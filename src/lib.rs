@@ -114,10 +114,27 @@
 //! # Ok::<(), brooklet::StartError>(())
 //! ```
 //!
+//! # Testing
+//!
+//! [`testing`] runs a source in memory and by a virtual clock: a generator that waits for an hour is tested in no time,
+//! and its keep-alives come when they come.
+//!
+//! ```
+//! # use brooklet::{testing::Client, EventSource};
+//! # use std::time::Duration;
+//! let source = EventSource::new(|connection| {
+//!     connection.event("AAPL", 129.5)?;
+//!     connection.wait(Duration::from_secs(20))?;
+//!     Ok(connection.event("AAPL", 130)?)
+//! });
+//! let stream = Client::get("/stock").in_memory(&source).run();
+//! assert_eq!(stream.timeline(), ["0s AAPL: 129.5", "15s :", "20s AAPL: 130"]);
+//! ```
+//!
 //! # What is left out
 //!
 //! TLS, HTTP/2 and 3, compression: put a reverse proxy in front. Async, WebSockets, cookies, templates, multipart,
-//! a client: other crates do that. An idle stream of a generator costs a thread.
+//! a client for more than tests: other crates do that. An idle stream of a generator costs a thread.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -139,6 +156,8 @@ mod cors;
 mod event;
 mod data;
 mod http;
+pub mod testing;
+mod clock;
 mod calendar;
 mod random;
 mod panics;

@@ -162,15 +162,34 @@ impl<'r> EventConnection<'r> {
     ///
     /// It never returns early with `Ok`. `wait(Duration::ZERO)` only looks whether the client is still there.
     pub fn wait(&mut self, duration: Duration) -> Result<(), SendError> {
-        let now = Instant::now();
+        let now = self.now();
         // A time that the clock cannot hold is as good as never.
         const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         self.wait_until(now.checked_add(duration).unwrap_or(now + NEVER))
     }
 
-    /// [`wait`](Self::wait), until a moment. For a steady rhythm, whatever the sending takes.
+    /// [`wait`](Self::wait), until a moment by the stream's [clock](Self::now). For a steady rhythm, whatever the
+    /// sending takes:
+    ///
+    /// ```
+    /// # use brooklet::EventSource;
+    /// # use std::time::Duration;
+    /// EventSource::new(|connection| {
+    ///     let mut due = connection.now();
+    ///     loop {
+    ///         connection.data("tick")?;
+    ///         due += Duration::from_secs(1);
+    ///         connection.wait_until(due)?;
+    ///     }
+    /// });
+    /// ```
     pub fn wait_until(&mut self, deadline: Instant) -> Result<(), SendError> {
         self.stream.wait_until(deadline)
+    }
+
+    /// The time by the stream's clock: the system's, or in a [test](crate::testing) the virtual one.
+    pub fn now(&self) -> Instant {
+        self.stream.clock().now()
     }
 
     /// Waits for a value from another thread: `None` when every sender is gone.
@@ -201,8 +220,7 @@ impl<'r> EventConnection<'r> {
     pub fn receive<T>(&mut self, receiver: &Receiver<T>) -> Result<Option<T>, SendError> {
         loop {
             let until = self.stream.tick()?;
-            let now = Instant::now();
-            match receiver.recv_timeout(until.saturating_duration_since(now)) {
+            match self.stream.clock().receive(receiver, until) {
                 Ok(value) => return Ok(Some(value)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -228,9 +246,21 @@ impl<'r> EventConnection<'r> {
     ///
     /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
     pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
+        if self.stream.clock().is_virtual() {
+            return self.follow_here(channel);
+        }
         let cursor = self.greet(channel)?;
         let terms = Terms { keep_alive: self.stream.settings().keep_alive, expires: self.stream.expires() };
         channel.hand_over(self.stream.connection(), self.request, cursor, terms)?;
+        self.stream.hand_over();
+        Ok(())
+    }
+
+    /// [`follow`](Self::follow) for a test: by its clock, which the channel's writers do not know, and so on this thread.
+    fn follow_here(&mut self, channel: &Channel) -> Result<(), SendError> {
+        let mut subscription = channel.subscribe(self)?;
+        // How it ended is no business of the generator any more.
+        while let Ok(true) = subscription.forward(self, Duration::MAX) {}
         self.stream.hand_over();
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::wire::{self, Event, SendError, KEEP_ALIVE};
+use crate::clock::Clock;
 use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection};
 use crate::random;
@@ -30,14 +31,19 @@ pub(super) struct StreamSettings {
 
 impl StreamSettings {
     /// When a stream that begins now has to end.
-    fn expires(&self) -> Option<Instant> {
+    fn expires(&self, clock: &Clock) -> Option<Instant> {
         let age = self.max_age?;
-        Instant::now().checked_add(random::between(age - age / 5, age))
+        let age = match clock {
+            Clock::System => random::between(age - age / 5, age),
+            Clock::Virtual(_) => age, // nobody else ends with it, and what a test sees is the same each time
+        };
+        clock.now().checked_add(age)
     }
 }
 
 pub(super) struct Stream<'r> {
     connection: Arc<Connection>,
+    clock: Clock,
     settings: &'r StreamSettings,
     /// The source's retry, until an event has taken it along.
     pending_retry: Option<Duration>,
@@ -53,21 +59,27 @@ pub(super) struct Stream<'r> {
 
 impl<'r> Stream<'r> {
     pub(super) fn new(connection: Arc<Connection>, settings: &'r StreamSettings) -> Self {
-        let now = Instant::now();
+        let clock = connection.clock();
+        let now = clock.now();
         Self {
+            expires: settings.expires(&clock),
             connection,
+            clock,
             settings,
             pending_retry: settings.retry,
             buffer: String::new(),
             last_write: now,
             last_look: now,
-            expires: settings.expires(),
             is_handed_over: false,
         }
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) fn settings(&self) -> &'r StreamSettings {
@@ -134,7 +146,7 @@ impl<'r> Stream<'r> {
         if !self.buffer.is_empty() {
             self.connection.write_all(self.buffer.as_bytes()).map_err(SendError::Closed)?;
             self.connection.count_events(events);
-            self.last_write = Instant::now();
+            self.last_write = self.clock.now();
         }
         Ok(())
     }
@@ -161,7 +173,7 @@ impl<'r> Stream<'r> {
     pub(super) fn wait_until(&mut self, deadline: Instant) -> Result<(), SendError> {
         loop {
             self.check()?;
-            let now = Instant::now();
+            let now = self.clock.now();
             self.check_age(now)?;
             let until =
                 [self.keep_alive(now)?, self.expires].into_iter().flatten().fold(deadline, Instant::min);
@@ -173,7 +185,7 @@ impl<'r> Stream<'r> {
                 continue;
             }
             if !remaining.is_zero() {
-                self.connection.stop_signal().sleep_until(until);
+                self.sleep_until(until);
             }
             self.look()?;
             if until == deadline {
@@ -182,25 +194,36 @@ impl<'r> Stream<'r> {
         }
     }
 
+    /// Sleeps until then, or until the host stops.
+    fn sleep_until(&self, until: Instant) {
+        let stop = self.connection.stop_signal();
+        match &self.clock {
+            Clock::System => stop.sleep_until(until),
+            Clock::Virtual(time) => while !stop.is_requested() && !time.pass(until) {},
+        }
+    }
+
     /// For those who wait for something else than the socket: looks at it and keeps it alive when it is time, and
     /// says how long they may wait.
     pub(super) fn tick(&mut self) -> Result<Instant, SendError> {
         self.check()?;
-        if self.last_look.elapsed() >= SLICE {
+        let now = self.clock.now();
+        if now.saturating_duration_since(self.last_look) >= SLICE {
             self.look()?;
         }
         let next_look = self.last_look + SLICE;
-        let now = Instant::now();
         self.check_age(now)?;
         Ok(self.keep_alive(now)?.map_or(next_look, |due| due.min(next_look)))
     }
 
     /// Ends the stream as the host's stop wants it, or says why it has ended already.
     fn check(&mut self) -> Result<(), SendError> {
-        if self.is_handed_over {
-            return Err(SendError::Closed(CloseReason::HandedOver));
-        }
-        if let Some(reason) = self.connection.ended() {
+        let ended = match self.is_handed_over {
+            true => Some(CloseReason::HandedOver),
+            false => self.connection.ended(),
+        };
+        if let Some(reason) = ended {
+            self.clock.note_idle_call();
             return Err(SendError::Closed(reason));
         }
         if self.connection.stop_signal().is_requested() {
@@ -242,7 +265,7 @@ impl<'r> Stream<'r> {
 
     /// Looks at the socket without waiting.
     fn look(&mut self) -> Result<(), SendError> {
-        self.last_look = Instant::now();
+        self.last_look = self.clock.now();
         let found = self.connection.look();
         self.part(found)
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
 use super::socket::{AnySocket, Socket, StopSignal};
+use crate::clock::Clock;
 
 /// A client that takes this much has earned a new write deadline.
 ///
@@ -82,6 +83,11 @@ pub(crate) trait Seat: Send + Sync {
 
     /// Gives the place away, if the connection is in that phase and nothing is lost by it.
     fn give_away(&self, from: Phase) -> bool;
+
+    /// The clock that a stream on this connection waits by.
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
 }
 
 /// Small, since there may be thousands that do nothing but be there.
@@ -163,6 +169,10 @@ impl Connection {
             self.shutdown();
         }
         gives_way
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.seat.clock()
     }
 
     pub(crate) fn write_deadline(&self) -> Duration {

@@ -13,6 +13,7 @@ mod channels;
 
 mod random;
 mod sse;
+mod testing;
 mod wire_law;
 mod json_law;
 mod parity;

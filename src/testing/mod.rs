@@ -1,0 +1,92 @@
+//! Testing for those who use it: a generator in memory by a virtual clock, and a client over TCP.
+//!
+//! A test of a generator that waits would have to wait as well, and one of its keep-alives for a long time. In memory
+//! it does not: the clock is virtual, a wait is over at once, and what happens when is the same each time.
+//!
+//! ```
+//! use brooklet::testing::Client;
+//! use brooklet::{CloseReason, EventConnection, EventSource};
+//! use std::time::Duration;
+//!
+//! fn countdown(connection: &mut EventConnection) -> brooklet::Result {
+//!     let start = connection.request().query("from").unwrap_or("3").parse::<u32>()?;
+//!     for number in (1..=start).rev() {
+//!         connection.event("number", number)?;
+//!         connection.wait(Duration::from_secs(20))?;
+//!     }
+//!     Ok(connection.finish()?)
+//! }
+//!
+//! # /*
+//! #[test]
+//! # */
+//! fn it_counts_down() {
+//!     let source = EventSource::new(countdown);
+//!     let stream = Client::get("/?from=2").in_memory(&source).run();
+//!     assert_eq!(
+//!         stream.timeline(),
+//!         [
+//!             "0s number: 2",
+//!             "15s :", // a keep-alive
+//!             "20s number: 1",
+//!             "35s :",
+//!             "40s finish #brooklet-finished: ",
+//!         ]
+//!     );
+//!     assert_eq!(stream.reason(), Some(CloseReason::Finished));
+//! }
+//!
+//! # /*
+//! #[test]
+//! # */
+//! fn it_fails_for_what_is_no_number() {
+//!     let stream = Client::get("/?from=x").in_memory(&EventSource::new(countdown)).run();
+//!     assert_eq!(stream.reason(), Some(CloseReason::Failed));
+//!     assert_eq!(stream.timeline(), ["0s retry 10s"]);
+//! }
+//! # it_counts_down();
+//! # it_fails_for_what_is_no_number();
+//! ```
+//!
+//! # What runs
+//!
+//! The handler itself, be it an [`EventSource`](crate::EventSource) or a [`Layout`](crate::Layout) with everything in
+//! it, and all of a stream's machinery: inspector, formatting, keep-alives, `max_age`, `finish`, the panics that are
+//! caught. The request is parsed as any other. Not there are the [`Host`](crate::Host), with its limits, its rules for
+//! localhost and the fields that it adds, and everything that slow clients bring about. For those there is
+//! [`Client::connect`], which reads a stream over TCP as a browser would.
+//!
+//! # What time it is
+//!
+//! The virtual clock stands still while the generator works, and goes on where it waits: in
+//! [`wait`](crate::EventConnection::wait), [`wait_until`](crate::EventConnection::wait_until),
+//! [`receive`](crate::EventConnection::receive) and [`forward`](crate::Subscription::forward). It follows that:
+//!
+//! - `wait_until` wants a time by that clock, which is [`EventConnection::now`](crate::EventConnection::now) and what is
+//!   counted from there. `Instant::now()` is the system's time, and `thread::sleep` really sleeps.
+//! - What another thread sends or publishes is there in time only if it was there before: a wait that finds nothing is
+//!   over at once. Let the test do it, at its time: [`Rehearsal::at`].
+//! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. When its client is to come back
+//!   is left to chance, as ever.
+//! - [`follow`](crate::EventConnection::follow) keeps the stream on its thread, as if the generator had
+//!   [subscribed](crate::Channel::subscribe): greeting, events, `reset` and `finish` are what a follower gets, but the
+//!   channel's own threads, and what they do about slow clients, are tested over TCP. It returns when the stream is over.
+//!
+//! # What never ends
+//!
+//! A generator that waits for ever for a client that never leaves is no reason for a test to hang. After an hour of
+//! virtual time, or 100,000 events, [`Rehearsal::run`] panics and says so; so it does where a generator polls and polls
+//! without any time passing. A generator that blocks by other means, on a lock say, is left alone.
+
+mod client;
+mod parser;
+mod rehearsal;
+mod socket;
+mod stream;
+mod transcript;
+
+pub use client::Client;
+pub use parser::{Item, Message, Parser};
+pub use rehearsal::Rehearsal;
+pub use stream::EventStream;
+pub use transcript::Transcript;

@@ -1,0 +1,251 @@
+//! One request and its stream, in memory and by a virtual clock.
+
+use std::fmt;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::Client;
+use super::socket::{MemoryClient, MemorySocket};
+use super::transcript::Transcript;
+use crate::clock::{Clock, VirtualTime};
+use crate::http::{
+    body, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat, StopSignal,
+};
+
+/// A stream that goes on for longer, or brings more, has probably lost its end.
+const MAX_DURATION: Duration = Duration::from_secs(3600);
+const MAX_EVENTS: usize = 100_000;
+
+/// A socket in memory never makes anybody wait, so that no deadline of the system's time is passed.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+const STUCK: &str =
+    "the generator goes on and on without waiting: it polls for something that no time brings, \
+                     or ignores that its stream is over";
+
+/// One request of a handler in memory, and what happens meanwhile.
+///
+/// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is planned for a time
+/// happens when a wait of the generator comes to it, before that wait goes on; two things planned for the same time
+/// happen in the order in which they were planned.
+#[must_use = "a rehearsal begins when it is run"]
+pub struct Rehearsal<'h> {
+    client: Client,
+    handler: &'h dyn Handler,
+    plans: Vec<(Duration, Plan)>,
+    leave_after: Option<usize>,
+    max_duration: Duration,
+    max_events: usize,
+}
+
+enum Plan {
+    Leave,
+    Stop,
+    GiveUp,
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+impl<'h> Rehearsal<'h> {
+    pub(super) fn new(client: Client, handler: &'h dyn Handler) -> Self {
+        Self {
+            client,
+            handler,
+            plans: Vec::new(),
+            leave_after: None,
+            max_duration: MAX_DURATION,
+            max_events: MAX_EVENTS,
+        }
+    }
+
+    /// Lets the client leave as soon as it has got so many events; comments do not count.
+    pub fn leave_after(mut self, events: usize) -> Self {
+        self.leave_after = Some(events);
+        self
+    }
+
+    /// Lets the client leave at a time, counted from its request: before what is sent at that very time.
+    pub fn leave_at(mut self, time: Duration) -> Self {
+        self.plans.push((time, Plan::Leave));
+        self.max_duration = self.max_duration.max(time);
+        self
+    }
+
+    /// Lets the host stop at a time.
+    pub fn stop_at(mut self, time: Duration) -> Self {
+        self.plans.push((time, Plan::Stop));
+        self.max_duration = self.max_duration.max(time);
+        self
+    }
+
+    /// Does something at a time: sends a value that the generator [receives](crate::EventConnection::receive), publishes
+    /// to a [`Channel`](crate::Channel), changes what the generator looks at.
+    ///
+    /// It runs in the midst of a wait, on the same thread, and so must not wait for a lock that the generator holds.
+    /// What is planned for the time zero is done before the request.
+    ///
+    /// ```
+    /// use brooklet::testing::Client;
+    /// use brooklet::{Channel, Event, EventSource};
+    /// use std::time::Duration;
+    ///
+    /// let news = Channel::new();
+    /// let publisher = news.clone();
+    /// let stream = Client::get("/")
+    ///     .in_memory(&EventSource::channel(&news))
+    ///     .at(Duration::from_secs(40), move || drop(publisher.publish(Event::new("rain"))))
+    ///     .leave_after(1)
+    ///     .run();
+    /// assert_eq!(stream.timeline()[1..3], ["15s :", "30s :"]);
+    /// assert_eq!(stream.events()[0].data, "rain");
+    /// ```
+    pub fn at(mut self, time: Duration, call: impl FnOnce() + Send + 'static) -> Self {
+        self.plans.push((time, Plan::Call(Box::new(call))));
+        self
+    }
+
+    /// Bounds the time that may pass: an hour, unless set.
+    pub fn max_duration(mut self, duration: Duration) -> Self {
+        self.max_duration = duration;
+        self
+    }
+
+    /// Bounds how many events there may be: 100,000, unless set.
+    pub fn max_events(mut self, events: usize) -> Self {
+        self.max_events = events;
+        self
+    }
+
+    /// Makes the request, runs the stream to its end, and says what the client has got.
+    ///
+    /// # Panics
+    ///
+    /// If the stream does not end within its bounds, if no client could send the request, and if something that was
+    /// planned, or the handler itself, panics. A panic of a generator is caught [as on a host](Transcript::error).
+    #[track_caller]
+    pub fn run(self) -> Transcript {
+        let (stop, time) = (StopSignal::default(), Arc::new(VirtualTime::new()));
+        let client = MemoryClient::new(self.client.request("localhost"), self.leave_after, self.max_events);
+        let socket = MemorySocket::new(client, Arc::clone(&time));
+        let max_duration = self.max_duration;
+        for (at, plan) in self.plans.into_iter().chain([(max_duration, Plan::GiveUp)]) {
+            let (socket, stop) = (socket.clone(), stop.clone());
+            time.plan(at, Box::new(move || plan.happen(&socket, &stop, max_duration)));
+        }
+        let clock = Clock::Virtual(Arc::clone(&time));
+        let seat = Arc::new(MemorySeat { record: Record::default(), clock });
+        let connection = Connection::new(AnySocket::Other(Box::new(socket.clone())), stop, NO_DEADLINE, seat)
+            .expect("a socket in memory can be set to everything");
+        let connection = Arc::new(connection);
+        let request = match read_request(&connection) {
+            Ok(request) => request,
+            Err(why) => panic!("no client can send this request: {why}"),
+        };
+
+        time.pass_plans(); // those for the time zero
+        let mut transcript = answer(self.handler, &request, &connection, &socket);
+        time.cancel_plans();
+
+        let mut client = socket.client();
+        client.move_into(&mut transcript);
+        transcript.duration = time.elapsed();
+        if let Some(panic) = client.panic.take() {
+            resume_unwind(panic);
+        }
+        let is_stuck = time.is_stuck().then(|| String::from(STUCK));
+        if let Some(fault) = client.fault.take().or(is_stuck) {
+            panic!("{fault}\nThis is how the stream ended: {:#?}", transcript.last_lines(5));
+        }
+        transcript
+    }
+}
+
+/// Lets the handler answer, and its stream run to its end.
+fn answer(
+    handler: &dyn Handler,
+    request: &Request,
+    connection: &Arc<Connection>,
+    socket: &MemorySocket,
+) -> Transcript {
+    let mut response = handler.handle(request.clone());
+    let mut transcript = Transcript::new(&response);
+    transcript.error = response.take_error();
+    match response.body_bytes() {
+        _ if request.method() == "HEAD" => {}
+        Some(body) => transcript.bytes = body.to_vec(),
+        None => {
+            socket.client().begin_stream();
+            let stream = response.into_stream().expect("what has no bytes is a stream");
+            transcript.error = stream(Arc::clone(connection)).err();
+            transcript.reason = connection.ended();
+        }
+    }
+    transcript
+}
+
+/// Reads the request as the host does, and by the same rules.
+fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
+    let mut reader = Reader::new(Arc::clone(connection));
+    let why = |error| match error {
+        ReadError::Refused(refusal) => refusal.as_str().to_owned(),
+        other => format!("{other:?}"),
+    };
+    let head = reader.read_head(NO_DEADLINE, NO_DEADLINE, || {}).map_err(why)?;
+    let body = body::read(&mut reader, &head, u64::MAX, NO_DEADLINE).map_err(why)?;
+    Ok(Request::new(head, body, None))
+}
+
+impl Plan {
+    fn happen(self, socket: &MemorySocket, stop: &StopSignal, max_duration: Duration) {
+        match self {
+            Self::Leave => socket.client().leave(),
+            Self::Stop => {
+                stop.request();
+                socket.client().shut();
+            }
+            Self::GiveUp if socket.client().is_there() => socket.client().give_up(format!(
+                "after {max_duration:?} of virtual time the stream has no end yet: \
+                 let the client leave (leave_after, leave_at), or have patience (max_duration)"
+            )),
+            Self::GiveUp => {}
+            // In the generator's place it would be taken for a panic of the generator.
+            Self::Call(call) => {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+                    let mut client = socket.client();
+                    client.panic = Some(panic);
+                    client.leave();
+                }
+            }
+        }
+    }
+}
+
+/// The place of a connection that nobody counts.
+struct MemorySeat {
+    record: Record,
+    clock: Clock,
+}
+
+impl Seat for MemorySeat {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn since(&self) -> u64 {
+        0
+    }
+
+    fn give_away(&self, _from: Phase) -> bool {
+        false
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+}
+
+impl fmt::Debug for Rehearsal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rehearsal").field("client", &self.client).finish_non_exhaustive()
+    }
+}

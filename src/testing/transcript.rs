@@ -1,0 +1,105 @@
+//! What the client of a rehearsal has got, and when.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::time::Duration;
+
+use super::parser::{Item, Message, Parser, Seconds};
+use crate::http::{BoxError, CloseReason, Response, Status};
+
+/// What a client in memory has got, and how its stream ended.
+#[derive(Debug)]
+pub struct Transcript {
+    status: Status,
+    fields: Vec<(&'static str, String)>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) items: Vec<(Duration, Item)>,
+    pub(super) parser: Parser,
+    pub(super) duration: Duration,
+    pub(super) reason: Option<CloseReason>,
+    pub(super) error: Option<BoxError>,
+}
+
+impl Transcript {
+    pub(super) fn new(response: &Response) -> Self {
+        let fields = response.fields().iter().map(|(name, value)| (*name, value.as_str().to_owned()));
+        Self {
+            status: response.status_code(),
+            fields: fields.collect(),
+            bytes: Vec::new(),
+            items: Vec::new(),
+            parser: Parser::new(),
+            duration: Duration::ZERO,
+            reason: None,
+            error: None,
+        }
+    }
+
+    /// The status: 200 for a stream; that of an inspector's refusal, or of any other answer.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The value of a field that the handler has set. Those that the host writes are not there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as bytes: the whole stream, up to where the client has left, or what any other answer holds.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same as text. What is no UTF-8 becomes U+FFFD; there is nothing of that in a stream.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
+    /// The events in their order.
+    pub fn events(&self) -> Vec<&Message> {
+        self.items.iter().filter_map(|(_, item)| item.event()).collect()
+    }
+
+    /// Everything that came, comments and all, each with the time at which it was sent, counted from the request.
+    pub fn items(&self) -> &[(Duration, Item)] {
+        &self.items
+    }
+
+    /// The same, a line for each, to be compared as a whole: `20s price: 129.5`.
+    pub fn timeline(&self) -> Vec<String> {
+        self.last_lines(self.items.len())
+    }
+
+    /// The last lines of the timeline.
+    pub(super) fn last_lines(&self, count: usize) -> Vec<String> {
+        let items = &self.items[self.items.len().saturating_sub(count)..];
+        items.iter().map(|(at, item)| format!("{} {item}", Seconds(*at))).collect()
+    }
+
+    /// How much time has passed when the stream was over.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Why the stream ended: `PeerClosed` where the client has left, `Returned`, `Finished`, …; `None` where there was
+    /// none.
+    pub fn reason(&self) -> Option<CloseReason> {
+        self.reason
+    }
+
+    /// What the host would log: the error that the generator or the handler returned, or the generator's panic.
+    pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.error.as_deref()
+    }
+
+    /// What the client would send as `Last-Event-ID` when it comes back; empty for nothing.
+    pub fn last_event_id(&self) -> &str {
+        self.parser.last_event_id()
+    }
+
+    /// How long the client would wait before that, if it was told.
+    pub fn retry(&self) -> Option<Duration> {
+        self.parser.retry()
+    }
+}
