@@ -53,6 +53,7 @@ fn endings() {
     let left = check(ticking, |r| r.leave_after(3), &ticks, CloseReason::PeerClosed);
     assert_eq!((left.error().is_none(), left.duration(), left.retry()), (true, secs(2), None));
     check(ticking, |r| r.leave_after(0), &[], CloseReason::PeerClosed);
+    check(|c| Ok(c.wait(secs(60))?), |r| r.leave_after(0), &[], CloseReason::PeerClosed);
     check(ticking, |r| r.leave_at(secs(3)), &ticks, CloseReason::PeerClosed); // before what is sent then
     check(ticking, |r| r.leave_at(secs(0)), &[], CloseReason::PeerClosed);
     check(ticking, |r| r.leave_after(5).leave_at(secs(1)), &ticks[..1], CloseReason::PeerClosed);
