@@ -33,7 +33,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::hash::{BuildHasher, Hasher};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs, io, panic};
 
 use brooklet::{
@@ -172,7 +172,7 @@ fn idle(request: Request) -> Response {
 /// A wait until a moment, unlike a wait for some time, does not add up what the sending takes.
 fn events(connection: &mut EventConnection) -> brooklet::Result {
     let interval = millis(connection.request(), "ms", 1000);
-    let mut due = Instant::now();
+    let mut due = connection.now();
     for number in 0..number(connection.request(), "n", 10) {
         connection.wait_until(due)?;
         connection.send(Event::new(number).id(number.to_string()))?;

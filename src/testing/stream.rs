@@ -117,6 +117,19 @@ impl EventStream {
         (0..count).map(|_| self.next_event()).collect()
     }
 
+    /// All events that come until the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_item`](Self::next_item): the stream has to end within the deadline.
+    pub fn events_to_end(&mut self) -> io::Result<Vec<Message>> {
+        self.read_to_end()?;
+        let items = self.items.drain(..);
+        Ok(items
+            .filter_map(|item| if let Item::Event(message) = item { Some(message) } else { None })
+            .collect())
+    }
+
     /// Reads the body to its end and returns all of it: the page of an ordinary answer, or every byte of a stream.
     ///
     /// # Errors

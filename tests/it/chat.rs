@@ -1,11 +1,10 @@
 //! The `chat` example as a program: every route, every refusal, and what a stream of a room says.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
+
+use brooklet::testing::{Client, EventStream};
 
 use crate::example;
-use crate::patience::DEADLINE;
-use crate::sse::{Message, Parser};
 use crate::wire::{show, Answer, Wire};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -76,7 +75,7 @@ fn what_is_said() {
         check(JSON, json, Some(BAD_JSON));
     }
 
-    let said = Stream::open(address, "/rooms/tea", "").next();
+    let said = open(address, "/rooms/tea", "").next_event().unwrap();
     let texts: Vec<_> =
         said.data.split(r#""text":""#).skip(1).map(|rest| rest.split(r#"","time"#).next()).collect();
     let crabs = "🦀".repeat(2000);
@@ -124,53 +123,53 @@ fn routes() {
     let request =
         format!("POST /rooms/tea HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n{form}");
     assert_eq!(ask(address, &request).status, 403);
-    assert!(!Stream::open(address, "/rooms/tea", "").next().data.contains("Eve"));
+    assert!(!open(address, "/rooms/tea", "").next_event().unwrap().data.contains("Eve"));
 }
 
 #[test]
 fn a_room() {
     let address = example::free_address();
     let _chat = example::serve("chat", address, &[]);
-    let mut ada = Stream::open(address, "/rooms/tea?name=Ada", "");
-    assert_eq!(ada.next_of("room"), r#"{"who":[],"said":[]}"#);
-    assert_eq!(ada.next_of("who"), r#"["Ada"]"#);
+    let mut ada = open(address, "/rooms/tea?name=Ada", "");
+    assert_eq!(next_of(&mut ada, "room"), r#"{"who":[],"said":[]}"#);
+    assert_eq!(next_of(&mut ada, "who"), r#"["Ada"]"#);
 
     say(address, "tea", FORM, "name=Bob&text=one");
     say(address, "cellar", FORM, "name=Bob&text=elsewhere");
     say(address, "tea", JSON, r#"{"name":"Bob","text":"t\"wo"}"#);
-    let one = ada.next();
+    let one = ada.next_event().unwrap();
     assert!(one.data.starts_with(r#"{"name":"Bob","text":"one","time":"20"#), "{one}");
-    assert!(ada.next_of("message").starts_with(r#"{"name":"Bob","text":"t\"wo","time":"20"#));
+    assert!(next_of(&mut ada, "message").starts_with(r#"{"name":"Bob","text":"t\"wo","time":"20"#));
 
     // A newcomer gets what was said, and is made known to all; twice there is still once.
-    let mut eve = Stream::open(address, "/rooms/tea?name=Eve+%3C3", "");
-    let room = eve.next_of("room");
+    let mut eve = open(address, "/rooms/tea?name=Eve+%3C3", "");
+    let room = next_of(&mut eve, "room");
     let start = format!(r#"{{"who":["Ada"],"said":[["{}",{}],["#, one.last_event_id, one.data);
     assert!(room.starts_with(&start), "{room}");
-    assert_eq!(eve.next_of("who"), r#"["Ada","Eve <3"]"#);
-    assert_eq!(ada.next_of("who"), r#"["Ada","Eve <3"]"#);
-    let mut again = Stream::open(address, "/rooms/tea?name=Ada", "");
-    again.next_of("room");
-    let mut listener = Stream::open(address, "/rooms/tea", "");
-    listener.next_of("room");
+    assert_eq!(next_of(&mut eve, "who"), r#"["Ada","Eve <3"]"#);
+    assert_eq!(next_of(&mut ada, "who"), r#"["Ada","Eve <3"]"#);
+    let mut again = open(address, "/rooms/tea?name=Ada", "");
+    next_of(&mut again, "room");
+    let mut listener = open(address, "/rooms/tea", "");
+    next_of(&mut listener, "room");
     assert_eq!(
         show(&ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n").body),
         show(b"cellar 0\ntea 2\n")
     );
     drop((again, listener));
     drop(eve);
-    assert_eq!(ada.next_of("who"), r#"["Ada"]"#);
+    assert_eq!(next_of(&mut ada, "who"), r#"["Ada"]"#);
 
     // Who comes back gets what it has missed, and nothing else.
-    let mut back = Stream::open(address, "/rooms/tea", &format!("Last-Event-ID: {}\r\n", one.last_event_id));
-    assert!(back.next_of("message").contains(r#""text":"t\"wo""#));
-    assert_eq!(back.next_of("who"), r#"["Ada","Eve <3"]"#);
-    assert_eq!(back.next_of("who"), r#"["Ada"]"#);
+    let mut back = open(address, "/rooms/tea", &one.last_event_id);
+    assert!(next_of(&mut back, "message").contains(r#""text":"t\"wo""#));
+    assert_eq!(next_of(&mut back, "who"), r#"["Ada","Eve <3"]"#);
+    assert_eq!(next_of(&mut back, "who"), r#"["Ada"]"#);
 
     // With an id of another run, it hears that something is missing, and how things are now.
-    let mut lost = Stream::open(address, "/rooms/tea?lastEventId=0123456789ab-7", "");
-    assert_eq!(lost.next_of("reset"), r#"{"reason":"unknown","missed":null}"#);
-    assert!(lost.next_of("room").starts_with(&start));
+    let mut lost = open(address, "/rooms/tea?lastEventId=0123456789ab-7", "");
+    assert_eq!(next_of(&mut lost, "reset"), r#"{"reason":"unknown","missed":null}"#);
+    assert!(next_of(&mut lost, "room").starts_with(&start));
 }
 
 #[test]
@@ -204,41 +203,19 @@ fn ask(address: SocketAddr, request: &str) -> Answer {
     wire.answer(false).unwrap()
 }
 
-/// A stream, event by event.
-struct Stream {
-    socket: TcpStream,
-    parser: Parser,
+/// Opens a stream of a room, after what was seen last.
+#[track_caller]
+fn open(address: SocketAddr, target: &str, last_event_id: &str) -> EventStream {
+    Client::get(target).last_event_id(last_event_id).connect(address).unwrap()
 }
 
-impl Stream {
-    #[track_caller]
-    fn open(address: SocketAddr, target: &str, fields: &str) -> Self {
-        let mut socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(socket, "GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").unwrap();
-        // The head ends with a blank line, and so its lines are to the parser fields that it does not know.
-        Self { socket, parser: Parser::default() }
-    }
-
-    #[track_caller]
-    fn next(&mut self) -> Message {
-        while self.parser.messages.is_empty() {
-            let mut piece = [0; 4096];
-            let count = self.socket.read(&mut piece).expect("the room has nothing to say");
-            assert!(count > 0, "the stream has ended");
-            self.parser.feed(&piece[..count]);
-        }
-        self.parser.messages.remove(0)
-    }
-
-    /// The data of the next event, which is of this type.
-    #[track_caller]
-    fn next_of(&mut self, event_type: &str) -> String {
-        let message = self.next();
-        assert_eq!(message.event_type, event_type, "{message}");
-        // What is missing is told without an id: who has only heard of it has to come back for the state of things.
-        let has_id = !message.last_event_id.is_empty();
-        assert_eq!(has_id, event_type != "reset", "{message}");
-        message.data
-    }
+/// The data of the next event, which is of this type.
+#[track_caller]
+fn next_of(stream: &mut EventStream, event_type: &str) -> String {
+    let message = stream.next_event().unwrap();
+    assert_eq!(message.event_type, event_type, "{message}");
+    // What is missing is told without an id: who has only heard of it has to come back for the state of things.
+    let has_id = !message.last_event_id.is_empty();
+    assert_eq!(has_id, event_type != "reset", "{message}");
+    message.data
 }

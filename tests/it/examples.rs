@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use brooklet::testing::{Client, Message};
+
 use crate::example;
 use crate::patience::in_time;
-use crate::sse::{Message, Parser};
 use crate::wire::{show, Answer, Wire};
 
 #[test]
@@ -165,19 +166,22 @@ fn tour_streams() {
     stock.exactly(b": Sending stock data\n\nevent: ").unwrap();
     drop(stock);
 
-    let lines = Parser::read(stream("/lines", "")).messages;
+    let events = |client: Client| client.connect(address).unwrap().events_to_end().unwrap();
+    let data = |events: &[Message]| events.iter().map(|event| event.data.clone()).collect::<Vec<_>>();
+
     let text = " leading space\nCR LF above\nCR above\n\ndata: no field\n: no comment\n\
         NUL \0, VT \x0b, FF \x0c, NEL \u{85}, LS \u{2028}, BOM \u{feff}\nünï 漢字 🦀\n";
-    assert_eq!(lines.iter().map(Message::to_string).collect::<Vec<_>>(), [format!("message|{text}|")]);
+    assert_eq!(data(&events(Client::get("/lines"))), [text]);
 
-    let ids = |stream: &str| {
-        let messages = Parser::read(stream).messages;
-        assert!(messages.iter().all(|message| message.data.ends_with(&message.last_event_id)), "{stream}");
-        messages.into_iter().map(|message| message.last_event_id).collect::<Vec<_>>().join(" ")
+    let ids = |client: Client| {
+        let events = events(client);
+        assert!(events.iter().all(|event| event.data.ends_with(&event.last_event_id)), "{events:?}");
+        events.into_iter().map(|event| event.last_event_id).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(ids(&stream("/resume?n=8", "")), "1 2 3 4 5");
-    assert_eq!(ids(&stream("/resume?n=8", "Last-Event-ID: 5\r\n")), "6 7 8");
-    assert_eq!(ids(&stream("/resume?n=8", "Last-Event-ID: foreign\r\n")), "1 2 3 4 5");
+    let resume = Client::get("/resume?n=8");
+    assert_eq!(ids(resume.clone()), "1 2 3 4 5");
+    assert_eq!(ids(resume.clone().last_event_id("5")), "6 7 8");
+    assert_eq!(ids(resume.last_event_id("foreign")), "1 2 3 4 5");
 
     assert_eq!(stream("/retry", ""), "retry: 300\n\n");
     assert_eq!(stream("/fail", ""), "retry: 10000\n\n");
@@ -189,8 +193,7 @@ fn tour_streams() {
         "data: one\n\ndata: two\n\nevent: finish\nid: brooklet-finished\ndata: \n\n"
     );
     let json = r#"{"symbol":"AAPL","unitPrice":129.5,"history":[128,131.25]} ["a\nb","\"quoted\"","漢"] {"none":null,"one":1}"#;
-    let sent = Parser::read(stream("/json", "")).messages;
-    assert_eq!(sent.into_iter().map(|message| message.data).collect::<Vec<_>>().join(" "), json);
+    assert_eq!(data(&events(Client::get("/json"))).join(" "), json);
 
     let started = Instant::now();
     assert_eq!(stream("/events?n=3&ms=50", ""), "id: 0\ndata: 0\n\nid: 1\ndata: 1\n\nid: 2\ndata: 2\n\n");
@@ -201,13 +204,12 @@ fn tour_streams() {
     assert_eq!(idle.head().unwrap().status, 200);
     idle.exactly(b":\n:\n:\n").unwrap();
 
-    let tokens = ask(address, "POST /tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}");
-    let tokens = Parser::read(tokens.body).messages;
+    let tokens = data(&events(Client::new("POST", "/tokens").body("{}")));
     let (done, chunks) = tokens.split_last().unwrap();
-    assert_eq!(done.data, "[DONE]");
+    assert_eq!(done, "[DONE]");
     assert_eq!(chunks.len(), 7);
     for chunk in chunks {
-        assert!(chunk.data.contains(r#""object":"chat.completion.chunk""#), "{}", chunk.data);
+        assert!(chunk.contains(r#""object":"chat.completion.chunk""#), "{chunk}");
     }
 }
 
@@ -261,8 +263,8 @@ fn tour_settings() {
     let address = example::free_address();
     let _tour = example::serve("tour", address, &variables);
 
-    let lines = ask(address, "GET /lines HTTP/1.1\r\nHost: any.example\r\n\r\n");
-    assert_eq!(Parser::read(lines.body).messages[0].data, "\u{feff}from a file\n\nend");
+    let mut lines = Client::get("/lines").header("Host", "any.example").connect(address).unwrap();
+    assert_eq!(lines.next_event().unwrap().data, "\u{feff}from a file\n\nend");
     for target in ["/lines", "/none", "/error", "/nowhere", "/fail"] {
         let origin = |origin: &str| {
             let request = format!("GET {target} HTTP/1.1\r\nHost: any.example\r\nOrigin: {origin}\r\n\r\n");

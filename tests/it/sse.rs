@@ -1,6 +1,9 @@
 //! An event stream as a browser reads it: the algorithm of HTML §9.2.6, step by step and nothing else.
 //!
-//! It shares no line with the library, and takes the stream in pieces that may end anywhere.
+//! It takes the stream in pieces that may end anywhere, and shares no line with the library: not with its encoder, which
+//! it judges, and not with `brooklet::testing`, which reads streams for whoever tests what is in them. Were there one
+//! parser for both, a rule that was misread once would be misread on both sides, and no test would tell. Instead both
+//! parsers are held against each other, in `testing/parsing.rs`.
 
 /// What a listener gets.
 #[derive(Debug, Clone, PartialEq, Eq)]

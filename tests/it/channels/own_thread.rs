@@ -2,8 +2,7 @@
 
 use super::{assert_whole, epoch, host, start_forwarding, valve::Valve, Client, FINISH, GET};
 use crate::patience::{eventually, in_time, DEADLINE};
-use brooklet::{Channel, Event, EventSource, Host, SendError};
-use std::sync::mpsc;
+use brooklet::{testing, Channel, CloseReason, Event, EventSource, Host, SendError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,31 +51,32 @@ fn mixing() {
 #[test]
 fn forwarding() {
     let channel = Channel::new();
-    let (sender, results) = mpsc::sync_channel(9);
-    let (followed, sending) = (channel.clone(), std::sync::Mutex::new(sender));
+    let epoch = epoch(&channel);
+    let followed = channel.clone();
     let source = EventSource::new(move |connection| {
         let mut subscription = followed.subscribe(connection)?;
-        let tell = |result| sending.lock().unwrap().send(result).unwrap();
-        let started = Instant::now();
-        tell(subscription.forward(connection, Duration::ZERO));
-        tell(subscription.forward(connection, Duration::from_millis(600)));
-        assert!(started.elapsed() >= Duration::from_millis(600));
+        let started = connection.now();
+        let mut check = |patience, expected, seconds| {
+            assert_eq!(subscription.forward(connection, patience), expected);
+            assert_eq!(connection.now() - started, Duration::from_secs(seconds));
+        };
+        check(Duration::ZERO, Ok(true), 0);
+        check(Duration::from_secs(2), Ok(true), 2);
         followed.publish(Event::new(1))?;
         followed.publish(Event::new(2))?;
-        tell(subscription.forward(connection, Duration::from_secs(1000))); // both, and does not wait
+        check(Duration::from_secs(1000), Ok(true), 2); // both, and does not wait
+        check(Duration::from_secs(1000), Ok(true), 4); // as soon as it is there
         followed.close();
-        tell(subscription.forward(connection, Duration::MAX));
-        tell(subscription.forward(connection, Duration::MAX));
+        check(Duration::MAX, Ok(false), 4);
+        check(Duration::MAX, Err(SendError::Closed(CloseReason::Finished)), 4);
         Ok(())
     });
-    let host = host(source).start().unwrap();
-    let mut client = Client::open(host.address(), GET);
-    let results: Vec<_> = (0..5).map(|_| results.recv_timeout(DEADLINE).unwrap()).collect();
-    let over = Err(SendError::Closed(brooklet::CloseReason::Finished));
-    assert_eq!(results, [Ok(true), Ok(true), Ok(true), Ok(false), over]);
-    let epoch = epoch(&channel);
-    let expected = format!("id: {epoch}0\n\nid: {epoch}1\ndata: 1\n\nid: {epoch}2\ndata: 2\n\n{FINISH}");
-    assert_eq!(client.rest(), expected);
+    let publish = move || drop(channel.publish(Event::new(3)).unwrap());
+    let stream = testing::Client::get("/").in_memory(&source).at(Duration::from_secs(4), publish).run();
+    assert!(stream.error().is_none(), "{:?}", stream.error());
+    let event = |number: u64| format!("id: {epoch}{number}\ndata: {number}\n\n");
+    let expected = format!("id: {epoch}0\n\n{}{}{}{FINISH}", event(1), event(2), event(3));
+    assert_eq!(stream.text(), expected);
 }
 
 /// A slow one delays nobody; what it has missed it is told, after the event that it was in.

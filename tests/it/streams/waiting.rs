@@ -2,13 +2,18 @@
 
 use super::{open, start, telling, Told};
 use crate::patience::Gate;
-use brooklet::{EventConnection, EventSource};
+use brooklet::testing::Client;
+use brooklet::{CloseReason, EventConnection, EventSource};
 use std::sync::{mpsc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
 }
 
 /// Lets a generator time itself, and keeps its client until it has.
@@ -79,7 +84,8 @@ fn waiting_until_a_moment() {
     assert_eq!(result, Ok(()));
 }
 
-/// Comments of one byte and a line end, at the interval, and nothing else: no blank line, no event.
+/// Comments of one byte and a line end, and nothing else: no blank line, no event. Here it is seen that the system's
+/// clock and its sockets bring them about; when they come is tested by a virtual clock, below.
 #[test]
 fn signs_of_life() {
     let check = |wait: fn(&mut EventConnection<'_>, &Gate) -> brooklet::Result| {
@@ -103,13 +109,7 @@ fn signs_of_life() {
     };
     check(|c, seen| {
         while !seen.is_open() {
-            c.wait(millis(100))?; // longer than the interval
-        }
-        Ok(())
-    });
-    check(|c, seen| {
-        while !seen.is_open() {
-            c.wait(millis(7))?; // shorter: the interval goes on from wait to wait
+            c.wait(millis(100))?;
         }
         Ok(())
     });
@@ -125,49 +125,89 @@ fn signs_of_life() {
     });
 }
 
-/// Whatever was sent is a sign of life as well: a stream that is busy needs no other.
+/// A row: what a generator does, by a virtual clock and with a sign of life every ten seconds, and what comes when.
 #[test]
-fn busy_streams_need_no_sign_of_life() {
-    let source = EventSource::new(|c| {
-        let started = Instant::now();
-        while started.elapsed() < millis(300) {
+fn when_signs_of_life_come() {
+    check(|c| Ok(c.wait(secs(35))?), &["10s :", "20s :", "30s :"]);
+    check(|c| Ok(c.wait(millis(10_001))?), &["10s :"]);
+    check(|c| Ok(c.wait(secs(10))?), &[]); // the wait is over, and whatever is sent next is one
+
+    // The interval goes on from wait to wait.
+    check(|c| (0..5).try_for_each(|_| Ok(c.wait(secs(7))?)), &["10s :", "20s :", "30s :"]);
+    check(|c| (0..3_000).try_for_each(|_| Ok(c.wait(millis(7))?)), &["10s :", "20s :"]);
+    // Whatever was sent is a sign of life as well.
+    check(
+        |c| {
+            c.wait(secs(4))?;
+            c.comment("here")?;
+            c.wait(secs(9))?;
+            c.event("t", 1)?;
+            Ok(c.wait(secs(15))?)
+        },
+        &["4s : here", "13s t: 1", "23s :"],
+    );
+    let busy = |c: &mut EventConnection<'_>| {
+        for _ in 0..100 {
             c.data("x")?;
-            c.wait(millis(2))?;
+            c.wait(millis(9_999))?;
         }
         Ok(())
-    });
-    let host = start(source.keep_alive(millis(290)));
-    let body = String::from_utf8(open(&host).rest().unwrap()).unwrap();
-    assert!(body.lines().all(|line| line == "data: x" || line.is_empty()), "{body:?}");
+    };
+    assert!(
+        !timeline(busy, 10).iter().any(|line| line.ends_with(" :")),
+        "a stream that is busy needs no other"
+    );
+    // Where none is wanted, none comes; unless set, they come every fifteen seconds.
+    assert_eq!(timeline(|c| Ok(c.wait(secs(300))?), 0), [""; 0]);
+    let unset = EventSource::new(|c| Ok(c.wait(secs(40))?));
+    assert_eq!(Client::get("/").in_memory(&unset).run().timeline(), ["15s :", "30s :"]);
+
+    #[track_caller]
+    fn check(generate: fn(&mut EventConnection<'_>) -> brooklet::Result, expected: &[&str]) {
+        assert_eq!(timeline(generate, 10), expected);
+    }
+
+    fn timeline(generate: fn(&mut EventConnection<'_>) -> brooklet::Result, interval: u64) -> Vec<String> {
+        let source = EventSource::new(generate).keep_alive(secs(interval));
+        let stream = Client::get("/").in_memory(&source).run();
+        assert_eq!(stream.reason(), Some(CloseReason::Returned), "{:?}", stream.error());
+        stream.timeline()
+    }
 }
 
+/// The same, while a generator receives what comes at these times: within a slice of that, after it, after many.
 #[test]
-fn no_sign_of_life_where_none_is_wanted() {
-    let check = |source: EventSource| {
-        let host = start(source);
-        assert_eq!(open(&host).rest().unwrap(), b"data: x\n\n");
-    };
-    let waiting = || {
-        EventSource::new(|c| {
-            c.wait(millis(150))?;
-            Ok(c.data("x")?)
-        })
-    };
-    check(waiting().keep_alive(Duration::ZERO));
-    check(waiting()); // 15 s is not yet
-    let receiving = EventSource::new(|c| {
+fn signs_of_life_while_receiving() {
+    check(10, &[millis(100)], &["100ms message: x"]);
+    check(10, &[millis(300)], &["300ms message: x"]);
+    check(10, &[secs(25)], &["10s :", "20s :", "25s message: x"]);
+    check(
+        10,
+        &[secs(6), secs(12), secs(23)],
+        &["6s message: x", "12s message: x", "22s :", "23s message: x"],
+    );
+    check(0, &[secs(300)], &["300s message: x"]);
+
+    #[track_caller]
+    fn check(interval: u64, times: &[Duration], expected: &[&str]) {
         let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            // Time itself is what is tested: more of it than a slice of receive, after which it looks around.
-            thread::sleep(millis(300));
-            sender.send("x").ok()
+        let receiver = Mutex::new(receiver);
+        let source = EventSource::new(move |c| {
+            let receiver = receiver.lock().unwrap();
+            while let Some(value) = c.receive(&receiver)? {
+                c.data(value)?;
+            }
+            Ok(())
         });
-        while let Some(value) = c.receive(&receiver)? {
-            c.data(value)?;
+        let source = source.keep_alive(secs(interval));
+        let mut rehearsal = Client::get("/").in_memory(&source);
+        for time in times {
+            let sender = sender.clone();
+            rehearsal = rehearsal.at(*time, move || sender.send("x").unwrap());
         }
-        Ok(())
-    });
-    check(receiving.keep_alive(Duration::ZERO));
+        drop(sender); // the stream ends behind the last value
+        assert_eq!(rehearsal.run().timeline(), expected);
+    }
 }
 
 #[test]
