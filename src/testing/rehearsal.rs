@@ -81,8 +81,8 @@ impl<'h> Rehearsal<'h> {
     /// Does something at a time: sends a value that the generator [receives](crate::EventConnection::receive), publishes
     /// to a [`Channel`](crate::Channel), changes what the generator looks at.
     ///
-    /// It runs in the midst of a wait, on the same thread, and so must not wait for a lock that the generator holds.
-    /// What is planned for the time zero is done before the request.
+    /// It runs in the midst of a wait, on the same thread: it must not wait for the generator, nor for a lock that the
+    /// generator holds. What is planned for the time zero is done before the request.
     ///
     /// ```
     /// use brooklet::testing::Client;
@@ -154,7 +154,7 @@ impl<'h> Rehearsal<'h> {
         }
         let is_stuck = time.is_stuck().then(|| String::from(STUCK));
         if let Some(fault) = client.fault.take().or(is_stuck) {
-            panic!("{fault}\nThis is how the stream ended: {:#?}", transcript.last_lines(5));
+            panic!("{fault}\nThe last of it:\n  {}", transcript.last_lines(5).join("\n  "));
         }
         transcript
     }

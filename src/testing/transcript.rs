@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use super::parser::{Item, Message, Parser, Seconds};
 use crate::http::{BoxError, CloseReason, Response, Status};
 
 /// What a client in memory has got, and how its stream ended.
-#[derive(Debug)]
 pub struct Transcript {
     status: Status,
     fields: Vec<(&'static str, String)>,
@@ -101,5 +101,19 @@ impl Transcript {
     /// How long the client would wait before that, if it was told.
     pub fn retry(&self) -> Option<Duration> {
         self.parser.retry()
+    }
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transcript")
+            .field("status", &self.status)
+            .field("fields", &self.fields)
+            .field("timeline", &self.timeline())
+            .field("bytes", &self.bytes.len())
+            .field("duration", &self.duration)
+            .field("reason", &self.reason)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }

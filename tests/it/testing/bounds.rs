@@ -38,7 +38,7 @@ fn waits_without_end() {
         c.data("tick")?;
         c.wait(secs(1))?;
     };
-    check(ticking, |r| r, "\"3599s message: tick\"");
+    check(ticking, |r| r, "\n  3599s message: tick");
     check(ticking, |r| r.max_duration(secs(5)), "after 5s of virtual time");
     check(ticking, |r| r.max_events(7), "more than 7 events");
     // Whoever says when it ends need not say that it may take so long.

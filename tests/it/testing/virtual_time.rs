@@ -124,20 +124,35 @@ fn departures() {
     assert_eq!(at(|c| Ok(c.follow(&Channel::new())?)), millis(5_250));
 }
 
+/// However a generator waits, its stream ends at its age, and between two events.
 #[test]
 fn max_age() {
-    let wait = |c: &mut EventConnection<'_>| Ok(c.wait(secs(100))?);
-    let receive = |c: &mut EventConnection<'_>| {
+    check_age(EventSource::new(|c| Ok(c.wait(secs(100))?)));
+    check_age(EventSource::new(|c| Ok(c.wait_until(c.now() + secs(100))?)));
+    check_age(EventSource::new(|c| loop {
+        c.wait(millis(3))?;
+    }));
+    check_age(EventSource::new(|c| {
         let (_sender, receiver) = mpsc::channel::<()>();
         c.receive(&receiver)?;
         Ok(())
-    };
-    for source in [EventSource::new(wait), EventSource::new(receive), EventSource::channel(&Channel::new())] {
+    }));
+    check_age(EventSource::channel(&Channel::new()));
+    let source = EventSource::new(|c| loop {
+        c.wait(millis(1)).and_then(|()| c.send_all([1, 2].map(Event::new)))?;
+    });
+    let age = Duration::from_micros(3_000_500);
+    let stream = Client::get("/").in_memory(&source.max_age(age)).run();
+    assert_eq!((stream.duration(), stream.events().len()), (age, 2 * 3_000));
+
+    #[track_caller]
+    fn check_age(source: EventSource) {
         let stream = Client::get("/").in_memory(&source.max_age(secs(40))).run();
         assert_eq!((stream.reason(), stream.duration()), (Some(CloseReason::MaxAge), secs(40)));
         let lines: Vec<_> =
             stream.timeline().into_iter().filter(|line| !line.starts_with("0s id ")).collect();
         assert_eq!(lines[..2], ["15s :", "30s :"]);
+        assert_eq!(lines.len(), 3, "it says when to come back, and nothing else");
         let comeback = stream.retry().unwrap();
         assert!((millis(1500)..=millis(4500)).contains(&comeback), "{comeback:?}");
     }
