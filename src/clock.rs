@@ -45,7 +45,7 @@ impl Clock {
             Self::Virtual(time) => receiver.try_recv().map_err(|error| match error {
                 TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
                 TryRecvError::Empty => {
-                    time.pass(until);
+                    time.advance(until);
                     RecvTimeoutError::Timeout
                 }
             }),
@@ -59,33 +59,33 @@ pub(crate) struct VirtualTime {
     state: Mutex<State>,
 }
 
-pub(crate) type Plan = Box<dyn FnOnce() + Send>;
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
 struct State {
     elapsed: Duration,
     /// What happens when, the next one last.
-    plans: Vec<(Duration, Plan)>,
+    schedule: Vec<(Duration, Task)>,
     idle_calls: u32,
 }
 
 impl VirtualTime {
     /// A time that begins now.
     pub(crate) fn new() -> Self {
-        let state = State { elapsed: Duration::ZERO, plans: Vec::new(), idle_calls: 0 };
+        let state = State { elapsed: Duration::ZERO, schedule: Vec::new(), idle_calls: 0 };
         Self { started: Instant::now(), state: Mutex::new(state) }
     }
 
-    /// Has something happen at a time, counted from the beginning, after all that is planned for it already.
-    pub(crate) fn plan(&self, at: Duration, plan: Plan) {
+    /// Has something happen at a time, counted from the beginning, after all that is scheduled for it already.
+    pub(crate) fn schedule(&self, at: Duration, task: Task) {
         let mut state = self.state();
-        let place = state.plans.partition_point(|(time, _)| *time > at);
-        state.plans.insert(place, (at, plan));
+        let place = state.schedule.partition_point(|(time, _)| *time > at);
+        state.schedule.insert(place, (at, task));
     }
 
     /// Forgets what has not happened yet.
-    pub(crate) fn cancel_plans(&self) {
-        let plans = std::mem::take(&mut self.state().plans);
-        drop(plans); // without the lock: what it holds is the test's own
+    pub(crate) fn clear_schedule(&self) {
+        let schedule = std::mem::take(&mut self.state().schedule);
+        drop(schedule); // without the lock: what it holds is the test's own
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -96,21 +96,21 @@ impl VirtualTime {
         self.state().elapsed
     }
 
-    /// Lets time pass until then, or until the next thing that is planned has happened: that may be what somebody waits
-    /// for. Returns whether it is then.
-    pub(crate) fn pass(&self, until: Instant) -> bool {
+    /// Lets time pass until then, or until the next scheduled task is done: that may be what somebody waits for.
+    /// Returns whether it is then.
+    pub(crate) fn advance(&self, until: Instant) -> bool {
         let mut state = self.state();
         let until = until.saturating_duration_since(self.started).max(state.elapsed);
         if until > state.elapsed && state.idle_calls < MOST_IDLE_CALLS {
             state.idle_calls = 0;
         }
-        match state.plans.last() {
+        match state.schedule.last() {
             Some((at, _)) if *at <= until => {
                 state.elapsed = state.elapsed.max(*at);
-                let (_, plan) = state.plans.pop().expect("there is a last one");
+                let (_, task) = state.schedule.pop().expect("there is a last one");
                 // It is the test's own, and may do anything.
                 drop(state);
-                plan();
+                task();
                 false
             }
             _ => {
@@ -120,9 +120,9 @@ impl VirtualTime {
         }
     }
 
-    /// Does what is planned for now.
-    pub(crate) fn pass_plans(&self) {
-        while !self.pass(self.now()) {}
+    /// Does what is scheduled for now.
+    pub(crate) fn run_due_tasks(&self) {
+        while !self.advance(self.now()) {}
     }
 
     /// Counts calls that let no time pass.

@@ -199,7 +199,7 @@ impl<'r> Stream<'r> {
         let stop = self.connection.stop_signal();
         match &self.clock {
             Clock::System => stop.sleep_until(until),
-            Clock::Virtual(time) => while !stop.is_requested() && !time.pass(until) {},
+            Clock::Virtual(time) => while !stop.is_requested() && !time.advance(until) {},
         }
     }
 

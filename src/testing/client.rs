@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use super::parser::Parser;
-use super::rehearsal::Rehearsal;
+use super::simulation::Simulation;
 use super::stream::EventStream;
 use crate::http::Handler;
 
@@ -89,8 +89,8 @@ impl Client {
     }
 
     /// Asks a handler in memory and by a virtual clock: a source, or a layout of them, or whatever else answers.
-    pub fn in_memory(self, handler: &dyn Handler) -> Rehearsal<'_> {
-        Rehearsal::new(self, handler)
+    pub fn in_memory(self, handler: &dyn Handler) -> Simulation<'_> {
+        Simulation::new(self, handler)
     }
 
     /// Asks a host over TCP, and returns when the head of the answer is there.

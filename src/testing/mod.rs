@@ -65,7 +65,7 @@
 //! - `wait_until` wants a time by that clock, which is [`EventConnection::now`](crate::EventConnection::now) and what is
 //!   counted from there. `Instant::now()` is the system's time, and `thread::sleep` really sleeps.
 //! - What another thread sends or publishes is there in time only if it was there before: a wait that finds nothing is
-//!   over at once. Let the test do it, at its time: [`Rehearsal::at`].
+//!   over at once. Let the test do it, at its time: [`Simulation::at`].
 //! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. When its client is to come back
 //!   is left to chance, as ever.
 //! - [`follow`](crate::EventConnection::follow) keeps the stream on its thread, as if the generator had
@@ -75,18 +75,18 @@
 //! # What never ends
 //!
 //! A generator that waits for ever for a client that never leaves is no reason for a test to hang. After an hour of
-//! virtual time, or 100,000 events, [`Rehearsal::run`] panics and says so; so it does where a generator polls and polls
+//! virtual time, or 100,000 events, [`Simulation::run`] panics and says so; so it does where a generator polls and polls
 //! without any time passing. A generator that blocks by other means, on a lock say, is left alone.
 
 mod client;
 mod parser;
-mod rehearsal;
+mod simulation;
 mod socket;
 mod stream;
 mod transcript;
 
 pub use client::Client;
 pub use parser::{Item, Message, Parser};
-pub use rehearsal::Rehearsal;
+pub use simulation::Simulation;
 pub use stream::EventStream;
 pub use transcript::Transcript;

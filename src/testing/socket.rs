@@ -37,7 +37,7 @@ pub(super) struct MemoryClient {
     read_timeout: Option<Duration>,
     /// Why the test cannot go on.
     pub(super) fault: Option<String>,
-    /// What a plan of the test panicked with.
+    /// What a task of the test panicked with.
     pub(super) panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -130,7 +130,7 @@ impl Socket for MemorySocket {
             }
             match deadline {
                 // What happens meanwhile may be that the client leaves.
-                Some(deadline) if !self.time.pass(deadline) => {}
+                Some(deadline) if !self.time.advance(deadline) => {}
                 Some(_) => return Err(ErrorKind::WouldBlock.into()),
                 None => {
                     self.time.note_idle_call();

@@ -1,4 +1,4 @@
-//! What the client of a rehearsal has got, and when.
+//! What the client of a simulation has got, and when.
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -21,7 +21,7 @@ const WALLS: [(&str, &[&str]); 21] = [
     ("src/content.rs", &["crate::event", "crate::host", "crate::data", "std::thread"]),
     ("src/cors.rs", &["crate::event", "crate::host", "crate::data", "std::thread"]),
     ("src/testing", &["crate::host", "crate::layout", "crate::content", "std::thread", "TcpListener"]),
-    ("src/testing/rehearsal.rs", &["Tcp", "crate::event", "crate::data"]),
+    ("src/testing/simulation.rs", &["Tcp", "crate::event", "crate::data"]),
     ("src/testing/parser.rs", &["crate::"]),
     ("src/clock.rs", &["crate::"]),
     ("src/calendar.rs", &["crate::"]),

@@ -124,7 +124,7 @@ impl Subscription {
                 Clock::System => shared.wait_for_news(state, remaining),
                 Clock::Virtual(time) => {
                     drop(state); // what happens meanwhile may be that somebody publishes
-                    time.pass(until);
+                    time.advance(until);
                     shared.state()
                 }
             };

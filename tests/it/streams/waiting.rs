@@ -200,13 +200,13 @@ fn signs_of_life_while_receiving() {
             Ok(())
         });
         let source = source.keep_alive(secs(interval));
-        let mut rehearsal = Client::get("/").in_memory(&source);
+        let mut simulation = Client::get("/").in_memory(&source);
         for time in times {
             let sender = sender.clone();
-            rehearsal = rehearsal.at(*time, move || sender.send("x").unwrap());
+            simulation = simulation.at(*time, move || sender.send("x").unwrap());
         }
         drop(sender); // the stream ends behind the last value
-        assert_eq!(rehearsal.run().timeline(), expected);
+        assert_eq!(simulation.run().timeline(), expected);
     }
 }
 

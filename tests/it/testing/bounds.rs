@@ -2,7 +2,7 @@
 
 use super::secs;
 use crate::patience::in_time;
-use brooklet::testing::{Client, Rehearsal};
+use brooklet::testing::{Client, Simulation};
 use brooklet::{Channel, EventConnection, EventSource};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::mpsc;
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 type Generator = fn(&mut EventConnection<'_>) -> brooklet::Result;
 
-/// A row: a rehearsal that ends with a panic, and what it says.
+/// A row: a simulation that ends with a panic, and what it says.
 #[track_caller]
-fn check(generate: Generator, set_up: fn(Rehearsal<'_>) -> Rehearsal<'_>, expected: &str) {
+fn check(generate: Generator, set_up: fn(Simulation<'_>) -> Simulation<'_>, expected: &str) {
     let said = in_time(move || {
         let source = EventSource::new(generate);
         let run = || set_up(Client::get("/").in_memory(&source)).run();
@@ -103,17 +103,17 @@ fn generators_that_ignore_the_end() {
     );
 }
 
-/// A test that fails while something planned is done fails, whatever the generator makes of it.
+/// A test that fails while a task of its own is done fails, whatever the generator makes of it.
 #[test]
-fn plans_that_panic() {
-    let plan: fn(Rehearsal<'_>) -> Rehearsal<'_> = |r| r.at(secs(1), || panic!("the test's own"));
-    check(|c| Ok(c.wait(secs(10))?), plan, "the test's own");
+fn tasks_that_panic() {
+    let task: fn(Simulation<'_>) -> Simulation<'_> = |r| r.at(secs(1), || panic!("the test's own"));
+    check(|c| Ok(c.wait(secs(10))?), task, "the test's own");
     check(
         |c| {
             let _ = c.wait(secs(10));
             Ok(())
         },
-        plan,
+        task,
         "the test's own",
     );
 }

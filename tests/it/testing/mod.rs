@@ -1,11 +1,12 @@
-//! `brooklet::testing` from outside: what a rehearsal shows, when, and how it ends.
+//! `brooklet::testing` from outside: what a simulation shows, when, and how it ends.
 
+mod both_ways;
 mod bounds;
 mod parsing;
 mod over_tcp;
 mod virtual_time;
 
-use brooklet::testing::{Client, Rehearsal, Transcript};
+use brooklet::testing::{Client, Simulation, Transcript};
 use brooklet::{
     Admission, CloseReason, Content, Event, EventConnection, EventSource, Formatting, Layout, Request,
     Response, Status,
@@ -16,11 +17,11 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// A row: a generator, how the rehearsal is set up, what comes of it and how it ends.
+/// A row: a generator, how the simulation is set up, what comes of it and how it ends.
 #[track_caller]
 fn check(
     generate: impl Fn(&mut EventConnection<'_>) -> brooklet::Result + Send + Sync + 'static,
-    set_up: impl FnOnce(Rehearsal<'_>) -> Rehearsal<'_>,
+    set_up: impl FnOnce(Simulation<'_>) -> Simulation<'_>,
     timeline: &[&str],
     reason: CloseReason,
 ) -> Transcript {
@@ -30,8 +31,8 @@ fn check(
     stream
 }
 
-fn as_it_is(rehearsal: Rehearsal<'_>) -> Rehearsal<'_> {
-    rehearsal
+fn as_it_is(simulation: Simulation<'_>) -> Simulation<'_> {
+    simulation
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What passes as time: waits of every kind, what is planned meanwhile, and channels.
+//! What passes as time: waits of every kind, what is scheduled meanwhile, and channels.
 
 use super::{as_it_is, check, secs};
 use brooklet::testing::Client;
@@ -46,9 +46,9 @@ fn waits() {
     );
 }
 
-/// What is planned happens in the order of its times, and for one time in the order in which it was planned.
+/// What is scheduled happens in the order of its times, and for one time in the order in which it was said.
 #[test]
-fn plans() {
+fn tasks() {
     let (sender, receiver) = mpsc::channel();
     let receiver = Mutex::new(receiver);
     let [at_0, at_2, at_2_again, at_20, last] = [0; 5].map(|_| sender.clone());
@@ -75,7 +75,7 @@ fn plans() {
 
 /// They happen within waits of every kind, at their own time.
 #[test]
-fn plans_within_waits() {
+fn tasks_within_waits() {
     let waits: [fn(&mut EventConnection<'_>) -> brooklet::Result; 3] = [
         |c| Ok(c.wait(secs(10))?),
         |c| Ok(c.wait_until(c.now() + secs(10))?),

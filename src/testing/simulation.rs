@@ -26,32 +26,33 @@ const STUCK: &str =
 
 /// One request of a handler in memory, and what happens meanwhile.
 ///
-/// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is planned for a time
-/// happens when a wait of the generator comes to it, before that wait goes on; two things planned for the same time
-/// happen in the order in which they were planned.
-#[must_use = "a rehearsal begins when it is run"]
-pub struct Rehearsal<'h> {
+/// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is scheduled for a time
+/// happens when a wait of the generator comes to it, before that wait goes on; what is scheduled for the same time
+/// happens in the order in which it was said.
+#[must_use = "a simulation begins when it is run"]
+pub struct Simulation<'h> {
     client: Client,
     handler: &'h dyn Handler,
-    plans: Vec<(Duration, Plan)>,
+    schedule: Vec<(Duration, Task)>,
     leave_after: Option<usize>,
     max_duration: Duration,
     max_events: usize,
 }
 
-enum Plan {
+/// What happens at a time.
+enum Task {
     Leave,
     Stop,
     GiveUp,
     Call(Box<dyn FnOnce() + Send>),
 }
 
-impl<'h> Rehearsal<'h> {
+impl<'h> Simulation<'h> {
     pub(super) fn new(client: Client, handler: &'h dyn Handler) -> Self {
         Self {
             client,
             handler,
-            plans: Vec::new(),
+            schedule: Vec::new(),
             leave_after: None,
             max_duration: MAX_DURATION,
             max_events: MAX_EVENTS,
@@ -66,14 +67,14 @@ impl<'h> Rehearsal<'h> {
 
     /// Lets the client leave at a time, counted from its request: before what is sent at that very time.
     pub fn leave_at(mut self, time: Duration) -> Self {
-        self.plans.push((time, Plan::Leave));
+        self.schedule.push((time, Task::Leave));
         self.max_duration = self.max_duration.max(time);
         self
     }
 
     /// Lets the host stop at a time.
     pub fn stop_at(mut self, time: Duration) -> Self {
-        self.plans.push((time, Plan::Stop));
+        self.schedule.push((time, Task::Stop));
         self.max_duration = self.max_duration.max(time);
         self
     }
@@ -82,7 +83,7 @@ impl<'h> Rehearsal<'h> {
     /// to a [`Channel`](crate::Channel), changes what the generator looks at.
     ///
     /// It runs in the midst of a wait, on the same thread: it must not wait for the generator, nor for a lock that the
-    /// generator holds. What is planned for the time zero is done before the request.
+    /// generator holds. What is scheduled for the time zero is done before the request.
     ///
     /// ```
     /// use brooklet::testing::Client;
@@ -100,7 +101,7 @@ impl<'h> Rehearsal<'h> {
     /// assert_eq!(stream.events()[0].data, "rain");
     /// ```
     pub fn at(mut self, time: Duration, call: impl FnOnce() + Send + 'static) -> Self {
-        self.plans.push((time, Plan::Call(Box::new(call))));
+        self.schedule.push((time, Task::Call(Box::new(call))));
         self
     }
 
@@ -121,16 +122,16 @@ impl<'h> Rehearsal<'h> {
     /// # Panics
     ///
     /// If the stream does not end within its bounds, if no client could send the request, and if something that was
-    /// planned, or the handler itself, panics. A panic of a generator is caught [as on a host](Transcript::error).
+    /// scheduled, or the handler itself, panics. A panic of a generator is caught [as on a host](Transcript::error).
     #[track_caller]
     pub fn run(self) -> Transcript {
         let (stop, time) = (StopSignal::default(), Arc::new(VirtualTime::new()));
         let client = MemoryClient::new(self.client.request("localhost"), self.leave_after, self.max_events);
         let socket = MemorySocket::new(client, Arc::clone(&time));
         let max_duration = self.max_duration;
-        for (at, plan) in self.plans.into_iter().chain([(max_duration, Plan::GiveUp)]) {
+        for (at, task) in self.schedule.into_iter().chain([(max_duration, Task::GiveUp)]) {
             let (socket, stop) = (socket.clone(), stop.clone());
-            time.plan(at, Box::new(move || plan.happen(&socket, &stop, max_duration)));
+            time.schedule(at, Box::new(move || task.run(&socket, &stop, max_duration)));
         }
         let clock = Clock::Virtual(Arc::clone(&time));
         let seat = Arc::new(MemorySeat { record: Record::default(), clock });
@@ -142,9 +143,9 @@ impl<'h> Rehearsal<'h> {
             Err(why) => panic!("no client can send this request: {why}"),
         };
 
-        time.pass_plans(); // those for the time zero
+        time.run_due_tasks(); // those for the time zero
         let mut transcript = answer(self.handler, &request, &connection, &socket);
-        time.cancel_plans();
+        time.clear_schedule();
 
         let mut client = socket.client();
         client.move_into(&mut transcript);
@@ -195,8 +196,8 @@ fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
     Ok(Request::new(head, body, None))
 }
 
-impl Plan {
-    fn happen(self, socket: &MemorySocket, stop: &StopSignal, max_duration: Duration) {
+impl Task {
+    fn run(self, socket: &MemorySocket, stop: &StopSignal, max_duration: Duration) {
         match self {
             Self::Leave => socket.client().leave(),
             Self::Stop => {
@@ -244,8 +245,8 @@ impl Seat for MemorySeat {
     }
 }
 
-impl fmt::Debug for Rehearsal<'_> {
+impl fmt::Debug for Simulation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rehearsal").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Simulation").field("client", &self.client).finish_non_exhaustive()
     }
 }
