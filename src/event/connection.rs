@@ -256,7 +256,8 @@ impl<'r> EventConnection<'r> {
         Ok(())
     }
 
-    /// [`follow`](Self::follow) for a test: by its clock, which the channel's writers do not know, and so on this thread.
+    /// [`follow`](Self::follow) for a test: by its clock, which the channel's writers do not know, and so on
+    /// this thread.
     fn follow_here(&mut self, channel: &Channel) -> Result<(), SendError> {
         let mut subscription = channel.subscribe(self)?;
         // How it ended is no business of the generator any more.

@@ -50,11 +50,12 @@
 //!
 //! # What runs
 //!
-//! The handler itself, be it an [`EventSource`](crate::EventSource) or a [`Layout`](crate::Layout) with everything in
-//! it, and all of a stream's machinery: inspector, formatting, keep-alives, `max_age`, `finish`, the panics that are
-//! caught. The request is parsed as any other. Not there are the [`Host`](crate::Host), with its limits, its rules for
-//! localhost and the fields that it adds, and everything that slow clients bring about. For those there is
-//! [`Client::connect`], which reads a stream over TCP as a browser would.
+//! The handler itself, be it an [`EventSource`](crate::EventSource) or a [`Layout`](crate::Layout) with
+//! everything in it, and all of a stream's machinery: inspector, formatting, keep-alives, `max_age`,
+//! `finish`, the panics that are caught. The request is parsed as any other. Not there are the
+//! [`Host`](crate::Host), with its limits, its rules for localhost and the fields that it adds, and
+//! everything that slow clients bring about. For those there is [`Client::connect`], which reads a stream
+//! over TCP as a browser would.
 //!
 //! # What time it is
 //!
@@ -62,21 +63,24 @@
 //! [`wait`](crate::EventConnection::wait), [`wait_until`](crate::EventConnection::wait_until),
 //! [`receive`](crate::EventConnection::receive) and [`forward`](crate::Subscription::forward). It follows that:
 //!
-//! - `wait_until` wants a time by that clock, which is [`EventConnection::now`](crate::EventConnection::now) and what is
-//!   counted from there. `Instant::now()` is the system's time, and `thread::sleep` really sleeps.
-//! - What another thread sends or publishes is there in time only if it was there before: a wait that finds nothing is
-//!   over at once. Let the test do it, at its time: [`Simulation::at`].
-//! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. When its client is to come back
-//!   is left to chance, as ever.
+//! - `wait_until` wants a time by that clock, which is [`EventConnection::now`](crate::EventConnection::now)
+//!   and what is counted from there. `Instant::now()` is the system's time, and `thread::sleep` really
+//!   sleeps.
+//! - What another thread sends or publishes is there in time only if it was there before: a wait that finds
+//!   nothing is over at once. Let the test do it, at its time: [`Simulation::at`].
+//! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. When its client is to
+//!   come back is left to chance, as ever.
 //! - [`follow`](crate::EventConnection::follow) keeps the stream on its thread, as if the generator had
-//!   [subscribed](crate::Channel::subscribe): greeting, events, `reset` and `finish` are what a follower gets, but the
-//!   channel's own threads, and what they do about slow clients, are tested over TCP. It returns when the stream is over.
+//!   [subscribed](crate::Channel::subscribe): greeting, events, `reset` and `finish` are what a follower
+//!   gets, but the channel's own threads, and what they do about slow clients, are tested over TCP. It
+//!   returns when the stream is over.
 //!
 //! # What never ends
 //!
-//! A generator that waits for ever for a client that never leaves is no reason for a test to hang. After an hour of
-//! virtual time, or 100,000 events, [`Simulation::run`] panics and says so; so it does where a generator polls and polls
-//! without any time passing. A generator that blocks by other means, on a lock say, is left alone.
+//! A generator that waits for ever for a client that never leaves is no reason for a test to hang. After an
+//! hour of virtual time, or 100,000 events, [`Simulation::run`] panics and says so; so it does where a
+//! generator polls and polls without any time passing. A generator that blocks by other means, on a lock say,
+//! is left alone.
 
 mod client;
 mod parser;

@@ -26,9 +26,9 @@ const STUCK: &str =
 
 /// One request of a handler in memory, and what happens meanwhile.
 ///
-/// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is scheduled for a time
-/// happens when a wait of the generator comes to it, before that wait goes on; what is scheduled for the same time
-/// happens in the order in which it was said.
+/// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is scheduled
+/// for a time happens when a wait of the generator comes to it, before that wait goes on; what is scheduled
+/// for the same time happens in the order in which it was said.
 #[must_use = "a simulation begins when it is run"]
 pub struct Simulation<'h> {
     client: Client,
@@ -79,11 +79,12 @@ impl<'h> Simulation<'h> {
         self
     }
 
-    /// Does something at a time: sends a value that the generator [receives](crate::EventConnection::receive), publishes
-    /// to a [`Channel`](crate::Channel), changes what the generator looks at.
+    /// Does something at a time: sends a value that the generator
+    /// [receives](crate::EventConnection::receive), publishes to a [`Channel`](crate::Channel), changes what
+    /// the generator looks at.
     ///
-    /// It runs in the midst of a wait, on the same thread: it must not wait for the generator, nor for a lock that the
-    /// generator holds. What is scheduled for the time zero is done before the request.
+    /// It runs in the midst of a wait, on the same thread: it must not wait for the generator, nor for a lock
+    /// that the generator holds. What is scheduled for the time zero is done before the request.
     ///
     /// ```
     /// use brooklet::testing::Client;

@@ -82,8 +82,8 @@ impl Transcript {
         self.duration
     }
 
-    /// Why the stream ended: `PeerClosed` where the client has left, `Returned`, `Finished`, …; `None` where there was
-    /// none.
+    /// Why the stream ended: `PeerClosed` where the client has left, `Returned`, `Finished`, …; `None` where
+    /// there was none.
     pub fn reason(&self) -> Option<CloseReason> {
         self.reason
     }

@@ -1,4 +1,5 @@
-//! Two parsers that share no line, the library's for tests and the one that judges its encoder: the same of every stream.
+//! Two parsers that share no line, the library's for tests and the one that judges its encoder: of every stream they
+//! make the same.
 
 use crate::random::Random;
 use crate::sse;
