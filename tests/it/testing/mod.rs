@@ -72,14 +72,16 @@ fn leaving_in_the_midst_of_a_write() {
     assert_eq!(stream.text(), "data: 1\n\ndata: 2\n\n");
 }
 
+/// It ends a wait at once, also close to the end of that.
 #[test]
 fn a_host_that_stops() {
-    let stream =
-        Client::get("/").in_memory(&EventSource::new(|c| Ok(c.wait(secs(60))?))).stop_at(secs(20)).run();
-    assert_eq!((stream.reason(), stream.duration()), (Some(CloseReason::Stopped), secs(20)));
-    assert!(stream.retry().is_some(), "it says when to come back");
-    assert_eq!(stream.items().len(), 2, "{:?}", stream.timeline());
-    assert_eq!(stream.timeline()[0], "15s :");
+    for (time, signs_of_life) in [(secs(20), 1), (Duration::from_millis(59_995), 3)] {
+        let source = EventSource::new(|c| Ok(c.wait(secs(60))?));
+        let stream = Client::get("/").in_memory(&source).stop_at(time).run();
+        assert_eq!((stream.reason(), stream.duration()), (Some(CloseReason::Stopped), time));
+        assert!(stream.retry().is_some(), "it says when to come back");
+        assert_eq!(stream.items().len(), signs_of_life + 1, "{:?}", stream.timeline());
+    }
 }
 
 /// What the request says is what the generator sees.
