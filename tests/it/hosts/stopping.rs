@@ -4,6 +4,7 @@ use super::{again, ask, here, host, open, retry, start, GET, LONG, STOPS_WITHIN}
 use crate::notes::noted;
 use crate::patience::{eventually, in_time, Gate};
 use brooklet::{EventSource, Layout, Request, Response, RunningHost};
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,19 @@ fn idle_connections_are_closed() {
     for wire in [&mut fresh, &mut used, &mut begun] {
         wire.end().unwrap(); // in order, and without an answer
     }
+}
+
+/// However many threads wait for the next connection, all of them are woken.
+#[test]
+fn nobody_listens_any_more() {
+    let host = start(app());
+    for _ in 0..10 {
+        let mut wires: Vec<_> = (0..16).map(|_| ask(&host, GET)).collect();
+        wires.iter_mut().for_each(|wire| drop(wire.answer(false).unwrap()));
+    }
+    let address = host.address();
+    stop(host);
+    TcpStream::connect(address).expect_err("somebody listens still");
 }
 
 /// What was asked before the stop is answered, and the client told that it was the last answer, or closed.
