@@ -20,8 +20,8 @@ const LINE_ENDS: [char; 2] = ['\r', '\n'];
 
 /// What keeps an idle stream alive: a comment without text.
 ///
-/// One LF and no blank line, because a blank line after nothing but a comment makes OpenAI's Python client
-/// dispatch an empty event.
+/// One LF and no blank line, because a blank line after nothing but a comment makes OpenAI's Python client and
+/// fetch-event-source dispatch an empty event.
 pub(super) const KEEP_ALIVE: &str = ":\n";
 
 /// When to come back after a stop: spread out, so that not everybody comes at once.
@@ -112,7 +112,7 @@ impl<'a, T: Data> Event<'a, T> {
     ) -> Result<(), SendError> {
         self.judge()?;
         if let Some(comment) = &self.comment {
-            write_comment_lines(out, comment);
+            write_comment(out, comment);
         }
         if let Some(event_type) = &self.event_type {
             field(out, "event", event_type);
@@ -201,13 +201,10 @@ impl fmt::Display for SendError {
 
 impl Error for SendError {}
 
-/// Appends a comment: a line for each line of text, and a blank one.
+/// Appends a comment: a line for each line of text.
+///
+/// No blank line follows, for the reason of [`KEEP_ALIVE`].
 pub(super) fn write_comment(out: &mut String, text: &str) {
-    write_comment_lines(out, text);
-    out.push('\n');
-}
-
-fn write_comment_lines(out: &mut String, text: &str) {
     out.push_str(": ");
     let start = out.len();
     out.push_str(text);
@@ -330,10 +327,10 @@ mod tests {
 
     #[test]
     fn comments() {
-        check("hello", ": hello\n\n");
-        check("", ": \n\n");
-        check("a\ndata: forged", ": a\n: data: forged\n\n");
-        check("a\r\rb", ": a\n: \n: b\n\n");
+        check("hello", ": hello\n");
+        check("", ": \n");
+        check("a\ndata: forged", ": a\n: data: forged\n");
+        check("a\r\rb", ": a\n: \n: b\n");
 
         #[track_caller]
         fn check(text: &str, expected: &str) {

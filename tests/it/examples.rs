@@ -163,7 +163,7 @@ fn tour_streams() {
     let mut stock = Wire::connect(address).unwrap();
     stock.send(b"GET /stock/?ms=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(stock.head().unwrap().status, 200);
-    stock.exactly(b": Sending stock data\n\nevent: ").unwrap();
+    stock.exactly(b": Sending stock data\nevent: ").unwrap();
     drop(stock);
 
     let events = |client: Client| client.connect(address).unwrap().events_to_end().unwrap();

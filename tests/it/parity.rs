@@ -62,7 +62,7 @@ fn integration() {
 #[test]
 fn protocol() {
     // TestComment
-    check(|c| c.comment("invisible"), ": invisible\n\n");
+    check(|c| c.comment("invisible"), ": invisible\n");
     // TestRetry, TestRetryTwice: what comes after the first is not sent.
     check(|c| c.retry(Duration::from_secs(10)), "retry: 10000\n\n");
     let twice = |c: &mut EventConnection<'_>| {

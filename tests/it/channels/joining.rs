@@ -224,7 +224,7 @@ fn greetings() {
     let host = host(source.retry(Duration::from_secs(7))).start().unwrap();
     let epoch = epoch(&channel);
     let mut client = Client::join(&host, &channel, GET.replace("/ ", "/?user=me "));
-    client.exactly(&format!(": welcome\n\nevent: user\nretry: 7000\ndata: me\n\nid: {epoch}0\n\n"));
+    client.exactly(&format!(": welcome\nevent: user\nretry: 7000\ndata: me\n\nid: {epoch}0\n\n"));
 
     let host = super::host(EventSource::channel(&channel).retry(Duration::from_secs(7))).start().unwrap();
     let mut fresh = Client::join(&host, &channel, GET);

@@ -30,7 +30,7 @@ fn reasons_and_counts() {
             c.data(1)?;
             Ok(c.data(2)?)
         },
-        &[": no event\n\n", "data: 1\n\n", "data: 2\n\n"],
+        &[": no event\n", "data: 1\n\n", "data: 2\n\n"],
         &["ended GET / Returned, 2 events"],
     );
     check(|c| Ok(c.retry(Duration::ZERO)?), &["retry: 0\n\n"], &["ended GET / Retry, 0 events"]);

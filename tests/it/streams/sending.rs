@@ -21,10 +21,10 @@ fn one_call_is_one_write() {
     check(|c| c.data("a\nb\r\nc\rd\n"), &["data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"]);
     check(|c| c.data(vec![1, 2]), &["data: [1,2]\n\n"]);
     check(|c| c.event("tick", 0.5), &["event: tick\ndata: 0.5\n\n"]);
-    check(|c| c.comment("hello"), &[": hello\n\n"]);
-    check(|c| c.comment("a\nb"), &[": a\n: b\n\n"]);
+    check(|c| c.comment("hello"), &[": hello\n"]);
+    check(|c| c.comment("a\nb"), &[": a\n: b\n"]);
     check(|c| c.data(1).and_then(|()| c.data(2)), &["data: 1\n\n", "data: 2\n\n"]);
-    check(|c| c.comment("a").and_then(|()| c.data(1)), &[": a\n\n", "data: 1\n\n"]);
+    check(|c| c.comment("a").and_then(|()| c.data(1)), &[": a\n", "data: 1\n\n"]);
     let all = Event::new(1).event_type("t").id("7").retry(Duration::from_secs(5));
     assert_eq!(
         writes(EventSource::new(move |c| Ok(c.send(all.clone())?))),
@@ -126,7 +126,7 @@ fn retry_stands_in_the_first_event() {
         assert_eq!(writes(source.retry(Duration::from_secs(2))), expected);
     }
     check(|c| c.data(1).and_then(|()| c.data(2)), &["retry: 2000\ndata: 1\n\n", "data: 2\n\n"]);
-    check(|c| c.comment("a").and_then(|()| c.data(1)), &[": a\n\n", "retry: 2000\ndata: 1\n\n"]);
+    check(|c| c.comment("a").and_then(|()| c.data(1)), &[": a\n", "retry: 2000\ndata: 1\n\n"]);
     check(|c| c.send_all([1, 2].map(Event::new)), &["retry: 2000\ndata: 1\n\ndata: 2\n\n"]);
     check(
         |c| {
@@ -139,7 +139,7 @@ fn retry_stands_in_the_first_event() {
         |c| c.send(Event::new(1).retry(Duration::from_secs(9))).and_then(|()| c.data(2)),
         &["retry: 9000\ndata: 1\n\n", "data: 2\n\n"], // the event's own counts
     );
-    check(|c| c.comment("nothing else"), &[": nothing else\n\n"]);
+    check(|c| c.comment("nothing else"), &[": nothing else\n"]);
 }
 
 #[test]
