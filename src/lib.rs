@@ -41,7 +41,8 @@
 //! });
 //! ```
 //!
-//! Structs become JSON by [`json_object!`]; a [`Formatting`] changes the text of any type for one source.
+//! Structs become JSON by [`json_object!`]; a [`Formatting`] changes the text of any type for one source, and
+//! [`to_json`] makes the same JSON for [`Response::json`].
 //!
 //! The request tells what the client wants, and what it has seen already:
 //!
@@ -164,7 +165,7 @@ mod panics;
 
 pub use content::Content;
 pub use cors::{Cors, InvalidOrigin};
-pub use data::{Data, Formatting, List, Object, RawJson, Text, Writer};
+pub use data::{to_json, Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
 pub use event::{Channel, Lag, Presence, Published, Replay, Subscription};
 pub use host::{Host, Limits, Monitor, Notice, RunningHost, StartError, Stats, StopReport, Stopper};

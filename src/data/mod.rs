@@ -8,7 +8,7 @@ mod values;
 
 pub use formatting::Formatting;
 pub use values::{RawJson, Text};
-pub use writer::{List, Object, Writer};
+pub use writer::{to_json, List, Object, Writer};
 
 /// A value that an event can carry.
 ///

@@ -63,6 +63,7 @@ fn scalars() {
         let plain = Formatting::new();
         assert_eq!(text(&value, &plain), bare);
         assert_eq!(text([&value], &plain), format!("[{json}]"));
+        assert_eq!(to_json(&value), json);
     }
 }
 

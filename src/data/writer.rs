@@ -108,6 +108,27 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The JSON text of a value, for answers that are no streams.
+///
+/// It is what the value is inside a list: text has its quotation marks, and `None` is `null`.
+///
+/// ```
+/// use brooklet::{json_object, to_json, Response};
+///
+/// struct Quote { symbol: &'static str, price: f64 }
+/// json_object!(Quote { symbol, price });
+///
+/// let json = to_json(Quote { symbol: "AAPL", price: 129.5 });
+/// assert_eq!(json, r#"{"symbol":"AAPL","price":129.5}"#);
+/// let answer = Response::json(json);
+/// # let _ = answer;
+/// ```
+pub fn to_json(value: impl Data) -> String {
+    let mut json = String::new();
+    write_nested(&mut Writer { out: &mut json, formatting: &Formatting::new(), is_nested: true }, value);
+    json
+}
+
 /// A JSON array that is being written.
 #[derive(Debug)]
 pub struct List<'a> {

@@ -64,7 +64,7 @@ impl Response {
         Self::text(page).header("Content-Type", "text/html; charset=utf-8")
     }
 
-    /// `200 OK` with JSON text that is ready to be sent.
+    /// `200 OK` with JSON text that is ready to be sent, by [`to_json`](crate::to_json) say.
     pub fn json(json: impl Into<Cow<'static, str>>) -> Self {
         Self::text(json).header("Content-Type", "application/json")
     }
