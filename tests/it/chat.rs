@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use brooklet::testing::{Client, EventStream};
 
-use crate::example;
-use crate::wire::{show, Answer, Wire};
+use crate::example::{self, ask};
+use crate::wire::{show, Answer};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -93,7 +93,7 @@ fn routes() {
     let longest = "aZ0-_".repeat(8);
 
     let check = |method: &str, target: &str, status: u16, body: &str| {
-        let answer = ask(address, &format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let answer = ask(address, format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         assert_eq!((answer.status, show(&answer.body)), (status, show(body.as_bytes())), "{method} {target}");
     };
 
@@ -193,14 +193,7 @@ fn rooms_are_bounded() {
 fn say(address: SocketAddr, room: &str, media_type: &str, body: &str) -> Answer {
     let length = body.len();
     let fields = format!("Host: localhost\r\nContent-Type: {media_type}\r\nContent-Length: {length}");
-    ask(address, &format!("POST /rooms/{room} HTTP/1.1\r\n{fields}\r\n\r\n{body}"))
-}
-
-#[track_caller]
-fn ask(address: SocketAddr, request: &str) -> Answer {
-    let mut wire = Wire::connect(address).unwrap();
-    wire.send(request.as_bytes());
-    wire.answer(false).unwrap()
+    ask(address, format!("POST /rooms/{room} HTTP/1.1\r\n{fields}\r\n\r\n{body}"))
 }
 
 /// Opens a stream of a room, after what was seen last.

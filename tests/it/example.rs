@@ -1,12 +1,15 @@
 //! Runs the examples, which `cargo test` has built, as programs of their own.
 
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use crate::patience::in_time;
 use crate::webdriver::Process;
+use crate::wire::{Answer, Wire};
 
 /// For a program to start on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -24,9 +27,12 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 /// Runs an example that serves, until the returned value is dropped. It listens when this returns.
 pub(crate) fn serve(name: &str, address: SocketAddr, variables: &[(&str, &str)]) -> Process {
     let mut command = Command::new(binary(name));
-    command.env("PORT", address.port().to_string()).envs(variables.iter().copied());
-    let mut server = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
+    start(command, address)
+}
 
+fn start(mut command: Command, address: SocketAddr) -> Process {
+    let mut server = Process::spawn(command.env("PORT", address.port().to_string()));
     let started = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(server.is_running(), "the example ended before it served {address}");
@@ -34,6 +40,88 @@ pub(crate) fn serve(name: &str, address: SocketAddr, variables: &[(&str, &str)])
         thread::sleep(Duration::from_millis(20));
     }
     server
+}
+
+/// An example that serves, and all that it writes meanwhile.
+pub(crate) struct Tool {
+    _process: Process,
+    pub(crate) address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Tool {
+    /// Runs an example with arguments. It listens when this returns.
+    #[track_caller]
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        let address = free_address();
+        let folder = folder(&format!("{name}-{}", address.port()));
+        let file = |name| File::create(folder.join(name)).expect("the folder was made for it");
+        let mut command = Command::new(binary(name));
+        command.args(arguments).stdout(Stdio::null()).stderr(file("log"));
+        Self { _process: start(command, address), address, folder }
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).expect("examples write UTF-8")
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        ask(self.address, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Answer {
+        let body = body.as_ref();
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        ask(self.address, [head.as_bytes(), body].concat())
+    }
+}
+
+/// Runs an example to its end.
+#[track_caller]
+pub(crate) fn run(name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary(name));
+    command.args(arguments).stdin(Stdio::null());
+    in_time(move || command.output().expect("the example was built"))
+}
+
+/// Holds an example to what it says of wrong arguments: a sentence, where to look, and exit code 2.
+#[track_caller]
+pub(crate) fn check_refusal(name: &str, arguments: &[&str], sentence: &str) {
+    let output = run(name, arguments);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(complaint, format!("{name}: {sentence}; see {name} --help\n"), "{arguments:?}");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+}
+
+/// Holds an example to its `--help`.
+#[track_caller]
+pub(crate) fn check_help(name: &str) {
+    let output = run(name, &["--help"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let help = String::from_utf8_lossy(&output.stdout);
+    assert!(help.starts_with(&format!("Usage: {name} ")) && help.contains("--port N"), "{help}");
+}
+
+/// A new, empty folder for a test, under the one that cargo gives us.
+#[track_caller]
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::remove_dir_all(&folder).ok(); // of an earlier run
+    fs::create_dir_all(&folder).expect("cargo made its parent");
+    folder
+}
+
+/// The one answer to one request; the connection stays open meanwhile.
+#[track_caller]
+pub(crate) fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
+    let mut wire = Wire::connect(address).unwrap();
+    wire.send(request.as_ref());
+    wire.answer(false).unwrap()
 }
 
 /// An address that was free a moment ago: examples are told theirs, and one has to come back to it.

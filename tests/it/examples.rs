@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use brooklet::testing::{Client, Message};
 
-use crate::example;
+use crate::example::{self, ask};
 use crate::patience::in_time;
-use crate::wire::{show, Answer, Wire};
+use crate::wire::{show, Wire};
 
 #[test]
 fn encode_writes_blocks() {
@@ -273,12 +273,4 @@ fn tour_settings() {
         assert_eq!(origin("http://a.example").as_deref(), Some("http://a.example"), "{target}");
         assert_eq!(origin("http://b.example"), None, "{target}");
     }
-}
-
-/// The one answer to one request; the connection stays open meanwhile.
-#[track_caller]
-fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
-    let mut wire = Wire::connect(address).unwrap();
-    wire.send(request.as_ref());
-    wire.answer(false).unwrap()
 }

@@ -21,6 +21,7 @@ mod parity;
 mod example;
 mod examples;
 mod chat;
+mod tokens;
 mod hosts;
 mod pages;
 mod fuzz;
@@ -31,5 +32,6 @@ mod browser;
 mod browser_streams;
 mod browser_channel;
 mod browser_chat;
+mod browser_tokens;
 
 mod tidy;
