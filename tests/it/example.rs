@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use brooklet::testing::{Client, EventStream};
+
 use crate::patience::in_time;
 use crate::webdriver::Process;
 use crate::wire::{Answer, Wire};
@@ -57,7 +59,7 @@ impl Tool {
         let folder = folder(&format!("{name}-{}", address.port()));
         let file = |name| File::create(folder.join(name)).expect("the folder was made for it");
         let mut command = Command::new(binary(name));
-        command.args(arguments).stdout(Stdio::null()).stderr(file("log"));
+        command.args(arguments).stdout(file("output")).stderr(file("log"));
         Self { _process: start(command, address), address, folder }
     }
 
@@ -66,9 +68,20 @@ impl Tool {
         fs::read_to_string(self.folder.join("log")).expect("examples write UTF-8")
     }
 
+    /// What it has written to standard output so far.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.folder.join("output")).expect("examples write UTF-8")
+    }
+
     #[track_caller]
     pub(crate) fn get(&self, target: &str) -> Answer {
         ask(self.address, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    /// Opens a stream, as one that comes back if there is something that it saw last.
+    #[track_caller]
+    pub(crate) fn stream(&self, target: &str, last_event_id: &str) -> EventStream {
+        Client::get(target).last_event_id(last_event_id).connect(self.address).unwrap()
     }
 
     #[track_caller]

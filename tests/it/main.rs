@@ -22,6 +22,7 @@ mod example;
 mod examples;
 mod chat;
 mod tokens;
+mod progress;
 mod hosts;
 mod pages;
 mod fuzz;
@@ -33,5 +34,6 @@ mod browser_streams;
 mod browser_channel;
 mod browser_chat;
 mod browser_tokens;
+mod browser_progress;
 
 mod tidy;
