@@ -55,7 +55,12 @@ impl Tool {
     /// Runs an example with arguments. It listens when this returns.
     #[track_caller]
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        let address = free_address();
+        Self::start_at(free_address(), name, arguments)
+    }
+
+    /// The same, where it was before.
+    #[track_caller]
+    pub(crate) fn start_at(address: SocketAddr, name: &str, arguments: &[&str]) -> Self {
         let folder = folder(&format!("{name}-{}", address.port()));
         let file = |name| File::create(folder.join(name)).expect("the folder was made for it");
         let mut command = Command::new(binary(name));

@@ -23,6 +23,7 @@ mod examples;
 mod chat;
 mod tokens;
 mod progress;
+mod dashboard;
 mod hosts;
 mod pages;
 mod fuzz;
@@ -35,5 +36,6 @@ mod browser_channel;
 mod browser_chat;
 mod browser_tokens;
 mod browser_progress;
+mod browser_dashboard;
 
 mod tidy;
