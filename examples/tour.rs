@@ -14,7 +14,7 @@
 //! curl -N  localhost:8080/retry                 come back in 300 ms
 //! curl -N  localhost:8080/fail                  a generator that fails: come back in 10 s
 //! curl -N  localhost:8080/panic                 a generator that panics: the same
-//! curl -N  localhost:8080/tokens -d '{}'        a POST that is answered as a language model would
+//! curl -N  localhost:8080/tokens -d '{}'        a POST that is answered word by word
 //! curl -N  'localhost:8080/lastid?id=x'         an event with that id, and how soon to come back, …
 //! curl -N  localhost:8080/lastid -H 'Last-Event-ID: x'          … then with what the client says it has seen
 //! curl -N  'localhost:8080/idle?hb=500'         nothing but what keeps it alive
@@ -33,7 +33,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::hash::{BuildHasher, Hasher};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use std::{env, fs, io, panic};
 
 use brooklet::{
@@ -127,36 +127,14 @@ fn resume() -> EventSource {
     .retry(Duration::from_millis(300))
 }
 
+/// As a language model answers; the `tokens` example speaks the interface of one.
 fn tokens(connection: &mut EventConnection) -> brooklet::Result {
-    let created = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let chunk = |delta, finish_reason| {
-        let choices = [Choice { index: 0, delta, finish_reason }];
-        Chunk { id: "chatcmpl-1", object: "chat.completion.chunk", created, model: "brook", choices }
-    };
-    connection.data(chunk(BTreeMap::from([("role", "assistant"), ("content", "")]), None))?;
     for word in "A brook runs through it.".split_inclusive(' ') {
         connection.wait(Duration::from_millis(60))?;
-        connection.data(chunk(BTreeMap::from([("content", word)]), None))?;
+        connection.data(word)?;
     }
-    connection.data(chunk(BTreeMap::new(), Some("stop")))?;
     Ok(connection.data("[DONE]")?)
 }
-
-struct Chunk<'a> {
-    id: &'a str,
-    object: &'a str,
-    created: u64,
-    model: &'a str,
-    choices: [Choice<'a>; 1],
-}
-json_object!(Chunk<'_> { id, object, created, model, choices });
-
-struct Choice<'a> {
-    index: u32,
-    delta: BTreeMap<&'a str, &'a str>,
-    finish_reason: Option<&'a str>,
-}
-json_object!(Choice<'_> { index, delta, finish_reason });
 
 fn last_id(connection: &mut EventConnection) -> brooklet::Result {
     let id = connection.request().query("id").unwrap_or("…é漢");

@@ -205,12 +205,7 @@ fn tour_streams() {
     idle.exactly(b":\n:\n:\n").unwrap();
 
     let tokens = data(&events(Client::new("POST", "/tokens").body("{}")));
-    let (done, chunks) = tokens.split_last().unwrap();
-    assert_eq!(done, "[DONE]");
-    assert_eq!(chunks.len(), 7);
-    for chunk in chunks {
-        assert!(chunk.contains(r#""object":"chat.completion.chunk""#), "{chunk}");
-    }
+    assert_eq!(tokens, ["A ", "brook ", "runs ", "through ", "it.", "[DONE]"]);
 }
 
 #[test]
