@@ -154,6 +154,8 @@ impl Wire {
                 self.unread.extend_from_slice(&buffer[..count]);
                 Ok(count)
             }
+            // A process that was stopped and goes on: a read with a deadline does not begin again by itself.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 Err(format!("nothing within {DEADLINE:?}, so far {}", show(&self.unread)))
             }
