@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::channel::{Channel, Terms};
+use super::channel::{Behind, Channel, Terms};
 use super::stream::{Stream, StreamSettings};
 use super::wire::{self, Event, SendError};
 use crate::data::Data;
@@ -246,11 +246,56 @@ impl<'r> EventConnection<'r> {
     ///
     /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
     pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
-        if self.stream.clock().is_virtual() {
-            return self.follow_here(channel);
-        }
         let cursor = self.greet(channel)?;
-        let terms = Terms { keep_alive: self.stream.settings().keep_alive, expires: self.stream.expires() };
+        self.hand_over(channel, cursor, Behind::GoesOn)
+    }
+
+    /// Follows a channel from behind the event with this id on, or with `None` from its very first on, whatever the
+    /// client itself said: for generators that have sent what is older, out of a database or a file.
+    ///
+    /// Returns whether it does. Where the channel does not know that id, or not any more, nothing has been sent,
+    /// and the stream is still the generator's, which sends some more and asks again:
+    ///
+    /// ```
+    /// # use brooklet::{Channel, Event, EventSource};
+    /// # fn older_than_what_the_channel_has(seen: u64) -> Vec<(u64, f64)> { Vec::new() }
+    /// let prices = Channel::new().own_ids();
+    /// EventSource::new(move |connection| {
+    ///     let mut seen = connection.last_event_id().and_then(|id| id.parse().ok()).unwrap_or(0);
+    ///     while !connection.follow_after(&prices, Some(&seen.to_string()))? {
+    ///         for (number, price) in older_than_what_the_channel_has(seen) {
+    ///             connection.send(Event::new(price).id(number.to_string()))?;
+    ///             seen = number;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    ///
+    /// A client that falls behind later is closed, without a `reset`: it comes back with the id of what it has, and
+    /// the generator can send what it lacks.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub fn follow_after(&mut self, channel: &Channel, id: Option<&str>) -> Result<bool, SendError> {
+        self.stream.begin()?;
+        let cursor = match channel.cursor_after(id) {
+            Some(cursor) => cursor,
+            None => return Ok(false),
+        };
+        self.stream.gather_retry();
+        self.stream.flush(0)?;
+        self.hand_over(channel, cursor, Behind::Leaves)?;
+        Ok(true)
+    }
+
+    fn hand_over(&mut self, channel: &Channel, cursor: u64, behind: Behind) -> Result<(), SendError> {
+        if self.stream.clock().is_virtual() {
+            return self.follow_here(channel, cursor);
+        }
+        let settings = self.stream.settings();
+        let terms = Terms { keep_alive: settings.keep_alive, expires: self.stream.expires(), behind };
         channel.hand_over(self.stream.connection(), self.request, cursor, terms)?;
         self.stream.hand_over();
         Ok(())
@@ -258,8 +303,8 @@ impl<'r> EventConnection<'r> {
 
     /// [`follow`](Self::follow) for a test: by its clock, which the channel's writers do not know, and so on
     /// this thread.
-    fn follow_here(&mut self, channel: &Channel) -> Result<(), SendError> {
-        let mut subscription = channel.subscribe(self)?;
+    fn follow_here(&mut self, channel: &Channel, cursor: u64) -> Result<(), SendError> {
+        let mut subscription = channel.subscribe_at(self, cursor);
         // How it ended is no business of the generator any more.
         while let Ok(true) = subscription.forward(self, Duration::MAX) {}
         self.stream.hand_over();

@@ -22,11 +22,11 @@ use super::wire::{Event, SendError};
 use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection, Request, Wake};
 use greeting::Greeting;
-use log::{History, Numbering};
+use log::{History, Numbering, Resume};
 use shared::{Settings, Shared};
 use subscriber::Subscriber;
 
-pub(super) use subscriber::Terms;
+pub(super) use subscriber::{Behind, Terms};
 
 pub use presence::Presence;
 pub use subscription::Subscription;
@@ -99,8 +99,8 @@ pub struct Published {
 /// # Slow subscribers
 ///
 /// They delay nobody. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
-/// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot it is closed
-/// instead, and gets a new snapshot when it comes back. One that takes nothing for as long as the host's write
+/// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
+/// [`follow_after`](EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back. One that takes nothing for as long as the host's write
 /// deadline is closed.
 #[derive(Clone)]
 #[must_use = "a channel is what its subscribers follow"]
@@ -217,9 +217,14 @@ impl Channel {
     /// As [`follow`](EventConnection::follow).
     pub fn subscribe(&self, connection: &mut EventConnection<'_>) -> Result<Subscription, SendError> {
         let cursor = connection.greet(self)?;
+        Ok(self.subscribe_at(connection, cursor))
+    }
+
+    /// The same for one that has been told where it stands.
+    pub(super) fn subscribe_at(&self, connection: &mut EventConnection<'_>, cursor: u64) -> Subscription {
         let request = self.shared.watchers.tell_joined(connection.request());
         let held = Arc::clone(connection.stream().connection());
-        Ok(Subscription::new(self.clone(), held, cursor, request))
+        Subscription::new(self.clone(), held, cursor, request)
     }
 
     /// Publishes an event. It never waits for a subscriber, and all subscribers see the same order.
@@ -310,6 +315,16 @@ impl Channel {
     /// Fixes where a newcomer begins.
     pub(super) fn greet(&self, last_event_id: Option<&str>) -> Greeting {
         Greeting::new(&self.shared.state().log, &self.shared.settings, last_event_id)
+    }
+
+    /// The first event that follows the one with this id, or the first of all, if everything from there on is known.
+    pub(super) fn cursor_after(&self, id: Option<&str>) -> Option<u64> {
+        let state = self.shared.state();
+        match (state.log.resume(id), state.log.history_start()) {
+            (Resume::After(sequence), _) => Some(sequence + 1),
+            (Resume::Fresh, first @ 1) => Some(first),
+            _ => None,
+        }
     }
 
     pub(super) fn write_greeting(&self, greeting: &Greeting, out: &mut String) -> Result<u64, SendError> {

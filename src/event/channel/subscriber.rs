@@ -121,6 +121,16 @@ pub(in crate::event) struct Terms {
     pub(in crate::event) keep_alive: Option<Duration>,
     /// When the stream has to end.
     pub(in crate::event) expires: Option<Instant>,
+    pub(in crate::event) behind: Behind,
+}
+
+/// What a subscriber does when it has fallen behind what is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::event) enum Behind {
+    /// With the oldest event that is there, and is told so.
+    GoesOn,
+    /// Somebody has what it lacks, and it comes back for that.
+    Leaves,
 }
 
 /// Small, since there may be thousands that do nothing but be there.
@@ -143,6 +153,7 @@ pub(super) struct Subscriber {
 struct Extras {
     /// When its stream has to end.
     expires: Option<Instant>,
+    behind: Behind,
     /// Kept where somebody wants to know who leaves.
     request: Option<Request>,
 }
@@ -168,14 +179,15 @@ impl Subscriber {
         request: Option<Request>,
         settings: &Settings,
     ) -> Self {
-        let has_extras = terms.expires.is_some() || request.is_some();
+        let Terms { expires, behind, .. } = terms;
+        let has_extras = expires.is_some() || behind != Behind::GoesOn || request.is_some();
         let keep_alive =
             terms.keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         Self {
             connection,
             cursor,
             backlog: None,
-            extras: has_extras.then(|| Box::new(Extras { expires: terms.expires, request })),
+            extras: has_extras.then(|| Box::new(Extras { expires, behind, request })),
             keep_alive,
             last_write: settings.millis(Instant::now()),
             events: 0,
@@ -189,6 +201,10 @@ impl Subscriber {
 
     pub(super) fn keep_alive(&self) -> Option<Duration> {
         (self.keep_alive > 0).then(|| Duration::from_millis(self.keep_alive.into()))
+    }
+
+    fn behind(&self) -> Behind {
+        self.extras.as_ref().map_or(Behind::GoesOn, |extras| extras.behind)
     }
 
     /// When a blocked one is to be tried again.
@@ -275,9 +291,9 @@ impl Subscriber {
     }
 
     /// It has fallen behind what is kept. Goes on with the oldest event that is there and says so; where a snapshot
-    /// belongs, it has to come back for that.
+    /// belongs, or somebody has more than the channel, it has to come back for that.
     fn skip(&mut self, view: &View, settings: &Settings, now: Instant) -> Result<(), CloseReason> {
-        if settings.snapshot.is_some() {
+        if settings.snapshot.is_some() || self.behind() == Behind::Leaves {
             return Err(CloseReason::Lagged);
         }
         let first = view.first();

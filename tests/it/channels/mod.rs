@@ -1,5 +1,6 @@
 //! Channels from outside: what each subscriber gets, byte by byte, and what it costs.
 
+mod archive;
 mod costs;
 mod ending;
 mod joining;

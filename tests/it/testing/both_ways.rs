@@ -82,3 +82,22 @@ fn followers() {
         }
     }
 }
+
+#[test]
+fn followers_from_a_place_of_their_own() {
+    let channel = Channel::new().own_ids().history(2, 1000);
+    for id in ["a", "b", "c", "d"] {
+        channel.publish(Event::new(id).id(id)).unwrap();
+    }
+    channel.close();
+    for id in [None, Some("a"), Some("b"), Some("d"), Some("e")] {
+        let channel = channel.clone();
+        check(&Client::get("/"), move |c| {
+            c.comment("before")?;
+            if !c.follow_after(&channel, id)? {
+                c.data("no")?;
+            }
+            Ok(())
+        });
+    }
+}
