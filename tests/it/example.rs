@@ -29,16 +29,17 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 /// Runs an example that serves, until the returned value is dropped. It listens when this returns.
 pub(crate) fn serve(name: &str, address: SocketAddr, variables: &[(&str, &str)]) -> Process {
     let mut command = Command::new(binary(name));
-    command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
-    start(command, address)
+    command.env("PORT", address.port().to_string()).envs(variables.iter().copied());
+    spawn(command.stdout(Stdio::null()).stderr(Stdio::null()), address)
 }
 
-fn start(mut command: Command, address: SocketAddr) -> Process {
-    let mut server = Process::spawn(command.env("PORT", address.port().to_string()));
+/// Runs a program, until the returned value is dropped. It listens when this returns.
+pub(crate) fn spawn(command: &mut Command, address: SocketAddr) -> Process {
+    let mut server = Process::spawn(command);
     let started = Instant::now();
     while TcpStream::connect(address).is_err() {
-        assert!(server.is_running(), "the example ended before it served {address}");
-        assert!(started.elapsed() < DEADLINE, "the example does not serve {address}");
+        assert!(server.is_running(), "{command:?} ended before it served {address}");
+        assert!(started.elapsed() < DEADLINE, "{command:?} does not serve {address}");
         thread::sleep(Duration::from_millis(20));
     }
     server
@@ -64,8 +65,9 @@ impl Tool {
         let folder = folder(&format!("{name}-{}", address.port()));
         let file = |name| File::create(folder.join(name)).expect("the folder was made for it");
         let mut command = Command::new(binary(name));
-        command.args(arguments).stdout(file("output")).stderr(file("log"));
-        Self { _process: start(command, address), address, folder }
+        command.env("PORT", address.port().to_string()).args(arguments);
+        command.stdout(file("output")).stderr(file("log"));
+        Self { _process: spawn(&mut command, address), address, folder }
     }
 
     /// What it has written to standard error so far.

@@ -24,6 +24,7 @@ mod chat;
 mod tokens;
 mod progress;
 mod dashboard;
+mod ticker;
 mod hosts;
 mod pages;
 mod fuzz;

@@ -1,0 +1,127 @@
+//! More than one machine: prices in a Redis stream, and any number of instances that serve it.
+//!
+//! With a Redis on this machine run `cargo run --example ticker_redis`, in another window the same with
+//! ` -- --port 8081`, and open <http://127.0.0.1:8080> and <http://127.0.0.1:8081>. What is published at one
+//! appears at both.
+//!
+//! ```text
+//! curl -N localhost:8080/ticker                                  all that is in the stream, and what comes
+//! curl -N localhost:8080/ticker -H 'Last-Event-ID: 1700000000000-0'    what follows that entry, from any instance
+//! curl    localhost:8080/ticker -d symbol=AAPL -d price=129.5    add an entry, as `redis-cli XADD ticker '*' …` does
+//! ```
+//!
+//! Events have the ids of their entries. So a client may lose its instance, come back to any other through a
+//! balancer, and get every entry once and in order: see the `proxies` page of the guide for nginx and HAProxy.
+//!
+//! Each instance has one connection that reads new entries into a channel, and one by which clients get what is
+//! older than the channel remembers. While Redis is away, clients stay. Who comes back for entries that were trimmed
+//! meanwhile is sent a `reset`.
+
+mod entries;
+mod resp;
+mod ticker;
+
+use std::env;
+use std::process::exit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use brooklet::{Content, EventSource, Handler, Host, Layout, Request, Response, StartError, Status};
+use entries::Quote;
+use ticker::Ticker;
+
+const HELP: &str = "\
+Serves the prices of the Redis stream `ticker`.
+
+usage: ticker_redis [--port PORT] [--host NAME]
+
+  --port PORT   listen on 127.0.0.1:PORT; otherwise $PORT, or 8080
+  --host NAME   answer to this name, too: the one under which a proxy serves it
+  --help        say this
+
+  REDIS_ADDR    the Redis to read from, as HOST:PORT; otherwise 127.0.0.1:6379
+";
+
+fn main() -> Result<(), StartError> {
+    let options = Options::read().unwrap_or_else(|complaint| {
+        eprintln!("ticker_redis: {complaint}; see --help");
+        exit(2)
+    });
+    let ticker = Arc::new(Ticker::new(&options.redis, options.port));
+    Ticker::start_reading(&ticker).unwrap_or_else(|error| {
+        eprintln!("ticker_redis: no thread to read with: {error}");
+        exit(1)
+    });
+
+    let source = EventSource::new({
+        let ticker = Arc::clone(&ticker);
+        move |connection| ticker.serve(connection)
+    })
+    .retry(Duration::from_secs(1))
+    // An instance that was away has no clients when it is back. In the course of an hour it gets its share.
+    .max_age(Duration::from_secs(3600));
+
+    let app = Layout::new().index(Content::html(include_str!("page.html"))).add(
+        "ticker",
+        move |request: Request| match request.method() {
+            "GET" | "HEAD" => source.handle(request),
+            "POST" => publish(&ticker, &request),
+            other => Response::method_not_allowed(other, "GET, HEAD, POST"),
+        },
+    );
+    let mut host = Host::new(app).bind(format!("127.0.0.1:{}", options.port)).defaults().console();
+    for name in options.names {
+        host = host.allow_host(name);
+    }
+    host.run()
+}
+
+fn publish(ticker: &Ticker, request: &Request) -> Response {
+    let form = request.form();
+    let field = |name| form.get(name).unwrap_or_default();
+    let quote = match Quote::new(field("symbol"), field("price")) {
+        Some(quote) => quote,
+        None => {
+            let rule = "`symbol` is 1 to 16 of A-Z, 0-9, . - = and ^, `price` a number";
+            return Response::explain(Status::BAD_REQUEST, rule);
+        }
+    };
+    match ticker.publish(&quote) {
+        Ok(id) => Response::text(format!("{id}\n")),
+        Err(complaint) => Response::explain(Status::SERVICE_UNAVAILABLE, &complaint),
+    }
+}
+
+struct Options {
+    port: u16,
+    names: Vec<String>,
+    redis: String,
+}
+
+impl Options {
+    /// What the command line and the environment say, or what is wrong with that.
+    fn read() -> Result<Self, String> {
+        let variable = |name, otherwise: &str| env::var(name).unwrap_or_else(|_| otherwise.to_owned());
+        let mut port = variable("PORT", "8080");
+        let mut names = Vec::new();
+        let mut words = env::args().skip(1);
+        while let Some(word) = words.next() {
+            match &*word {
+                "--help" | "-h" => {
+                    print!("{HELP}");
+                    exit(0)
+                }
+                "--port" => port = words.next().ok_or("--port needs a number")?,
+                "--host" => names.push(words.next().ok_or("--host needs a name")?),
+                _ => return Err(format!("there is no option {word:?}")),
+            }
+        }
+        let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
+        let redis = variable("REDIS_ADDR", "127.0.0.1:6379");
+        let is_address = matches!(redis.rsplit_once(':'), Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok());
+        match is_address {
+            true => Ok(Self { port, names, redis }),
+            false => Err(format!("REDIS_ADDR is {redis:?}, and not HOST:PORT")),
+        }
+    }
+}
