@@ -30,6 +30,11 @@ mod pages;
 mod fuzz;
 mod faults;
 
+mod servers;
+mod follower;
+mod ticker_scaled;
+mod proxies;
+
 mod webdriver;
 mod browser;
 mod browser_streams;
@@ -38,5 +43,6 @@ mod browser_chat;
 mod browser_tokens;
 mod browser_progress;
 mod browser_dashboard;
+mod browser_ticker;
 
 mod tidy;
