@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -35,11 +35,14 @@ pub(crate) fn serve(name: &str, address: SocketAddr, variables: &[(&str, &str)])
 
 /// Runs a program, until the returned value is dropped. It listens when this returns.
 pub(crate) fn spawn(command: &mut Command, address: SocketAddr) -> Process {
-    let mut server = Process::spawn(command);
+    listening(Process::spawn(command), address)
+}
+
+fn listening(mut server: Process, address: SocketAddr) -> Process {
     let started = Instant::now();
     while TcpStream::connect(address).is_err() {
-        assert!(server.is_running(), "{command:?} ended before it served {address}");
-        assert!(started.elapsed() < DEADLINE, "{command:?} does not serve {address}");
+        assert!(server.is_running(), "it ended before it served {address}");
+        assert!(started.elapsed() < DEADLINE, "it does not serve {address}");
         thread::sleep(Duration::from_millis(20));
     }
     server
@@ -62,12 +65,17 @@ impl Tool {
     /// The same, where it was before.
     #[track_caller]
     pub(crate) fn start_at(address: SocketAddr, name: &str, arguments: &[&str]) -> Self {
-        let folder = folder(&format!("{name}-{}", address.port()));
-        let file = |name| File::create(folder.join(name)).expect("the folder was made for it");
-        let mut command = Command::new(binary(name));
-        command.env("PORT", address.port().to_string()).args(arguments);
-        command.stdout(file("output")).stderr(file("log"));
-        Self { _process: spawn(&mut command, address), address, folder }
+        let (mut command, folder) = prepare(address, name, arguments);
+        Self { _process: listening(Process::spawn(&mut command), address), address, folder }
+    }
+
+    /// The same as [`start`](Self::start), for an example that reads what is written to it.
+    #[track_caller]
+    pub(crate) fn start_fed(name: &str, arguments: &[&str]) -> (Self, ChildStdin) {
+        let address = free_address();
+        let (mut command, folder) = prepare(address, name, arguments);
+        let (process, input) = Process::spawn_fed(&mut command);
+        (Self { _process: listening(process, address), address, folder }, input)
     }
 
     /// What it has written to standard error so far.
@@ -98,6 +106,15 @@ impl Tool {
             format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
         ask(self.address, [head.as_bytes(), body].concat())
     }
+}
+
+fn prepare(address: SocketAddr, name: &str, arguments: &[&str]) -> (Command, PathBuf) {
+    let folder = folder(&format!("{name}-{}", address.port()));
+    let file = |name| File::create(folder.join(name)).expect("the folder was made for it");
+    let mut command = Command::new(binary(name));
+    command.args(arguments).env("PORT", address.port().to_string());
+    command.stdout(file("output")).stderr(file("log"));
+    (command, folder)
 }
 
 /// Runs an example to its end.

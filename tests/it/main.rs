@@ -25,6 +25,7 @@ mod tokens;
 mod progress;
 mod dashboard;
 mod ticker;
+mod pipe;
 mod hosts;
 mod pages;
 mod fuzz;
@@ -44,5 +45,6 @@ mod browser_tokens;
 mod browser_progress;
 mod browser_dashboard;
 mod browser_ticker;
+mod browser_pipe;
 
 mod tidy;

@@ -8,7 +8,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -164,6 +164,14 @@ impl Process {
             Ok(child) => Self(child),
             Err(error) => panic!("cannot start {command:?}: {error}"),
         }
+    }
+
+    /// The same, for a program that reads what is written to it.
+    #[track_caller]
+    pub(crate) fn spawn_fed(command: &mut Command) -> (Self, ChildStdin) {
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("it is there, and can be run");
+        let input = child.stdin.take().expect("stdin is piped");
+        (Self(child), input)
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

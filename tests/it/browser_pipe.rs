@@ -1,0 +1,135 @@
+//! The page of the `pipe` example in a real browser: history, colours, filter, a flood, and a restart.
+//!
+//! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::example::{self, Tool};
+use crate::webdriver::Browser;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
+fn the_pipe_page_shows_what_matters() {
+    let file = example::folder("pipe-browser").join("app.log");
+    fs::write(&file, "history <b>1</b>\n\x1b[1;31mred\x1b[0m and plain \x1b]0;title\x07\x02\n").unwrap();
+    let address = example::free_address();
+    let start = || Tool::start_at(address, "pipe", &[file.to_str().unwrap()]);
+    let server = start();
+    let browser = Browser::open(&format!("http://{address}/"));
+    wait_for_state(&browser, "live");
+
+    // History, as text; ANSI colours and styles, and nothing else of ANSI.
+    wait_for_rows(&browser, "history <b>1</b>|red and plain \u{2402}");
+    let style = "const span = document.querySelector('.rows span');
+        return `${span.textContent} ${span.className} ${getComputedStyle(span).color !== getComputedStyle(document.body).color}`";
+    assert_eq!(browser.execute(style), "red bold true");
+
+    // Lines appear while they come.
+    append(&file, "request 1 took 12 ms\nERROR request 2 failed\n");
+    wait_for_last(&browser, "ERROR request 2 failed");
+    assert_eq!(
+        browser.execute("return document.querySelector('.trouble').textContent"),
+        "ERROR request 2 failed"
+    );
+
+    // The filter: text in any case, a pattern, and all but.
+    filter(&browser, "REQUEST");
+    wait_for_rows(&browser, "");
+    filter(&browser, "Request"); // a capital stands for itself
+    wait_for_rows(&browser, "");
+    filter(&browser, "error");
+    wait_for_rows(&browser, "ERROR request 2 failed");
+    assert_eq!(browser.execute("return document.querySelector('mark').textContent"), "ERROR");
+    filter(&browser, "/\\\\d+ ms$/");
+    wait_for_rows(&browser, "request 1 took 12 ms");
+    filter(&browser, "!request");
+    wait_for_rows(&browser, "history <b>1</b>|red and plain \u{2402}");
+    filter(&browser, "/(/"); // no pattern: the last one stays
+    wait_for_rows(&browser, "history <b>1</b>|red and plain \u{2402}");
+    filter(&browser, "");
+
+    // A flood: the newest line is there, the page has few rows, and answers clicks and frames meanwhile.
+    browser.execute(
+        "window.frames = 0;
+        (function count() { window.frames++; requestAnimationFrame(count); })()",
+    );
+    let flood: String =
+        (0..20_000).map(|number| format!("line {number} of a flood that has some length\n")).collect();
+    append(&file, &flood);
+    wait_for_last(&browser, "line 19999 of a flood that has some length");
+    let rows: u32 = browser.execute("return document.querySelectorAll('.rows > *').length").parse().unwrap();
+    assert!((100..=600).contains(&rows), "{rows} rows");
+    browser.execute("window.frames = 0");
+    browser.wait_until(DEADLINE, "return window.frames > 3");
+    assert_eq!(browser.execute("return lines.length"), "20004", "a line was lost");
+
+    // Paused, nothing moves; resumed, nothing is missing.
+    browser.execute("document.getElementById('pause').click()");
+    append(&file, "while it was paused\n");
+    browser.wait_until(DEADLINE, "return document.getElementById('more').textContent === '↓ 1 new line'");
+    assert!(last(&browser).starts_with("line 19999 "));
+    // Who scrolls up finds more rows than are shown while it follows.
+    browser.execute("document.getElementById('log').scrollTop = 0");
+    browser.wait_until(
+        DEADLINE,
+        &format!("return document.querySelectorAll('.rows > *').length >= {}", rows + 100),
+    );
+    browser.execute("document.getElementById('more').click()");
+    wait_for_last(&browser, "while it was paused");
+
+    // A restart: visible, and nothing twice.
+    drop(server);
+    wait_for_state(&browser, "reconnecting");
+    append(&file, "while it was away\n");
+    let _server = start();
+    wait_for_state(&browser, "live");
+    wait_for_last(&browser, "while it was away");
+    let gap = browser.execute("return document.querySelector('.gap').textContent");
+    assert!(gap.starts_with("The server was restarted at "), "{gap}");
+    assert!(gap.ends_with(". 4,999 lines it sent again are above."), "{gap}");
+    let texts = "lines.filter(line => line.level !== 'gap').map(line => line.text)";
+    assert_eq!(browser.execute(&format!("return {texts}.length")), "20006");
+    assert_eq!(
+        browser.execute(&format!("return new Set({texts}).size")),
+        "20006",
+        "something is there twice"
+    );
+    append(&file, "and on\n");
+    wait_for_last(&browser, "and on");
+}
+
+fn append(file: &Path, text: &str) {
+    OpenOptions::new().append(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn filter(browser: &Browser, text: &str) {
+    browser.execute(&format!(
+        "const field = document.getElementById('filter');
+        field.value = '{text}';
+        field.dispatchEvent(new Event('input'));"
+    ));
+}
+
+fn last(browser: &Browser) -> String {
+    browser.execute("return document.getElementById('log').lastElementChild?.lastElementChild?.textContent")
+}
+
+fn wait_for_last(browser: &Browser, text: &str) {
+    let last = "document.getElementById('log').lastElementChild?.lastElementChild?.textContent";
+    browser.wait_until(DEADLINE, &format!("return {last} === `{text}`"));
+}
+
+fn wait_for_rows(browser: &Browser, texts: &str) {
+    let rows = "[...document.querySelectorAll('.rows > *')].map(row => row.textContent).join('|')";
+    browser.wait_until(DEADLINE, &format!("return {rows} === `{texts}`"));
+}
+
+fn wait_for_state(browser: &Browser, state: &str) {
+    let condition = format!("return document.getElementById('state').textContent === '{state}'");
+    browser.wait_until(DEADLINE, &condition);
+}
