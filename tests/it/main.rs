@@ -26,6 +26,7 @@ mod progress;
 mod dashboard;
 mod ticker;
 mod pipe;
+mod live_reload;
 mod hosts;
 mod pages;
 mod fuzz;
@@ -46,5 +47,6 @@ mod browser_progress;
 mod browser_dashboard;
 mod browser_ticker;
 mod browser_pipe;
+mod browser_live_reload;
 
 mod tidy;

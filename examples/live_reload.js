@@ -1,0 +1,36 @@
+// Put into every HTML page: reloads it, or swaps its style sheets, when the server says that files have changed.
+(() => {
+  const since = document.currentScript.dataset.since; // the last change before this page was read
+  const source = new EventSource('/.live_reload/events?lastEventId=' + encodeURIComponent(since));
+  const say = state => dispatchEvent(new CustomEvent('live-reload', { detail: state }));
+
+  source.onopen = () => say('live');
+  source.onerror = () => {
+    say('reconnecting');
+    // The browser comes back by itself, unless it was answered something else than a stream.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+  };
+  // Another run of the server, or too many changes to know them all.
+  source.addEventListener('reset', () => location.reload());
+  source.addEventListener('change', event => {
+    const paths = JSON.parse(event.data).map(path => new URL('/' + path.split('/').map(encodeURIComponent).join('/'), location).href);
+    const links = [...document.querySelectorAll('link[rel~=stylesheet]')];
+    const isOf = path => link => link.href.split(/[?#]/)[0] === path;
+    if (paths.every(path => path.endsWith('.css') && links.some(isOf(path)))) {
+      for (const path of paths) links.filter(isOf(path)).forEach(swap);
+    } else location.reload();
+  });
+  // A tab that is closed or left behind frees its connection: a browser has six for each server.
+  addEventListener('pagehide', () => source.close());
+  addEventListener('pageshow', event => event.persisted && location.reload());
+
+  // The old one goes when the new one is there, so that the page is never without style.
+  function swap(link) {
+    const next = link.cloneNode();
+    const url = new URL(link.href);
+    url.searchParams.set('live_reload', Date.now());
+    next.href = url;
+    next.onload = next.onerror = () => link.remove();
+    link.after(next);
+  }
+})();

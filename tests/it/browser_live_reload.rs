@@ -1,0 +1,69 @@
+//! The `live_reload` example in a real browser: reload, style sheets that are swapped, and a restart.
+//!
+//! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::example::{self, Tool};
+use crate::webdriver::Browser;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
+fn a_page_follows_its_files() {
+    let root = example::folder("live_reload-browser");
+    let write = |name: &str, text: &str| fs::write(root.join(name), text).unwrap();
+    let page = |heading: &str| {
+        format!("<!DOCTYPE html><link rel=icon href=data:,><link rel=stylesheet href=style.css><body><h1>{heading}</h1>")
+    };
+    write("index.html", &page("one"));
+    write("style.css", "h1 { color: rgb(1, 0, 0) }");
+    let address = example::free_address();
+    let serve = || Tool::start_at(address, "live_reload", &[root.to_str().unwrap()]);
+    let server = serve();
+    let browser = Browser::open(&format!("http://{address}/"));
+    let style = "return getComputedStyle(document.querySelector('h1')).color";
+    assert_eq!(browser.execute(style), "rgb(1, 0, 0)");
+
+    // A style sheet is swapped: the page is the same, and there is one sheet of that name.
+    browser.execute("window.untouched = true");
+    for red in 2..4 {
+        write("style.css", &format!("h1 {{ color: rgb({red}, 0, 0) }}"));
+        browser.wait_until(DEADLINE, &format!("{style} === 'rgb({red}, 0, 0)'"));
+    }
+    browser.wait_until(DEADLINE, "return document.querySelectorAll('link[rel=stylesheet]').length === 1");
+    assert_eq!(browser.execute("return window.untouched"), "true", "the page was loaded again");
+
+    // Anything else reloads it.
+    write("index.html", &page("two"));
+    wait_for_heading(&browser, "two");
+    assert_eq!(browser.execute("return window.untouched"), "undefined");
+    browser.execute("window.untouched = true");
+    write("data.json", "{}");
+    browser.wait_until(DEADLINE, "return window.untouched === undefined");
+
+    // A restart does, too; what was changed meanwhile is there.
+    drop(server);
+    write("index.html", &page("three"));
+    let server = serve();
+    wait_for_heading(&browser, "three");
+
+    // A page that is gone comes back when its file does; without it there is a list.
+    fs::remove_file(root.join("index.html")).unwrap();
+    browser.wait_until(
+        DEADLINE,
+        "return [...document.querySelectorAll('a')].map(a => a.textContent).join() === 'data.json,style.css'",
+    );
+    browser.wait_until(DEADLINE, "return document.getElementById('state').textContent === 'live'");
+    browser.execute("location = 'later.html'");
+    wait_for_heading(&browser, "Not found");
+    write("later.html", &page("later"));
+    wait_for_heading(&browser, "later");
+    drop(server);
+}
+
+fn wait_for_heading(browser: &Browser, text: &str) {
+    browser.wait_until(DEADLINE, &format!("return document.querySelector('h1')?.textContent === '{text}'"));
+}

@@ -1,0 +1,228 @@
+//! The `live_reload` example as a program: what of a folder is served, what is not, and what pages are told.
+
+use std::fs;
+use std::path::Path;
+
+use brooklet::testing::Message;
+
+use crate::example::{check_help, check_refusal, folder, Tool};
+use crate::patience::eventually;
+use crate::wire::show;
+
+#[test]
+fn arguments() {
+    check_help("live_reload");
+    let folder = folder("live_reload-arguments");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let file = folder.join("file");
+    fs::write(&file, "").unwrap();
+    let check = |arguments: &[&str], sentence: &str| check_refusal("live_reload", arguments, sentence);
+    check(&["--prot", "80"], "there is no option --prot");
+    check(&["--port"], "--port needs a value");
+    check(&["--port", "many"], "--port is a number from 0 to 65535");
+    check(&["--bind", "localhost"], "--bind is an IP address: 127.0.0.1, 0.0.0.0, ::1");
+    check(&["a", "b"], "one folder can be served");
+    check(&[&path(&file)], &format!("{} is no folder", path(&file)));
+    let nowhere = path(&folder.join("nowhere"));
+    let why = fs::read(&nowhere).unwrap_err();
+    check(&[&nowhere], &format!("{nowhere} cannot be served: {why}"));
+}
+
+#[test]
+fn files() {
+    let (_outside, root) = site("live_reload-files");
+    let server = Tool::start("live_reload", &[root.to_str().unwrap()]);
+    let check = |target: &str, status: u16, media_type: &str, body: &str| {
+        let answer = server.get(target);
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        // The one thing in a page that is another in each run.
+        let text = match text.split_once(r#"data-since=""#) {
+            Some((before, rest)) => format!("{before}…{}", rest.split_once('"').unwrap().1),
+            None => text,
+        };
+        assert_eq!(
+            (answer.status, answer.field("Content-Type").unwrap_or("")),
+            (status, media_type),
+            "{target}"
+        );
+        assert!(body.is_empty() || text == body, "{target}: {text:?}");
+    };
+    const HTML: &str = "text/html; charset=utf-8";
+    const SCRIPT: &str = "<script src=\"/.live_reload/script.js\" …></script>\n";
+    check("/page.html", 200, HTML, &format!("<p>Page{SCRIPT}</Body>\n<!-- end -->"));
+    check("/page.html?query", 200, HTML, "");
+    check("/PART.HTM", 200, HTML, &format!("part{SCRIPT}"));
+    check("/with%20space.txt", 200, "text/plain; charset=utf-8", "with space");
+    check("/%C3%BC%3C%26%3E.txt", 200, "text/plain; charset=utf-8", "odd");
+    check("/style.css", 200, "text/css; charset=utf-8", "a {}");
+    check("/code.mjs", 200, "text/javascript; charset=utf-8", "1");
+    check("/data.json", 200, "application/json", "{}");
+    check("/picture.svg", 200, "image/svg+xml", "<svg/>");
+    check("/font.woff2", 200, "font/woff2", "f");
+    check("/unknown.xyz", 200, "application/octet-stream", "x");
+    check("/inside.txt", 200, "text/plain; charset=utf-8", "with space"); // a link that stays within
+    check("/index/", 200, HTML, &format!("<h1>Index{SCRIPT}"));
+    check("/index", 308, "", "");
+    check("/.live_reload/script.js", 200, "text/javascript; charset=utf-8", "");
+    assert_eq!(server.get("/index?a=b").field("Location"), Some("./index/?a=b"));
+    assert_eq!(server.get("//index").field("Location"), Some("./index/")); // not to a host of that name
+
+    // Not there, or nobody's business: a page that waits for it.
+    for target in [
+        "/nowhere",
+        "/page.html/",
+        "/page.html/x",
+        "/.env",
+        "/.git/config",
+        "/list/.hidden",
+        "/outside.txt",        // a link that leaves the folder
+        "/outside/secret.txt", // below such a link
+        "/hidden.txt",         // a link to what is hidden
+        "/loop",
+        "/C:",
+        "/C:/Windows/win.ini",
+        "/secret.txt",
+        "/~root/x",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/index.html",
+    ] {
+        check(target, 404, HTML, "");
+        let page = String::from_utf8(server.get(target).body).unwrap();
+        assert!(page.contains("script.js") && !page.contains("root:"), "{target}: {page}");
+    }
+    // What was never meant well.
+    for target in [
+        "/../secret.txt",
+        "/list/../../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/.%2E/secret.txt",
+        "/..%2fsecret.txt",
+        "/list%2f..%2f..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "/..\\secret.txt",
+        "/%2fetc%2fpasswd",
+        "/page.html%00.txt",
+        "/C:%5CWindows",
+        "/%c0%ae%c0%ae/secret.txt",
+        "/./page.html",
+        "/%",
+    ] {
+        check(target, 400, "text/plain; charset=utf-8", "");
+    }
+    assert_eq!(server.post("/page.html", "x").status, 405);
+    assert_eq!(server.get("/page.html").field("Cache-Control"), Some("no-store"));
+    assert_eq!(server.get("/style.css").field("Cache-Control"), Some("no-cache"));
+}
+
+#[test]
+fn lists() {
+    let (_outside, root) = site("live_reload-lists");
+    let server = Tool::start("live_reload", &[root.to_str().unwrap()]);
+    let links = |target: &str| {
+        let page = String::from_utf8(server.get(target).body).unwrap();
+        let link = |rest: &str| rest.split_once("</a>").unwrap().0.replacen("\">", " ", 1);
+        page.split("<a href=\"").skip(1).map(link).collect::<Vec<_>>().join("|")
+    };
+    assert_eq!(links("/list/"), "../ ../|./sub/ sub/|./a.txt a.txt|./B.txt B.txt");
+    let all = links("/");
+    assert!(all.starts_with("./index/ index/|./list/ list/|./code.mjs code.mjs|"), "{all}");
+    assert!(
+        all.contains("|./with%20space.txt with space.txt|./%C3%BC%3C%26%3E.txt ü&lt;&amp;>.txt"),
+        "{all}"
+    );
+    for hidden in [".env", ".git", "outside", "hidden", "loop", "pipe"] {
+        assert!(!all.contains(hidden), "{all}");
+    }
+    fs::write(root.join("index.html"), "<h1>Home").unwrap();
+    assert!(show(&server.get("/").body).contains("<h1>Home"));
+}
+
+#[test]
+fn changes() {
+    let (_outside, root) = site("live_reload-changes");
+    let server = Tool::start("live_reload", &[root.to_str().unwrap()]);
+    let page = String::from_utf8(server.get("/page.html").body).unwrap();
+    let since = page.split_once(r#"data-since=""#).unwrap().1.split_once('"').unwrap().0.to_owned();
+    let mut stream = server.stream(&format!("/.live_reload/events?lastEventId={since}"), "");
+    let mut told = |paths: &str| {
+        let Message { event_type, data, .. } = stream.next_event().unwrap();
+        assert_eq!((event_type.as_str(), data.as_str()), ("change", paths));
+    };
+
+    fs::write(root.join("style.css"), "b {} ").unwrap();
+    told(r#"["style.css"]"#);
+    fs::write(root.join("list/new \"1\".txt"), "").unwrap();
+    told(r#"["list/new \"1\".txt"]"#);
+    fs::remove_file(root.join("list/a.txt")).unwrap();
+    told(r#"["list/a.txt"]"#);
+    fs::create_dir(root.join("folder")).unwrap();
+    told(r#"["folder/"]"#);
+    // What belongs together is told together, as long as it goes on.
+    for name in ["1.txt", "2.txt", "3.txt"] {
+        fs::write(root.join(name), "").unwrap();
+    }
+    told(r#"["1.txt","2.txt","3.txt"]"#);
+    // As an editor does it: another file takes the name.
+    fs::write(root.join(".page.html.swp"), "").unwrap();
+    fs::write(root.join("page.tmp"), "<p>Another page").unwrap();
+    fs::rename(root.join("page.tmp"), root.join("page.html")).unwrap();
+    told(r#"["page.html"]"#);
+    // Of what nobody sees nobody is told.
+    fs::write(root.join(".git/config"), "x").unwrap();
+    fs::create_dir(root.join("node_modules")).unwrap();
+    fs::write(root.join("node_modules/x.js"), "").unwrap();
+    told(r#"["node_modules/"]"#);
+    fs::write(root.join("node_modules/x.js"), "x").unwrap();
+    fs::write(root.join("style.css"), "").unwrap();
+    told(r#"["style.css"]"#);
+    eventually("the operator reads it, too", || server.log().contains("\nchanged: 1.txt, 2.txt, 3.txt\n"));
+
+    // A page that was read before the changes is told of all of them; one of another run, to read anew.
+    let mut late = server.stream(&format!("/.live_reload/events?lastEventId={since}"), "");
+    assert_eq!(late.next_event().unwrap().data, r#"["style.css"]"#);
+    assert_eq!(late.next_event().unwrap().data, r#"["list/new \"1\".txt"]"#);
+    let mut lost = server.stream("/.live_reload/events?lastEventId=0123456789ab-0", "");
+    assert_eq!(lost.next_event().unwrap().event_type, "reset");
+}
+
+/// A folder to serve, with a secret beside it and links in it.
+fn site(name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
+    let outside = folder(name);
+    let root = outside.join("site");
+    for folder in ["index", "list/sub", ".git"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for (file, text) in [
+        ("../secret.txt", "secret"),
+        ("page.html", "<p>Page</Body>\n<!-- end -->"),
+        ("PART.HTM", "part"),
+        ("with space.txt", "with space"),
+        ("ü<&>.txt", "odd"),
+        ("style.css", "a {}"),
+        ("code.mjs", "1"),
+        ("data.json", "{}"),
+        ("picture.svg", "<svg/>"),
+        ("font.woff2", "f"),
+        ("unknown.xyz", "x"),
+        ("index/index.html", "<h1>Index"),
+        ("list/B.txt", "b"),
+        ("list/a.txt", "a"),
+        ("list/.hidden", "secret"),
+        (".env", "secret"),
+        (".git/config", "secret"),
+    ] {
+        fs::write(root.join(file), text).unwrap();
+    }
+    #[cfg(unix)]
+    for (link, to) in [
+        ("inside.txt", "with space.txt"),
+        ("outside.txt", "../secret.txt"),
+        ("outside", ".."),
+        ("hidden.txt", ".env"),
+        ("loop", "loop"),
+    ] {
+        std::os::unix::fs::symlink(to, root.join(link)).unwrap();
+    }
+    (outside, root)
+}
