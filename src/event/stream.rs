@@ -125,7 +125,7 @@ impl<'r> Stream<'r> {
     /// Adds the source's retry alone, without a blank line: it belongs to whatever event comes first.
     pub(super) fn gather_retry(&mut self) {
         if let Some(retry) = self.pending_retry.take() {
-            wire::write_retry_field(&mut self.buffer, retry);
+            wire::write_retry(&mut self.buffer, retry);
         }
     }
 

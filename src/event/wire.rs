@@ -121,7 +121,7 @@ impl<'a, T: Data> Event<'a, T> {
             field(out, "id", id);
         }
         if let Some(retry) = self.retry.or(retry) {
-            write_retry_field(out, retry);
+            write_retry(out, retry);
         }
         if let Some(data) = &self.data {
             out.push_str("data: ");
@@ -211,18 +211,16 @@ pub(super) fn write_comment(out: &mut String, text: &str) {
     split_lines(out, start, ": ");
 }
 
-/// Appends a block that says when to come back after a stop, to each client at a time of its own.
+/// Appends a line that says when to come back after a stop, to each client at a time of its own.
 pub(super) fn write_comeback(out: &mut String) {
     write_retry(out, random::between(COMEBACK.0, COMEBACK.1));
 }
 
-/// Appends a block that says when to come back, and nothing else.
+/// Appends a line that says when to come back: clients take it as soon as it ends.
+///
+/// A blank line behind it would end a block without an id, and that makes a client forget the id it resumed from
+/// (HTML §9.2.6: what is dispatched sets the last event ID, even without data).
 pub(super) fn write_retry(out: &mut String, retry: Duration) {
-    write_retry_field(out, retry);
-    out.push('\n');
-}
-
-pub(super) fn write_retry_field(out: &mut String, retry: Duration) {
     // A String takes everything. Clients read digits, and more than this many are none to JavaScript.
     const FOREVER: u128 = 1 << 53;
     let _ = writeln!(out, "retry: {}", retry.as_millis().min(FOREVER));

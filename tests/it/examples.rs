@@ -183,9 +183,9 @@ fn tour_streams() {
     assert_eq!(ids(resume.clone().last_event_id("5")), "6 7 8");
     assert_eq!(ids(resume.last_event_id("foreign")), "1 2 3 4 5");
 
-    assert_eq!(stream("/retry", ""), "retry: 300\n\n");
-    assert_eq!(stream("/fail", ""), "retry: 10000\n\n");
-    assert_eq!(stream("/panic", ""), "retry: 10000\n\n");
+    assert_eq!(stream("/retry", ""), "retry: 300\n");
+    assert_eq!(stream("/fail", ""), "retry: 10000\n");
+    assert_eq!(stream("/panic", ""), "retry: 10000\n");
     assert_eq!(stream("/lastid?id=x", ""), "id: x\nretry: 100\ndata: nothing seen yet\n\n");
     assert_eq!(stream("/lastid", "Last-Event-ID: é\r\n"), "id: …é漢\nretry: 100\ndata: é\n\n");
     assert_eq!(

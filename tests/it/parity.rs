@@ -64,12 +64,12 @@ fn protocol() {
     // TestComment
     check(|c| c.comment("invisible"), ": invisible\n");
     // TestRetry, TestRetryTwice: what comes after the first is not sent.
-    check(|c| c.retry(Duration::from_secs(10)), "retry: 10000\n\n");
+    check(|c| c.retry(Duration::from_secs(10)), "retry: 10000\n");
     let twice = |c: &mut EventConnection<'_>| {
         c.retry(Duration::from_millis(10_000))?;
         c.retry(Duration::from_millis(1))
     };
-    check(twice, "retry: 10000\n\n");
+    check(twice, "retry: 10000\n");
     // TestType: two chunks on the wire there. Here a stream has no chunks, and an event is one write.
     check(|c| c.event("TYPE", "data"), "event: TYPE\ndata: data\n\n");
     // TestId
@@ -109,10 +109,10 @@ fn test_no_content() {
 /// TestException: 30 seconds there, against its own documentation, which says 10. The client has 10 s here.
 #[test]
 fn test_exception() {
-    assert_eq!(body(EventSource::new(|_| Err("Something went wrong".into()))), "retry: 10000\n\n");
+    assert_eq!(body(EventSource::new(|_| Err("Something went wrong".into()))), "retry: 10000\n");
     let source =
         EventSource::new(|_| Err("Something went wrong".into())).error_retry(Duration::from_secs(30));
-    assert_eq!(body(source), "retry: 30000\n\n");
+    assert_eq!(body(source), "retry: 30000\n");
 }
 
 /// TestGetOnly: HEAD is 405 there. Here it is what RFC 9110 §9.3.2 says, a GET without its content; 405 is for

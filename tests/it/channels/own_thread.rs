@@ -178,7 +178,7 @@ fn failing() {
     for target in ["/?panic ", "/ "] {
         let mut client = Client::join(&host, &channel, GET.replace("/ ", target));
         let id = channel.publish(Event::new(1)).unwrap().id;
-        assert!(client.rest().ends_with(&format!("id: {id}\ndata: 1\n\nretry: 10000\n\n")));
+        assert!(client.rest().ends_with(&format!("id: {id}\ndata: 1\n\nretry: 10000\n")));
         eventually("it has left", || channel.subscribers() == 0);
         assert!(channel.catch_up(brooklet::Lag::Events(0), Duration::ZERO));
     }

@@ -208,7 +208,7 @@ fn panics() {
     }
     // One whose snapshot panics is told to come back, and nobody else is disturbed.
     let mut fresh = Client::open(host.address(), GET);
-    assert_eq!(fresh.rest(), "retry: 10000\n\n");
+    assert_eq!(fresh.rest(), "retry: 10000\n");
     channel.publish(Event::new("on")).unwrap();
     assert_eq!(client.next().data, "on");
     assert_eq!(channel.subscribers(), 1);

@@ -40,7 +40,7 @@ fn sending_after_the_last_word() {
     let (host, notes) = noted(bound(app));
     let host = host.start().unwrap();
     let body = ask(&host, &GET.replace("/ ", "/retry ")).answer(false).unwrap().body;
-    assert_eq!(String::from_utf8(body).unwrap(), "data: 1\n\nretry: 7000\n\n");
+    assert_eq!(String::from_utf8(body).unwrap(), "data: 1\n\nretry: 7000\n");
     assert_eq!(notes.next("ended"), "ended GET /retry Retry, 1 events");
     is_well(&host);
 }
@@ -71,9 +71,9 @@ fn a_panic_with_a_lock_held() {
     let host = host.start().unwrap();
     let mut bystander = open(&host, "/wait");
     let panic = GET.replace("/ ", "/panic ");
-    assert_eq!(ask(&host, &panic).answer(false).unwrap().body, b"data: 1\n\nretry: 10000\n\n");
+    assert_eq!(ask(&host, &panic).answer(false).unwrap().body, b"data: 1\n\nretry: 10000\n");
     assert_eq!(notes.next("failed"), "failed GET /panic: panicked: with the lock held");
-    assert_eq!(ask(&host, &panic).answer(false).unwrap().body, b"retry: 10000\n\n");
+    assert_eq!(ask(&host, &panic).answer(false).unwrap().body, b"retry: 10000\n");
     assert!(notes.next("failed").contains("Poison"));
     assert_eq!(ask(&host, &GET.replace("/ ", "/careful ")).answer(false).unwrap().body, b"data: 1\n\n");
     is_well(&host);

@@ -343,7 +343,7 @@ fn answers(mut stream: &TcpStream, row: &str) -> Vec<u16> {
 #[track_caller]
 fn comeback(body: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(body);
-    let last = text.strip_suffix("\n\n").and_then(|text| text.rsplit("\n\n").next()).unwrap_or_default();
+    let last = text.strip_suffix('\n').and_then(|text| text.rsplit("\n\n").next()).unwrap_or_default();
     // Behind keep-alives and other comments.
     let last = last.lines().filter(|line| !line.starts_with(':')).collect::<Vec<_>>().join("\n");
     let digits = last.strip_prefix("retry: ").unwrap_or_else(|| panic!("no retry at the end: {last:?}"));

@@ -73,6 +73,6 @@ fn here(
 #[track_caller]
 fn retry(body: &[u8]) -> u64 {
     let text = std::str::from_utf8(body).unwrap();
-    let digits = text.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n\n"));
+    let digits = text.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n"));
     digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no retry alone: {text:?}"))
 }

@@ -3,6 +3,7 @@
 use super::{host, writes, GET};
 use crate::memory::Memory;
 use crate::notes::noted;
+use crate::sse::Parser;
 use brooklet::{EventConnection, EventSource};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ fn reasons_and_counts() {
         &[": no event\n", "data: 1\n\n", "data: 2\n\n"],
         &["ended GET / Returned, 2 events"],
     );
-    check(|c| Ok(c.retry(Duration::ZERO)?), &["retry: 0\n\n"], &["ended GET / Retry, 0 events"]);
+    check(|c| Ok(c.retry(Duration::ZERO)?), &["retry: 0\n"], &["ended GET / Retry, 0 events"]);
     let finish = "event: finish\nid: brooklet-finished\ndata: \n\n";
     check(|c| Ok(c.finish()?), &[finish], &["ended GET / Finished, 1 events"]);
 }
@@ -46,7 +47,7 @@ fn failures() {
             c.data("x")?;
             Err("boom".into())
         },
-        &["data: x\n\n", "retry: 10000\n\n"],
+        &["data: x\n\n", "retry: 10000\n"],
         &["failed GET /: boom", "ended GET / Failed, 1 events"],
     );
     check(
@@ -54,18 +55,18 @@ fn failures() {
             c.data("x")?;
             panic!("boom")
         },
-        &["data: x\n\n", "retry: 10000\n\n"],
+        &["data: x\n\n", "retry: 10000\n"],
         &["failed GET /: panicked: boom", "ended GET / Panicked, 1 events"],
     );
     check(
         |_| panic!("at {}", 1),
-        &["retry: 10000\n\n"],
+        &["retry: 10000\n"],
         &["failed GET /: panicked: at 1", "ended GET / Panicked, 0 events"],
     );
     // An event that cannot be sent is an error like any other, if the generator makes it one.
     check(
         |c| Ok(c.event("\n", 1)?),
-        &["retry: 10000\n\n"],
+        &["retry: 10000\n"],
         &["failed GET /: the event type holds CR or LF", "ended GET / Failed, 0 events"],
     );
 }
@@ -73,9 +74,9 @@ fn failures() {
 #[test]
 fn error_retry_is_configurable() {
     let failing = || EventSource::new(|_| Err("boom".into())).error_retry(Duration::from_millis(2500));
-    assert_eq!(writes(failing()), ["retry: 2500\n\n"]);
+    assert_eq!(writes(failing()), ["retry: 2500\n"]);
     let panicking = EventSource::new(|_| panic!("boom")).error_retry(Duration::ZERO);
-    assert_eq!(writes(panicking), ["retry: 0\n\n"]);
+    assert_eq!(writes(panicking), ["retry: 0\n"]);
 }
 
 /// What a generator returns after its stream is over is how it noticed, not a failure, whatever type the
@@ -114,5 +115,26 @@ fn a_panic_after_the_end_is_logged() {
         },
         &["event: finish\nid: brooklet-finished\ndata: \n\n"],
         &["failed GET /: panicked: late", "ended GET / Finished, 1 events"],
+    );
+}
+
+/// By the letter of HTML §9.2.6 a block without an id makes a client forget the one that it resumed from. So whatever is
+/// said before the first event, or without any, is no block.
+#[test]
+fn what_was_seen_is_not_forgotten() {
+    let check = |source: EventSource, retry: Option<u128>| {
+        let mut parser = Parser::default();
+        parser.last_event_id = String::from("7"); // it comes back
+        writes(source).iter().for_each(|write| parser.feed(write.as_bytes()));
+        assert_eq!((parser.last_event_id.as_str(), parser.retry), ("7", retry));
+    };
+    check(EventSource::new(|c| Ok(c.comment("hello")?)), None);
+    check(EventSource::new(|c| Ok(c.comment("hello")?)).retry(Duration::from_secs(2)), None);
+    check(EventSource::new(|c| Ok(c.retry(Duration::from_secs(5))?)), Some(5_000));
+    check(EventSource::new(|_| Err("boom".into())), Some(10_000));
+    check(EventSource::new(|_| panic!("boom")), Some(10_000));
+    check(
+        EventSource::new(|c| Ok(c.wait(Duration::from_millis(20))?)).keep_alive(Duration::from_millis(5)),
+        None,
     );
 }

@@ -90,8 +90,8 @@ fn what_cannot_be_sent() {
 
 #[test]
 fn nothing_follows_the_end() {
-    check(|c| c.retry(Duration::from_millis(1500)), &["retry: 1500\n\n"]);
-    check(|c| c.retry(Duration::ZERO), &["retry: 0\n\n"]);
+    check(|c| c.retry(Duration::from_millis(1500)), &["retry: 1500\n"]);
+    check(|c| c.retry(Duration::ZERO), &["retry: 0\n"]);
     check(|c| c.finish(), &["event: finish\nid: brooklet-finished\ndata: \n\n"]);
     for (end, expected) in [
         ((|c| c.retry(Duration::from_secs(1))) as fn(&mut EventConnection<'_>) -> Sent, CloseReason::Retry),

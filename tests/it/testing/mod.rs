@@ -179,7 +179,7 @@ fn settings() {
     assert_eq!(stream.timeline(), expected);
     assert_eq!(
         stream.text(),
-        ": two\n: lines\nevent: price\nid: 7\nretry: 4000\ndata: 129.46\n\nid: 8\n\n:\n:\nretry: 60000\n\n"
+        ": two\n: lines\nevent: price\nid: 7\nretry: 4000\ndata: 129.46\n\nid: 8\n\n:\n:\nretry: 60000\n"
     );
     assert_eq!((stream.last_event_id(), stream.retry()), ("8", Some(secs(60))));
 }
