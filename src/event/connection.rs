@@ -198,14 +198,17 @@ impl<'r> EventConnection<'r> {
     /// second. The commonest way to embed: the tool's own threads send, the stream's thread receives.
     ///
     /// ```
-    /// use brooklet::{EventSource, Request};
+    /// use brooklet::EventSource;
     /// use std::sync::{mpsc, Mutex};
     ///
     /// let (sender, receiver) = mpsc::channel();
     /// let receiver = Mutex::new(Some(receiver)); // for the first client that comes
     /// let source = EventSource::new(move |connection| {
     ///     let taken = receiver.lock().unwrap().take();
-    ///     let Some(receiver) = taken else { return Ok(connection.finish()?) };
+    ///     let receiver = match taken {
+    ///         Some(receiver) => receiver,
+    ///         None => return Ok(connection.finish()?),
+    ///     };
     ///     while let Some(progress) = connection.receive(&receiver)? {
     ///         connection.event("progress", progress)?;
     ///     }
