@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// The bounds of a host. None of them can be switched off; large values come close.
 ///
+/// These are the ones that can be set. What is fixed, and what streams and channels are bounded by, is in
+/// [the guide](crate::guide::limits).
+///
 /// | limit | default | when it is passed | precedent |
 /// |---|---|---|---|
 /// | [`max_connections`](Self::max_connections) | 512 | idle connections give way; then event streams are told to come back, others get `503` | half of the usual 1024 descriptors |
@@ -13,13 +16,6 @@ use std::time::Duration;
 /// | [`body_deadline`](Self::body_deadline) | 20 s, and 1 s more for each 500 bytes | `408` | Apache |
 /// | [`idle_deadline`](Self::idle_deadline) | 60 s | the connection is closed | GenHTTP; nginx has 75 s |
 /// | [`write_deadline`](Self::write_deadline) | 30 s for each 64 KiB | the connection is closed | |
-/// | request target | 8 KiB | `414` | nginx, Apache |
-/// | one field line | 8 KiB | `431` | nginx, Apache |
-/// | field lines | 100 | `431` | Apache, hyper |
-/// | head | 32 KiB | `431` | nginx |
-/// | chunk extensions of a body | 4 KiB | `400` | |
-/// | trailer fields of a body | 8 KiB | `431` | |
-/// | bytes sent into a stream by its client | 64 KiB | the stream ends | |
 ///
 /// ```
 /// use brooklet::{Host, Limits, Request, Response};
