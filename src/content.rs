@@ -17,7 +17,10 @@ use crate::http::{Handler, Request, Response, Status};
 /// let app = Layout::new()
 ///     .index(Content::html("<!DOCTYPE html><title>Hello</title>"))
 ///     .add("notes.txt", Content::text("plain text"))
-///     .add("logo.png", Content::bytes("image/png", &b"\x89PNG..."[..]));
+///     .add("logo.png", Content::bytes("image/png", &b"\x89PNG..."[..]))
+///     .add("report", Content::file("Cargo.toml")?.media_type("text/plain; charset=utf-8"));
+/// # drop(app);
+/// # Ok::<(), std::io::Error>(())
 /// ```
 ///
 /// Pages are compiled in by `Content::html(include_str!("page.html"))`, so that the program is one file.
@@ -54,11 +57,20 @@ impl Content {
     }
 
     /// A file, read anew for each request, so that a change shows at the next one. Its media type is
-    /// guessed from the name.
+    /// guessed from the name, or `application/octet-stream`.
     ///
     /// # Errors
     ///
     /// If the file cannot be read now. One that disappears later is answered `404`.
+    ///
+    /// ```
+    /// use brooklet::Content;
+    ///
+    /// let manifest = Content::file("Cargo.toml")?; // relative to where the program was started
+    /// assert!(Content::file("no such file").is_err());
+    /// # let _ = manifest;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn file(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         if fs::File::open(path)?.metadata()?.is_dir() {
@@ -68,6 +80,13 @@ impl Content {
     }
 
     /// Sets the media type, in place of the one that was guessed.
+    ///
+    /// ```
+    /// # use brooklet::Content;
+    /// let config = Content::file("Cargo.toml")?.media_type("text/plain; charset=utf-8");
+    /// # let _ = config;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn media_type(mut self, media_type: impl Into<Cow<'static, str>>) -> Self {
         self.media_type = media_type.into();
         self

@@ -51,6 +51,13 @@ impl Cors {
     /// If one of them is no origin, which would never match: an error in the program.
     ///
     /// Origins that come from elsewhere, a configuration say, go through [`try_origins`](Self::try_origins).
+    ///
+    /// ```
+    /// use brooklet::Cors;
+    ///
+    /// let cors = Cors::origins(["https://dashboard.example", "http://localhost:3000"]);
+    /// # let _ = cors;
+    /// ```
     #[track_caller]
     pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
         match Self::try_origins(origins) {
@@ -78,6 +85,13 @@ impl Cors {
     /// Pages of every origin, but without cookies and other credentials.
     ///
     /// On loopback that is an invitation to every page that the user of this machine visits.
+    ///
+    /// ```
+    /// use brooklet::{Cors, Host, Request, Response};
+    ///
+    /// let prices = |_: Request| Response::json("[129.5]"); // anybody may know
+    /// Host::new(prices).bind("0.0.0.0:8080").cors(Cors::any_origin());
+    /// ```
     pub fn any_origin() -> Self {
         Self::new(Origins::Any)
     }
@@ -91,6 +105,12 @@ impl Cors {
     /// # Panics
     ///
     /// If every origin is allowed: whoever visited any page would act in their name.
+    ///
+    /// ```
+    /// # use brooklet::Cors;
+    /// let cors = Cors::origins(["https://dashboard.example"]).credentials();
+    /// # let _ = cors;
+    /// ```
     #[track_caller]
     pub fn credentials(mut self) -> Self {
         assert!(matches!(self.origins, Origins::Listed(_)), "credentials need a list of origins");
@@ -100,6 +120,12 @@ impl Cors {
 
     /// Lets pages send one more field, beside `Authorization`, `Cache-Control`, `Content-Type` and
     /// `Last-Event-ID`.
+    ///
+    /// ```
+    /// # use brooklet::Cors;
+    /// let cors = Cors::origins(["https://dashboard.example"]).header("X-Request-Id");
+    /// # let _ = cors;
+    /// ```
     pub fn header(mut self, name: &'static str) -> Self {
         self.headers = Cow::Owned(format!("{}, {name}", self.headers));
         self
@@ -147,6 +173,17 @@ impl Cors {
 /// A text that is no origin.
 ///
 /// Its `Debug` is its sentence as well, so that a `main` which returns it ends with one clear line.
+///
+/// ```
+/// use brooklet::{Cors, InvalidOrigin};
+///
+/// fn configured(origins: &str) -> Result<Cors, InvalidOrigin> {
+///     Cors::try_origins(origins.split(' '))
+/// }
+///
+/// assert!(configured("https://a.example https://b.example:8443").is_ok());
+/// assert_eq!(configured("a.example").unwrap_err().to_string(), "`a.example` is no origin, such as https://example.com");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidOrigin(String);
 

@@ -50,6 +50,16 @@ impl Layout {
     ///
     /// If there is no segment in `path`, or if there is a handler there already: an error in the program,
     /// reported with the line that it is in.
+    ///
+    /// ```
+    /// use brooklet::{Layout, Request, Response};
+    ///
+    /// let app = Layout::new()
+    ///     .add("time", |_: Request| Response::text("noon"))
+    ///     .add("api/v1/users", |_: Request| Response::json("[]"))
+    ///     .add("api/v1/groups", |_: Request| Response::json("[]"));
+    /// # drop(app);
+    /// ```
     #[track_caller]
     pub fn add(mut self, path: &str, handler: impl Handler) -> Self {
         let mut segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -71,6 +81,14 @@ impl Layout {
     /// # Panics
     ///
     /// If there is one already.
+    ///
+    /// ```
+    /// use brooklet::{Content, Layout};
+    ///
+    /// let help = Layout::new().index(Content::html("<h1>Help</h1>")); // /help/, where it is added as "help"
+    /// let app = Layout::new().index(Content::html("<h1>Home</h1>")).add("help", help); // and /
+    /// # drop(app);
+    /// ```
     #[track_caller]
     pub fn index(mut self, handler: impl Handler) -> Self {
         assert!(self.index.is_none(), "this layout has an index already");
@@ -83,6 +101,16 @@ impl Layout {
     /// # Panics
     ///
     /// If there is one already.
+    ///
+    /// ```
+    /// use brooklet::{Layout, Request, Response, Status};
+    ///
+    /// let app = Layout::new().fallback(|request: Request| {
+    ///     println!("nobody knows {}", request.path());
+    ///     Response::explain(Status::NOT_FOUND, "this tool has no such page")
+    /// });
+    /// # drop(app);
+    /// ```
     #[track_caller]
     pub fn fallback(mut self, handler: impl Handler) -> Self {
         assert!(self.fallback.is_none(), "this layout has a fallback already");

@@ -45,6 +45,19 @@ impl Formatting {
     /// Overrides the text of values of type `T`.
     ///
     /// A panic in `format` ends the stream as a panic of the generator does.
+    ///
+    /// ```
+    /// use brooklet::{EventSource, Formatting};
+    /// use std::time::Duration;
+    ///
+    /// let formatting = Formatting::new().add(|pause: &Duration| format!("{} ms", pause.as_millis()));
+    /// let source = EventSource::new(|connection| {
+    ///     connection.data(Duration::from_secs(2))?; // data: 2000 ms
+    ///     Ok(())
+    /// });
+    /// let source = source.formatting(formatting);
+    /// # drop(source);
+    /// ```
     #[must_use]
     #[allow(clippy::should_implement_trait)] // it adds, but no sum
     pub fn add<T: Any>(mut self, format: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {

@@ -6,6 +6,24 @@ use std::fmt::{self, Write};
 use super::{Data, Formatting};
 
 /// Takes the text of one value. See [`Data`].
+///
+/// ```
+/// use brooklet::{Data, Event, Writer};
+///
+/// struct Matrix([[f32; 2]; 2]);
+///
+/// impl Data for Matrix {
+///     fn write(&self, out: &mut Writer<'_>) {
+///         out.list(|rows| {
+///             for row in self.0 {
+///                 rows.item(row);
+///             }
+///         });
+///     }
+/// }
+///
+/// assert_eq!(Event::new(Matrix([[1.0, 0.0], [0.0, 1.5]])).encode().unwrap(), "data: [[1,0],[0,1.5]]\n\n");
+/// ```
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut String,
@@ -22,6 +40,21 @@ impl<'a> Writer<'a> {
     /// Writes the text that the source's [`Formatting`] has for values of this type, if it has one.
     ///
     /// Inside JSON it becomes a string.
+    ///
+    /// ```
+    /// use brooklet::{Data, Writer};
+    ///
+    /// struct Celsius(f64);
+    ///
+    /// impl Data for Celsius {
+    ///     fn write(&self, out: &mut Writer<'_>) {
+    ///         if !out.overridden(self) { // by `Formatting::new().add(|degrees: &Celsius| …)`
+    ///             out.display(format_args!("{} °C", self.0));
+    ///         }
+    ///     }
+    /// }
+    /// # assert_eq!(brooklet::Event::new(Celsius(20.5)).encode().unwrap(), "data: 20.5 °C\n\n");
+    /// ```
     pub fn overridden<T: Any>(&mut self, value: &T) -> bool {
         match self.formatting.text(value) {
             Some(text) => {
@@ -48,6 +81,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes text: bare, or as a JSON string.
+    ///
+    /// ```
+    /// # use brooklet::{Data, Event, Writer};
+    /// struct On(bool);
+    ///
+    /// impl Data for On {
+    ///     fn write(&self, out: &mut Writer<'_>) {
+    ///         out.text(if self.0 { "on" } else { "off" });
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Event::new(On(true)).encode().unwrap(), "data: on\n\n");
+    /// assert_eq!(Event::new([On(false)]).encode().unwrap(), "data: [\"off\"]\n\n");
+    /// ```
     pub fn text(&mut self, text: &str) {
         match self.is_nested {
             true => write_json_string(self.out, text),
@@ -56,6 +103,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the `Display` of a value: bare, or as a JSON string.
+    ///
+    /// ```
+    /// # use brooklet::{Data, Event, Writer};
+    /// struct Version(u8, u8);
+    ///
+    /// impl Data for Version {
+    ///     fn write(&self, out: &mut Writer<'_>) {
+    ///         out.display(format_args!("v{}.{}", self.0, self.1));
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Event::new(Version(1, 2)).encode().unwrap(), "data: v1.2\n\n");
+    /// assert_eq!(Event::new([Version(1, 2)]).encode().unwrap(), "data: [\"v1.2\"]\n\n");
+    /// ```
     pub fn display(&mut self, value: impl fmt::Display) {
         // A String takes everything. An error can only be the value's own; what it wrote until then stands.
         let _ = match self.is_nested {
@@ -75,6 +136,23 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes nothing, or `null` inside JSON.
+    ///
+    /// ```
+    /// # use brooklet::{Data, Event, Writer};
+    /// struct Reading(Option<f64>);
+    ///
+    /// impl Data for Reading {
+    ///     fn write(&self, out: &mut Writer<'_>) {
+    ///         match self.0 {
+    ///             Some(value) => value.write(out),
+    ///             None => out.none(),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Event::new(Reading(None)).encode().unwrap(), "data: \n\n");
+    /// assert_eq!(Event::new([Reading(Some(1.5)), Reading(None)]).encode().unwrap(), "data: [1.5,null]\n\n");
+    /// ```
     pub fn none(&mut self) {
         if self.is_nested {
             self.out.push_str("null");
@@ -90,6 +168,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a JSON array of what `fill` puts in.
+    ///
+    /// See [`List`].
     pub fn list(&mut self, fill: impl FnOnce(&mut List<'_>)) {
         self.out.push('[');
         fill(&mut List { writer: self.nested(), is_empty: true });
@@ -97,6 +177,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a JSON object of what `fill` puts in.
+    ///
+    /// See [`Object`].
     pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
         self.out.push('{');
         fill(&mut Object { writer: self.nested(), is_empty: true });
@@ -130,6 +212,25 @@ pub fn to_json(value: impl Data) -> String {
 }
 
 /// A JSON array that is being written.
+///
+/// ```
+/// use brooklet::{Data, Event, Writer};
+///
+/// struct Countdown(u8);
+///
+/// impl Data for Countdown {
+///     fn write(&self, out: &mut Writer<'_>) {
+///         out.list(|list| {
+///             for number in (1..=self.0).rev() {
+///                 list.item(number);
+///             }
+///             list.item("go");
+///         });
+///     }
+/// }
+///
+/// assert_eq!(Event::new(Countdown(2)).encode().unwrap(), "data: [2,1,\"go\"]\n\n");
+/// ```
 #[derive(Debug)]
 pub struct List<'a> {
     writer: Writer<'a>,
@@ -138,6 +239,8 @@ pub struct List<'a> {
 
 impl List<'_> {
     /// Adds a value.
+    ///
+    /// As in the example of [`List`].
     pub fn item(&mut self, value: impl Data) -> &mut Self {
         separate(&mut self.writer, &mut self.is_empty);
         write_nested(&mut self.writer, value);
@@ -146,6 +249,26 @@ impl List<'_> {
 }
 
 /// A JSON object that is being written.
+///
+/// ```
+/// use brooklet::{Data, Event, Writer};
+///
+/// struct User { name: String, email: Option<String> }
+///
+/// impl Data for User {
+///     fn write(&self, out: &mut Writer<'_>) {
+///         out.object(|object| {
+///             object.field("name", &self.name);
+///             if let Some(email) = &self.email {
+///                 object.field("email", email); // left out where there is none
+///             }
+///         });
+///     }
+/// }
+///
+/// let ada = User { name: "Ada".into(), email: None };
+/// assert_eq!(Event::new(ada).encode().unwrap(), "data: {\"name\":\"Ada\"}\n\n");
+/// ```
 #[derive(Debug)]
 pub struct Object<'a> {
     writer: Writer<'a>,
@@ -154,6 +277,8 @@ pub struct Object<'a> {
 
 impl Object<'_> {
     /// Adds a name and its value.
+    ///
+    /// As in the example of [`Object`]. A name that is used twice stands there twice.
     pub fn field(&mut self, name: impl fmt::Display, value: impl Data) -> &mut Self {
         separate(&mut self.writer, &mut self.is_empty);
         self.writer.display(name);
