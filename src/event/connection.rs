@@ -72,6 +72,17 @@ impl<'r> EventConnection<'r> {
     ///
     /// It is what the client says, in the `Last-Event-ID` field or, for clients that cannot set one, in the
     /// query as `lastEventId` or `last_event_id`.
+    ///
+    /// ```
+    /// # brooklet::EventSource::new(|connection| {
+    /// let next = match connection.last_event_id() {
+    ///     Some(id) => id.parse::<u64>()? + 1, // anything may come back: an error ends this stream alone
+    ///     None => 1,
+    /// };
+    /// connection.send(brooklet::Event::new("an event").id(next.to_string()))?;
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn last_event_id(&self) -> Option<&'r str> {
         self.last_event_id
     }
@@ -80,21 +91,54 @@ impl<'r> EventConnection<'r> {
     ///
     /// That a client has left is noticed by [`wait`](Self::wait), [`receive`](Self::receive) and by sending: a
     /// loop that does nothing else can call `wait(Duration::ZERO)`.
+    ///
+    /// ```
+    /// # brooklet::EventSource::new(|connection| {
+    /// while connection.connected() {
+    ///     let _ = connection.data("tick"); // a failure shows in the loop's condition
+    ///     let _ = connection.wait(std::time::Duration::from_secs(1));
+    /// }
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn connected(&self) -> bool {
         self.stream.is_open()
     }
 
-    /// Sends a comment, which clients ignore.
+    /// Sends a comment, which clients ignore. Text of several lines becomes several comment lines.
+    ///
+    /// ```
+    /// # brooklet::EventSource::new(|connection| {
+    /// connection.comment("two lines\nof comment")?; // ": two lines", ": of comment"
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn comment(&mut self, text: &str) -> Result<(), SendError> {
         self.stream.send(0, |out| wire::write_comment(out, text))
     }
 
     /// Sends data as an event without a type: `send(Event::new(value))`.
+    ///
+    /// ```
+    /// # brooklet::EventSource::new(|connection| {
+    /// connection.data("text")?;           // data: text
+    /// connection.data(42.1)?;             // data: 42.1
+    /// connection.data(["a", "b"])?;       // data: ["a","b"]
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn data(&mut self, value: impl Data) -> Result<(), SendError> {
         self.send(Event::new(value))
     }
 
     /// Sends data as an event of a type: `send(Event::new(value).event_type(event_type))`.
+    ///
+    /// ```
+    /// # brooklet::EventSource::new(|connection| {
+    /// connection.event("AAPL", 129.5)?;   // event: AAPL, data: 129.5
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn event(&mut self, event_type: &str, value: impl Data) -> Result<(), SendError> {
         self.send(Event::new(value).event_type(event_type))
     }
@@ -105,6 +149,14 @@ impl<'r> EventConnection<'r> {
     ///
     /// [`SendError::Closed`] when the stream is over. An event type or id that cannot be sent has an error of its
     /// own; then nothing was written, and the stream goes on.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// # brooklet::EventSource::new(|connection| {
+    /// connection.send(Event::new(129.5).event_type("AAPL").id("4711"))?;
+    /// # Ok(())
+    /// # });
+    /// ```
     #[allow(clippy::needless_pass_by_value)] // it is built where it is sent
     pub fn send<T: Data>(&mut self, event: Event<'_, T>) -> Result<(), SendError> {
         self.stream.begin()?;
@@ -119,6 +171,14 @@ impl<'r> EventConnection<'r> {
     /// # Errors
     ///
     /// As [`send`](Self::send). At an event that cannot be sent it stops; those before it are sent.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// # brooklet::EventSource::new(|connection| {
+    /// connection.send_all((1..=1000).map(|number| Event::new(number).id(number.to_string())))?;
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn send_all<'e, T: Data>(
         &mut self,
         events: impl IntoIterator<Item = Event<'e, T>>,
@@ -143,6 +203,14 @@ impl<'r> EventConnection<'r> {
     /// Tells the client to come back after `delay`, and ends the stream: later sends write nothing.
     ///
     /// To set the delay and go on, use [`Event::retry`] or [`EventSource::retry`](super::EventSource::retry).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # brooklet::EventSource::new(|connection| {
+    /// connection.event("closed", "back at nine")?;
+    /// Ok(connection.retry(Duration::from_secs(3600))?) // the last thing that this generator does
+    /// # });
+    /// ```
     pub fn retry(&mut self, delay: Duration) -> Result<(), SendError> {
         self.stream.send_last(CloseReason::Retry, 0, |out| wire::write_retry(out, delay))
     }
@@ -153,6 +221,15 @@ impl<'r> EventConnection<'r> {
     /// it. So the last event, of type `finish`, has a reserved id, and the reconnect that brings it is answered
     /// `204 No Content` without asking anybody. A page may as well close its `EventSource` when it sees `finish`.
     /// A client that comes back after 204, or anew without the id, cannot be stopped.
+    ///
+    /// ```
+    /// # brooklet::EventSource::new(|connection| {
+    /// for percent in 0..=100 {
+    ///     connection.event("progress", percent)?;
+    /// }
+    /// Ok(connection.finish()?) // a browser that comes back is answered 204
+    /// # });
+    /// ```
     pub fn finish(&mut self) -> Result<(), SendError> {
         self.stream.send_last(CloseReason::Finished, 1, wire::write_finish)
     }
@@ -161,6 +238,16 @@ impl<'r> EventConnection<'r> {
     /// leaves or the host stops.
     ///
     /// It never returns early with `Ok`. `wait(Duration::ZERO)` only looks whether the client is still there.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # brooklet::EventSource::new(|connection| {
+    /// loop {
+    ///     connection.data("tick")?;
+    ///     connection.wait(Duration::from_secs(1))?; // where `thread::sleep` would notice nothing
+    /// }
+    /// # });
+    /// ```
     pub fn wait(&mut self, duration: Duration) -> Result<(), SendError> {
         let now = self.now();
         // A time that the clock cannot hold is as good as never.

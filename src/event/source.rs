@@ -67,6 +67,18 @@ pub struct EventSource {
 }
 
 /// What an inspector decides before anything is sent.
+///
+/// ```
+/// use brooklet::{Admission, EventSource, Response, Status};
+///
+/// EventSource::new(|connection| Ok(connection.data("hello")?)).inspector(|request, last_event_id| {
+///     match (request.header("Authorization"), last_event_id) {
+///         (None, _) => Admission::Reject(Response::error(Status::UNAUTHORIZED)),
+///         (Some(_), Some("the last one")) => Admission::NoContent,
+///         (Some(_), _) => Admission::Accept,
+///     }
+/// });
+/// ```
 #[derive(Debug)]
 pub enum Admission {
     /// The generator runs.
@@ -78,10 +90,26 @@ pub enum Admission {
 }
 
 impl EventSource {
-    /// A source of the events that `generator` sends.
+    /// A source of the events that `generator` sends, one call of it for each client.
     ///
     /// It runs on the connection's own thread and may block as long as it likes, best by
     /// [`wait`](EventConnection::wait) or [`receive`](EventConnection::receive), which notice that the client has left.
+    ///
+    /// ```
+    /// use brooklet::{EventConnection, EventSource};
+    /// use std::time::Duration;
+    ///
+    /// fn ticks(connection: &mut EventConnection) -> brooklet::Result {
+    ///     loop {
+    ///         connection.data("tick")?;
+    ///         connection.wait(Duration::from_secs(1))?;
+    ///     }
+    /// }
+    ///
+    /// let by_function = EventSource::new(ticks);
+    /// let by_closure = EventSource::new(|connection| Ok(connection.data("once")?));
+    /// # let _ = (by_function, by_closure);
+    /// ```
     pub fn new(
         generator: impl Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Self {
@@ -101,6 +129,16 @@ impl EventSource {
     }
 
     /// A source whose clients all follow a channel. When that is closed, they are answered `204`.
+    ///
+    /// ```
+    /// use brooklet::{Channel, Event, EventSource, Layout};
+    ///
+    /// let news = Channel::new();
+    /// let app = Layout::new().add("news", EventSource::channel(&news));
+    /// news.publish(Event::new("hello"))?;
+    /// # drop(app);
+    /// # Ok::<(), brooklet::SendError>(())
+    /// ```
     pub fn channel(channel: &Channel) -> Self {
         let followed = channel.clone();
         let mut source = Self::new(move |connection| Ok(connection.follow(&followed)?));
@@ -109,6 +147,15 @@ impl EventSource {
     }
 
     /// Looks at each request, and at the last event id if there is one, before anything is answered.
+    ///
+    /// ```
+    /// # use brooklet::{Admission, EventSource};
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.inspector(|request, _last_event_id| match request.query("room") {
+    ///     Some(_) => Admission::Accept,
+    ///     None => Admission::NoContent,
+    /// });
+    /// ```
     pub fn inspector(
         mut self,
         inspector: impl Fn(&Request, Option<&str>) -> Admission + Send + Sync + 'static,
@@ -118,6 +165,12 @@ impl EventSource {
     }
 
     /// Overrides the text of values of some types.
+    ///
+    /// ```
+    /// # use brooklet::{EventSource, Formatting};
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.formatting(Formatting::new().add(|price: &f64| format!("{price:.2}")));
+    /// ```
     pub fn formatting(mut self, formatting: Formatting) -> Self {
         self.settings.formatting = Arc::new(formatting);
         self
@@ -125,12 +178,26 @@ impl EventSource {
 
     /// Tells clients how long to wait before they reconnect, in the block of the first event. Browsers wait
     /// three seconds unless told otherwise.
+    ///
+    /// ```
+    /// # use brooklet::EventSource;
+    /// # use std::time::Duration;
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.retry(Duration::from_secs(5));
+    /// ```
     pub fn retry(mut self, delay: Duration) -> Self {
         self.settings.retry = Some(delay);
         self
     }
 
     /// When clients shall come back after the generator failed: ten seconds, unless set.
+    ///
+    /// ```
+    /// # use brooklet::EventSource;
+    /// # use std::time::Duration;
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.error_retry(Duration::from_secs(60));
+    /// ```
     pub fn error_retry(mut self, delay: Duration) -> Self {
         self.settings.error_retry = delay;
         self
@@ -140,6 +207,13 @@ impl EventSource {
     ///
     /// Proxies cut silent streams, and some notice only by the next bytes that a client has left. It is sent
     /// while the generator waits or receives.
+    ///
+    /// ```
+    /// # use brooklet::EventSource;
+    /// # use std::time::Duration;
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.keep_alive(Duration::from_secs(30));
+    /// ```
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.settings.keep_alive = (!interval.is_zero()).then_some(interval);
         self
@@ -150,6 +224,13 @@ impl EventSource {
     /// It ends between two events, and the client is told to come back in some seconds. That moves clients to another
     /// instance behind a balancer, asks again for their credentials, and is the only bound for a stream whose
     /// client has vanished without a word.
+    ///
+    /// ```
+    /// # use brooklet::EventSource;
+    /// # use std::time::Duration;
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.max_age(Duration::from_secs(600));
+    /// ```
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.max_age = (!age.is_zero()).then_some(age);
         self
@@ -158,6 +239,16 @@ impl EventSource {
     /// The methods that open a stream: GET, unless set. HEAD goes with GET.
     ///
     /// Clients that use `fetch` may POST; the body was read before the generator runs.
+    ///
+    /// ```
+    /// use brooklet::EventSource;
+    ///
+    /// EventSource::new(|connection| {
+    ///     let question = String::from_utf8_lossy(connection.request().body());
+    ///     Ok(connection.data(format!("you asked: {question}"))?)
+    /// })
+    /// .methods(["GET", "POST"]); // to others: 405, and which ones are allowed
+    /// ```
     pub fn methods<M: Into<Cow<'static, str>>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         self.methods = methods.into_iter().map(Into::into).collect();
         self

@@ -52,6 +52,11 @@ pub struct Event<'a, T> {
 
 impl<'a, T: Data> Event<'a, T> {
     /// An event that carries `data`, without type, id or retry.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// assert_eq!(Event::new("hello").encode().unwrap(), "data: hello\n\n");
+    /// ```
     pub fn new(data: T) -> Self {
         Self { comment: None, data: Some(data), event_type: None, id: None, retry: None }
     }
@@ -60,6 +65,11 @@ impl<'a, T: Data> Event<'a, T> {
     /// one, it is `message`.
     ///
     /// Avoid `open` and `error`, which an `EventSource` in the browser uses itself.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// assert_eq!(Event::new(129.5).event_type("AAPL").encode().unwrap(), "event: AAPL\ndata: 129.5\n\n");
+    /// ```
     pub fn event_type(mut self, event_type: impl Into<Cow<'a, str>>) -> Self {
         self.event_type = Some(event_type.into());
         self
@@ -67,18 +77,34 @@ impl<'a, T: Data> Event<'a, T> {
 
     /// Sets the id, which the client sends back as `Last-Event-ID` when it reconnects. An empty one makes it
     /// forget the last.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// assert_eq!(Event::new("x").id(4711.to_string()).encode().unwrap(), "id: 4711\ndata: x\n\n");
+    /// ```
     pub fn id(mut self, id: impl Into<Cow<'a, str>>) -> Self {
         self.id = Some(id.into());
         self
     }
 
     /// Puts a comment before the event, in the same block and the same write.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// assert_eq!(Event::new("x").comment("first").encode().unwrap(), ": first\ndata: x\n\n");
+    /// ```
     pub fn comment(mut self, text: impl Into<Cow<'a, str>>) -> Self {
         self.comment = Some(text.into());
         self
     }
 
     /// Tells the client how long to wait before it reconnects, from now on; in whole milliseconds.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// # use std::time::Duration;
+    /// assert_eq!(Event::new("x").retry(Duration::from_secs(1)).encode().unwrap(), "retry: 1000\ndata: x\n\n");
+    /// ```
     pub fn retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry);
         self
@@ -171,12 +197,31 @@ impl<'a> Event<'a, &'a str> {
     /// A block without data: clients take its id and its retry, and dispatch nothing.
     ///
     /// Some clients ignore an id that comes without data; prefer to send it with some.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// assert_eq!(Event::without_data().id("7").encode().unwrap(), "id: 7\n\n");
+    /// ```
     pub fn without_data() -> Self {
         Self { comment: None, data: None, event_type: None, id: None, retry: None }
     }
 }
 
 /// Why something was not sent.
+///
+/// ```
+/// use brooklet::{Event, EventSource, SendError};
+///
+/// assert_eq!(Event::new("x").event_type("a\nb").encode(), Err(SendError::InvalidEventType));
+///
+/// EventSource::new(|connection| match connection.data("x") {
+///     Err(SendError::Closed(reason)) => {
+///         println!("gone: {reason}");
+///         Ok(()) // or `?`: that a client has left is no failure either way
+///     }
+///     sent => Ok(sent?),
+/// });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError {

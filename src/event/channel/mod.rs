@@ -32,6 +32,14 @@ pub use presence::Presence;
 pub use subscription::Subscription;
 
 /// How much of what happened before a fresh client is sent.
+///
+/// ```
+/// use brooklet::{Channel, Replay};
+///
+/// let everything = Channel::new().replay(Replay::All);
+/// let the_end_of_it = Channel::new().replay(Replay::Last(100));
+/// # drop((everything, the_end_of_it));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
     /// Nothing: it begins with what is published from now on.
@@ -42,7 +50,7 @@ pub enum Replay {
     Last(u64),
 }
 
-/// How far subscribers may be behind; see [`Channel::catch_up`].
+/// How far subscribers may be behind; for an example see [`Channel::catch_up`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lag {
     /// So many events.
@@ -79,6 +87,23 @@ pub struct Published {
 ///
 /// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; never waits for anybody
 /// # Ok::<(), brooklet::SendError>(())
+/// ```
+///
+/// It is set up before it is cloned:
+///
+/// ```
+/// use brooklet::{Channel, Event, Formatting, SendError};
+///
+/// let prices = Channel::new()
+///     .history(10_000, 16 * 1024 * 1024)
+///     .formatting(Formatting::new().add(|price: &f64| format!("{price:.2}")))
+///     .reset_type("missed")
+///     .own_ids();
+///
+/// let published = prices.publish(Event::new(129.5).id("row 17"))?;
+/// assert_eq!((&*published.id, published.subscribers), ("row 17", 0));
+/// assert_eq!(prices.publish(Event::new(129.5)), Err(SendError::InvalidId)); // each needs one now
+/// # Ok::<(), SendError>(())
 /// ```
 ///
 /// A client that follows costs no thread: a few writer threads send to all of them, to each in one write
@@ -154,6 +179,8 @@ impl Channel {
     }
 
     /// What fresh clients get of the history; nothing, unless set.
+    ///
+    /// See [`Replay`]. Where there is a [`snapshot`](Self::snapshot), that is sent instead.
     #[track_caller]
     pub fn replay(self, replay: Replay) -> Self {
         self.set_up(|settings| settings.replay = replay)
@@ -215,6 +242,8 @@ impl Channel {
     /// # Errors
     ///
     /// As [`follow`](EventConnection::follow).
+    ///
+    /// For an example see [`Subscription`].
     pub fn subscribe(&self, connection: &mut EventConnection<'_>) -> Result<Subscription, SendError> {
         let cursor = connection.greet(self)?;
         Ok(self.subscribe_at(connection, cursor))
@@ -234,6 +263,17 @@ impl Channel {
     /// [`SendError::Closed`] when the channel is closed; [`SendError::InvalidEventType`], and
     /// [`SendError::InvalidId`] also for an event that brings an id to a channel that gives them, or none to one that
     /// takes them from the publisher. Nothing is published then.
+    ///
+    /// ```
+    /// use brooklet::{Channel, CloseReason, Event, SendError};
+    ///
+    /// let news = Channel::new();
+    /// news.publish(Event::new("hello").event_type("greeting"))?;
+    /// assert_eq!(news.publish(Event::new("x").id("mine")), Err(SendError::InvalidId)); // the channel gives the ids
+    /// news.close();
+    /// assert_eq!(news.publish(Event::new("late")), Err(SendError::Closed(CloseReason::Finished)));
+    /// # Ok::<(), SendError>(())
+    /// ```
     pub fn publish<T: Data>(&self, mut event: Event<'_, T>) -> Result<Published, SendError> {
         let shared = &*self.shared;
         let own_id = event.take_id()?;
@@ -260,6 +300,18 @@ impl Channel {
     /// Waits until every subscriber is within `lag` of what was published, or for `patience`; returns whether they are.
     ///
     /// For publishers that must not outrun their subscribers, or they would fall behind the history.
+    ///
+    /// ```
+    /// use brooklet::{Channel, Event, Lag};
+    /// use std::time::Duration;
+    ///
+    /// let lines = Channel::new();
+    /// for line in "a\nb\nc".lines() {
+    ///     lines.publish(Event::new(line))?;
+    ///     lines.catch_up(Lag::Events(500), Duration::from_secs(5)); // for as long as the slowest takes, but not longer
+    /// }
+    /// # Ok::<(), brooklet::SendError>(())
+    /// ```
     pub fn catch_up(&self, lag: Lag, patience: Duration) -> bool {
         let deadline = Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600));
         let shared = &*self.shared;
@@ -287,12 +339,23 @@ impl Channel {
     /// Tells of everybody who joins and leaves from now on, exactly once each.
     ///
     /// What is not received yet is kept; drop the receiver when it is not wanted any more.
+    ///
+    /// For an example see [`Presence`].
     pub fn presence(&self) -> Receiver<Presence> {
         self.shared.watchers.add()
     }
 
     /// The id that an event published now would follow; before the first event `<epoch>-0`, or `None` where the
     /// publisher gives the ids.
+    ///
+    /// ```
+    /// # use brooklet::{Channel, Event};
+    /// let news = Channel::new();
+    /// assert!(news.last_id().unwrap().ends_with("-0"));
+    /// let published = news.publish(Event::new("hello"))?;
+    /// assert_eq!(news.last_id(), Some(published.id));
+    /// # Ok::<(), brooklet::SendError>(())
+    /// ```
     pub fn last_id(&self) -> Option<String> {
         let state = self.shared.state();
         state.log.id_of(state.log.next() - 1)
@@ -300,6 +363,13 @@ impl Channel {
 
     /// Ends the channel for good: every stream ends after all that was published has been delivered, with the event
     /// of [`finish`](EventConnection::finish), so that browsers stay away. Who comes later is answered `204`.
+    ///
+    /// ```
+    /// # use brooklet::Channel;
+    /// let news = Channel::new();
+    /// news.close();
+    /// assert!(news.is_closed());
+    /// ```
     pub fn close(&self) {
         let mut state = self.shared.state();
         state.is_closed = true;
@@ -308,6 +378,8 @@ impl Channel {
     }
 
     /// Whether the channel is closed.
+    ///
+    /// See [`close`](Self::close).
     pub fn is_closed(&self) -> bool {
         self.shared.state().is_closed
     }

@@ -6,6 +6,23 @@ use std::sync::{Mutex, PoisonError};
 use crate::http::{CloseReason, Request};
 
 /// Somebody has joined a channel, or left it.
+///
+/// ```
+/// use brooklet::{Channel, Presence};
+/// use std::thread;
+///
+/// let room = Channel::new();
+/// let presence = room.presence();
+/// thread::spawn(move || {
+///     for change in presence {
+///         match change {
+///             Presence::Joined { request, .. } => println!("{:?} joined", request.query("name")),
+///             Presence::Left { request, reason, .. } => println!("{:?} left: {reason}", request.query("name")),
+///             _ => {}
+///         }
+///     }
+/// });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Presence {

@@ -72,6 +72,8 @@ impl Subscription {
     /// # Errors
     ///
     /// [`SendError::Closed`] when the stream is over.
+    ///
+    /// For an example see [`Subscription`] itself.
     pub fn forward(
         &mut self,
         connection: &mut EventConnection<'_>,
