@@ -51,47 +51,93 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many connections are served at once, streams included; at least one.
+    /// How many connections are served at once, streams included: 512 unless set, and at least one.
     ///
     /// Each is a thread and a descriptor: mind `ulimit -n` when you raise it.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// let limits = Limits::default().max_connections(4096);
+    /// # let _ = limits;
+    /// ```
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
         self
     }
 
-    /// How many connections may be in the midst of a request's head; at least one.
+    /// How many connections may be in the midst of a request's head: 128 unless set, and at least one.
     ///
     /// Heads arrive at once. Where many do not, somebody holds places by sending bytes one by one.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// let limits = Limits::default().max_heads(32);
+    /// # let _ = limits;
+    /// ```
     pub fn max_heads(mut self, connections: usize) -> Self {
         self.max_heads = connections.max(1);
         self
     }
 
-    /// How many bytes the body of a request may have.
+    /// How many bytes the body of a request may have; 1 MiB unless set.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// let limits = Limits::default().max_body(16 * 1024 * 1024);
+    /// # let _ = limits;
+    /// ```
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// How long a request's head may take from its first byte to its last.
+    /// How long a request's head may take from its first byte to its last: 10 s unless set.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// # use std::time::Duration;
+    /// let limits = Limits::default().head_deadline(Duration::from_secs(5));
+    /// # let _ = limits;
+    /// ```
     pub fn head_deadline(mut self, deadline: Duration) -> Self {
         self.head_deadline = at_least_a_tick(deadline);
         self
     }
 
-    /// How long a request's body may take; each 500 bytes that arrive add a second.
+    /// How long a request's body may take: 20 s unless set, and each 500 bytes that arrive add a second.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// # use std::time::Duration;
+    /// let limits = Limits::default().body_deadline(Duration::from_secs(60));
+    /// # let _ = limits;
+    /// ```
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.body_deadline = at_least_a_tick(deadline);
         self
     }
 
-    /// How long a connection may stay open without a request.
+    /// How long a connection may stay open without a request: 60 s unless set.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// # use std::time::Duration;
+    /// let limits = Limits::default().idle_deadline(Duration::from_secs(5));
+    /// # let _ = limits;
+    /// ```
     pub fn idle_deadline(mut self, deadline: Duration) -> Self {
         self.idle_deadline = at_least_a_tick(deadline);
         self
     }
 
-    /// How long a client may take for 64 KiB of what is sent to it.
+    /// How long a client may take for 64 KiB of what is sent to it: 30 s unless set.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// # use std::time::Duration;
+    /// let limits = Limits::default().write_deadline(Duration::from_secs(10));
+    /// # let _ = limits;
+    /// ```
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.write_deadline = at_least_a_tick(deadline);
         self

@@ -13,6 +13,16 @@ use crate::panics;
 /// Something that happened. Its `Display` is the line that [`console`](crate::Host::console) writes.
 ///
 /// Targets are printed as they were sent: printable ASCII, so nothing in a line can pass for another line.
+///
+/// ```
+/// use brooklet::{CloseReason, Host, Layout, Notice};
+///
+/// Host::new(Layout::new()).log(|notice| match notice {
+///     Notice::StreamEnded { reason: CloseReason::PeerClosed, .. } => {} // the usual end
+///     Notice::Failed { target, error, .. } => eprintln!("{target} failed: {error}"),
+///     other => eprintln!("{other}"),
+/// });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {

@@ -53,6 +53,27 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// }
 /// ```
 ///
+/// All that can be said of one:
+///
+/// ```
+/// use brooklet::{Cors, Host, Layout, Limits, Monitor};
+///
+/// let monitor = Monitor::new();
+/// let host = Host::new(Layout::new().add("metrics", monitor.clone()))
+///     .bind("127.0.0.1:3000")
+///     .limits(Limits::default().max_connections(4096))
+///     .stack_size(64 * 1024)
+///     .defaults() // entity tags, no sniffing
+///     .development() // errors are shown
+///     .console()
+///     .log(|notice| drop(notice.to_string()))
+///     .allow_host("tool.example") // the name that a proxy on this machine passes on
+///     .cors(Cors::origins(["https://dashboard.example"]))
+///     .monitor(&monitor);
+/// let stopper = host.stopper();
+/// # drop((host, stopper));
+/// ```
+///
 /// Each connection has a thread of its own, which reads its requests, runs the handler and writes the answers.
 ///
 /// # Safe on localhost
@@ -107,7 +128,7 @@ impl Host {
         }
     }
 
-    /// Listens elsewhere: `"127.0.0.1:3000"`, `"[::]:80"`, or port 0 for one that is free.
+    /// Listens elsewhere than at `127.0.0.1:8080`: `"127.0.0.1:3000"`, `"[::]:80"`, or port 0 for one that is free.
     ///
     /// An address that cannot be understood is reported when the host starts.
     pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Display) -> Self {
@@ -119,12 +140,23 @@ impl Host {
     ///
     /// What it accepts inherits its socket options, so this is the way to those that std does not offer, and to
     /// a backlog of more than std's 128 connections. It is made to block.
+    ///
+    /// ```
+    /// # use brooklet::{Host, Layout};
+    /// use std::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?; // or one with options, made by another crate
+    /// let address = listener.local_addr()?;
+    /// let host = Host::new(Layout::new()).listener(listener).start()?;
+    /// assert_eq!(host.address(), address);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.bind = Bind::Listener(listener);
         self
     }
 
-    /// Sets the bounds.
+    /// Sets the bounds; those of [`Limits::default`] hold otherwise.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
         self
@@ -146,7 +178,8 @@ impl Host {
         self
     }
 
-    /// Shows the errors of handlers on their `500` pages. Not for the open network.
+    /// Shows the errors of handlers on their `500` pages, which otherwise say no more than that. Not for the open
+    /// network.
     pub fn development(mut self) -> Self {
         self.settings.shows_errors = true;
         self
@@ -154,6 +187,13 @@ impl Host {
 
     /// Writes a line to standard error for each answer, and for a stream one when it opens and one when it
     /// ends.
+    ///
+    /// ```text
+    /// listening on http://127.0.0.1:8080
+    /// 127.0.0.1:45736 GET /stock stream opened
+    /// 127.0.0.1:45736 GET /stock stream ended after 1.0s, 6 events: peer closed
+    /// 127.0.0.1:45774 GET /none 204, 0 bytes in 1.8ms
+    /// ```
     pub fn console(mut self) -> Self {
         self.settings.log.add_console();
         self
@@ -196,12 +236,14 @@ impl Host {
     }
 
     /// Shows this host's numbers to a monitor that was made before it.
+    ///
+    /// For an example see [`Monitor`].
     pub fn monitor(self, monitor: &Monitor) -> Self {
         monitor.watch(&self.settings.places);
         self
     }
 
-    /// A handle that ends this host from anywhere.
+    /// A handle that ends this host from anywhere; for an example see [`Stopper`].
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
@@ -211,6 +253,14 @@ impl Host {
     /// # Errors
     ///
     /// If it cannot listen where it should.
+    ///
+    /// ```
+    /// # use brooklet::{Host, Layout};
+    /// let host = Host::new(Layout::new()).bind("127.0.0.1:0");
+    /// # host.stopper().request_stop();
+    /// host.run()?; // returns when it was stopped
+    /// # Ok::<(), brooklet::StartError>(())
+    /// ```
     pub fn run(self) -> Result<(), StartError> {
         let Listening { settings, stopper, listener, .. } = self.listen()?;
         let (open, closed) = mpsc::sync_channel(0);
@@ -225,6 +275,16 @@ impl Host {
     /// # Errors
     ///
     /// If it cannot listen where it should, or no thread can be had.
+    ///
+    /// ```
+    /// use brooklet::{Host, Request, Response};
+    ///
+    /// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0").start()?;
+    /// println!("see http://{}", host.address());
+    /// // … the program's work …
+    /// host.stop();
+    /// # Ok::<(), brooklet::StartError>(())
+    /// ```
     pub fn start(self) -> Result<RunningHost, StartError> {
         let Listening { settings, stopper, listener, address } = self.listen()?;
         let (open, closed) = mpsc::sync_channel(0);
@@ -237,6 +297,8 @@ impl Host {
     }
 
     /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
+    ///
+    /// For an example, over a Unix socket, see [`Socket`].
     pub fn serve(&self, socket: impl Socket + 'static) {
         // Connections made by hand are nobody's to turn away.
         if let Some(place) = self.settings.places.take(usize::MAX) {
@@ -260,6 +322,24 @@ struct Listening {
 }
 
 /// A host that serves. Dropping it stops it.
+///
+/// ```
+/// use brooklet::{Host, Request, Response};
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+///
+/// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0").start()?;
+///
+/// let mut client = TcpStream::connect(host.address())?;
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+///
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"));
+/// assert_eq!(host.stats().answered, 1);
+/// assert_eq!(host.stop().forced, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a running host stops when it is dropped"]
 pub struct RunningHost {
     address: SocketAddr,
@@ -279,7 +359,7 @@ impl RunningHost {
         self.stopper.places.stats()
     }
 
-    /// A handle that ends this host from anywhere.
+    /// A handle that ends this host from anywhere; for an example see [`Stopper`].
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
@@ -295,6 +375,15 @@ impl RunningHost {
     /// It returns when everything has ended, or after `grace`, when what is left is cut off. A handler or
     /// generator that calls nothing of ours cannot be ended by anybody: it is left behind. Called from a
     /// handler or a generator of the host itself, it does not wait for that one.
+    ///
+    /// ```
+    /// # use brooklet::{Host, Layout};
+    /// # use std::time::Duration;
+    /// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
+    /// let report = host.stop_within(Duration::from_millis(500));
+    /// assert_eq!((report.ended, report.forced), (0, 0)); // nobody was there
+    /// # Ok::<(), brooklet::StartError>(())
+    /// ```
     pub fn stop_within(&self, grace: Duration) -> StopReport {
         let report = self.stopper.stop_within(grace);
         // It may be the gate's keeper itself that is here, in somebody's log: so not for ever.

@@ -8,6 +8,16 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 /// Why a host did not start.
 ///
 /// Its `Debug` is its sentence as well, so that a `main` which returns it ends with one clear line.
+///
+/// ```
+/// use brooklet::{Host, Layout};
+/// use std::net::TcpListener;
+///
+/// let taken = TcpListener::bind("127.0.0.1:0")?;
+/// let error = Host::new(Layout::new()).bind(taken.local_addr()?).start().unwrap_err();
+/// assert!(error.to_string().starts_with("cannot listen on 127.0.0.1:"), "{error}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct StartError {
     address: String,
     cause: io::Error,

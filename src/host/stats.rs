@@ -8,6 +8,17 @@ use crate::http::CloseReason;
 /// How a host is doing: a look at its counters.
 ///
 /// Its `Display` is the text format of Prometheus; see [`Monitor`](crate::Monitor).
+///
+/// ```
+/// use brooklet::{CloseReason, Host, Layout};
+///
+/// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
+/// let stats = host.stats();
+/// assert_eq!((stats.connections, stats.streams, stats.failures), (0, 0, 0));
+/// assert_eq!(stats.ended_by(CloseReason::PeerClosed), 0);
+/// assert!(stats.to_string().contains("\nbrooklet_streams 0\n"));
+/// # Ok::<(), brooklet::StartError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -66,6 +66,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How a stop went.
+///
+/// ```
+/// # use brooklet::{Host, Layout};
+/// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
+/// let report = host.stop();
+/// if report.forced > 0 {
+///     eprintln!("{} did not end by themselves", report.forced);
+/// }
+/// # Ok::<(), brooklet::StartError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopReport {
@@ -82,6 +92,26 @@ impl Stopper {
     /// come back in some seconds, each at a time of its own, and everything that their generators call from now
     /// on fails. To wait until all that is done is for [`RunningHost::stop`](crate::RunningHost::stop) or
     /// [`Host::run`](crate::Host::run).
+    ///
+    /// ```
+    /// use brooklet::{Host, Layout, Request, Response};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let stopper = Arc::new(Mutex::new(None));
+    /// let app = Layout::new().add("quit", {
+    ///     let stopper = Arc::clone(&stopper);
+    ///     move |_: Request| {
+    ///         let known: Option<brooklet::Stopper> = stopper.lock().unwrap().clone();
+    ///         if let Some(stopper) = known {
+    ///             stopper.request_stop(); // this answer still goes out
+    ///         }
+    ///         Response::text("bye\n")
+    ///     }
+    /// });
+    /// let host = Host::new(app);
+    /// *stopper.lock().unwrap() = Some(host.stopper());
+    /// # drop(host);
+    /// ```
     pub fn request_stop(&self) {
         if self.places.stop.request() {
             self.door.knock();
@@ -93,6 +123,14 @@ impl Stopper {
     }
 
     /// Whether somebody has asked the host to stop.
+    ///
+    /// ```
+    /// # use brooklet::{Host, Layout};
+    /// let host = Host::new(Layout::new());
+    /// let stopper = host.stopper();
+    /// stopper.request_stop();
+    /// assert!(stopper.is_stopping());
+    /// ```
     pub fn is_stopping(&self) -> bool {
         self.places.stop.is_requested()
     }
