@@ -87,4 +87,13 @@ pub use http::{
 pub use layout::Layout;
 
 /// What a generator returns: any error takes `?`.
+///
+/// ```
+/// fn load(connection: &mut brooklet::EventConnection) -> brooklet::Result {
+///     let text = std::fs::read_to_string("/proc/loadavg")?; // an io::Error
+///     let load: f64 = text.split(' ').next().ok_or("it is empty")?.parse()?; // a text, a ParseFloatError
+///     Ok(connection.data(load)?) // a SendError
+/// }
+/// # brooklet::EventSource::new(load);
+/// ```
 pub type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

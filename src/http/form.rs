@@ -5,6 +5,19 @@ use super::percent;
 /// What a form or a query says: names and values, decoded, in the order in which they came.
 ///
 /// `+` is a space, as is `%20`; names may be repeated; an escape that is malformed stays as it is.
+///
+/// ```
+/// use brooklet::{Request, Response};
+///
+/// // <form method="post"><input name="user"><input name="tag"><input name="tag"></form>
+/// fn add(request: Request) -> Response {
+///     let form = request.form();
+///     let user = form.get("user").unwrap_or_default();
+///     let tags: Vec<_> = form.all("tag").collect();
+///     Response::text(format!("{user} has {} tags and {} fields\n", tags.len(), form.pairs().count()))
+/// }
+/// # brooklet::Layout::new().add("add", add);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Form {
     pairs: Vec<(String, String)>,

@@ -17,6 +17,7 @@ use super::head::Head;
 ///
 /// // GET /greet/Ada?lang=fr
 /// fn greet(request: Request) -> Response {
+///     println!("{:?} {} {}", request.peer(), request.method(), request.path()); // Some(127.0.0.1:…) GET /greet/Ada
 ///     let name = request.target().current().unwrap_or("stranger");
 ///     match request.query("lang") {
 ///         Some("fr") => Response::text(format!("Bonjour {name}")),
@@ -53,12 +54,12 @@ impl Request {
         self.head().method()
     }
 
-    /// The whole path, percent-decoded. It begins with a slash.
+    /// The whole path, percent-decoded: `/greet/Ada Lovelace`. It begins with a slash.
     pub fn path(&self) -> &str {
         self.head().path()
     }
 
-    /// The target as it was sent: printable ASCII, nothing decoded.
+    /// The target as it was sent, with its query: `/greet/Ada%20Lovelace?lang=fr`. Printable ASCII, nothing decoded.
     pub fn raw_target(&self) -> &str {
         self.head().target()
     }
@@ -72,6 +73,16 @@ impl Request {
     /// The same request, one segment further down its path.
     ///
     /// [`Layout`](crate::Layout) does this for the handlers that it passes requests on to.
+    ///
+    /// ```
+    /// use brooklet::{Handler, Request};
+    ///
+    /// /// Takes the first segment off, whatever it is: `/de/stock` is `/stock` to the inner handler.
+    /// fn any_language(inner: impl Handler) -> impl Handler {
+    ///     move |request: Request| inner.handle(request.descend())
+    /// }
+    /// # any_language(brooklet::Layout::new());
+    /// ```
     #[must_use]
     pub fn descend(mut self) -> Self {
         let rest = self.target().after_current();
@@ -82,22 +93,57 @@ impl Request {
     /// The first value of a key in the query, decoded: `+` is a space, `%20` too.
     ///
     /// A key without a value (`?debug`) has an empty one; a key that is not there has none.
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response};
+    /// // GET /search?q=green+tea&debug
+    /// |request: Request| {
+    ///     let text = request.query("q").unwrap_or_default();     // "green tea"
+    ///     let is_debugging = request.query("debug").is_some();   // true
+    ///     Response::text(format!("{text} {is_debugging}\n"))
+    /// };
+    /// ```
     pub fn query(&self, key: &str) -> Option<&str> {
         self.head().query().get(key)
     }
 
     /// All values of a key in the query, in order.
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response};
+    /// // GET /quotes?symbol=AAPL&symbol=MSFT
+    /// |request: Request| {
+    ///     let symbols: Vec<&str> = request.query_all("symbol").collect(); // ["AAPL", "MSFT"]
+    ///     Response::text(symbols.join(" "))
+    /// };
+    /// ```
     pub fn query_all<'r>(&'r self, key: &'r str) -> impl Iterator<Item = &'r str> {
         self.head().query().all(key)
     }
 
     /// The whole query, decoded, in order.
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response};
+    /// |request: Request| {
+    ///     let lines: String = request.query_pairs().map(|(key, value)| format!("{key}: {value}\n")).collect();
+    ///     Response::text(lines)
+    /// };
+    /// ```
     pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.head().query().pairs()
     }
 
     /// The form in the body, decoded; empty unless the `Content-Type` is `application/x-www-form-urlencoded`, as
     /// it is when a page submits one.
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response, Status};
+    /// |request: Request| match request.form().get("text") {
+    ///     Some(text) => Response::text(text.to_owned()),
+    ///     None => Response::explain(Status::BAD_REQUEST, "the form lacks a text"),
+    /// };
+    /// ```
     pub fn form(&self) -> Form {
         let media_type = self.header("Content-Type").and_then(|value| value.split(';').next());
         match media_type {
@@ -113,6 +159,14 @@ impl Request {
     /// The value of a field, in whatever case its name is given; the first, where there are several.
     ///
     /// `None` where it is not UTF-8: see [`header_bytes`](Self::header_bytes).
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response};
+    /// |request: Request| {
+    ///     let is_json = request.header("content-type") == Some("application/json");
+    ///     Response::text(if is_json { "thanks\n" } else { "JSON, please\n" })
+    /// };
+    /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
         self.header_bytes(name).and_then(|value| std::str::from_utf8(value).ok())
     }
@@ -123,12 +177,28 @@ impl Request {
     }
 
     /// The field lines in the order in which they were sent, without the white space around values.
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response};
+    /// |request: Request| {
+    ///     let names: Vec<&str> = request.headers().map(|(name, _value)| name).collect();
+    ///     Response::text(names.join("\n"))
+    /// };
+    /// ```
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.head().fields()
     }
 
     /// The body, empty where there is none. It was read before the handler was called;
     /// [`Limits::max_body`](crate::Limits) bounds it.
+    ///
+    /// ```
+    /// # use brooklet::{Request, Response};
+    /// |request: Request| {
+    ///     let text = std::str::from_utf8(request.body())?;
+    ///     Ok::<_, std::str::Utf8Error>(Response::text(format!("{} characters\n", text.chars().count())))
+    /// };
+    /// ```
     pub fn body(&self) -> &[u8] {
         &self.received.body
     }
@@ -150,6 +220,21 @@ impl fmt::Debug for Request {
 }
 
 /// The part of a path that is left for a handler. Empty segments do not count: `//a//` has the one `a`.
+///
+/// ```
+/// use brooklet::{Layout, Request, Response};
+///
+/// // GET /files/2026/11/notes.txt
+/// let app = Layout::new().add("files", |request: Request| {
+///     let target = request.target();
+///     let year = target.current();                            // Some("2026")
+///     let path: Vec<&str> = target.segments().collect();      // ["2026", "11", "notes.txt"]
+///     let text = target.as_str();                             // "/2026/11/notes.txt"
+///     # let _ = year;
+///     Response::text(format!("{text}, {} segments\n", path.len()))
+/// });
+/// # drop(app);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'r> {
     rest: &'r str,

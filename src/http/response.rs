@@ -46,11 +46,24 @@ pub(crate) enum Body {
 
 impl Response {
     /// An answer with an empty body.
+    ///
+    /// ```
+    /// # use brooklet::{Response, Status};
+    /// let gone = Response::new(Status::GONE);
+    /// assert_eq!(gone.status_code(), Status::GONE);
+    /// ```
     pub fn new(status: Status) -> Self {
         Self { status, fields: Vec::new(), body: Body::Bytes(Cow::Borrowed(&[])), error: None }
     }
 
     /// `200 OK` with plain text in UTF-8.
+    ///
+    /// ```
+    /// # use brooklet::{Response, Status};
+    /// let answer = Response::text("hello");
+    /// assert_eq!(answer.status_code(), Status::OK);
+    /// assert_eq!(answer.header_value("Content-Type"), Some("text/plain; charset=utf-8"));
+    /// ```
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         let bytes = match text.into() {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -60,16 +73,34 @@ impl Response {
     }
 
     /// `200 OK` with an HTML page in UTF-8. Nothing is escaped here.
+    ///
+    /// ```
+    /// # use brooklet::Response;
+    /// let page = Response::html(format!("<h1>{} streams</h1>", 3));
+    /// assert_eq!(page.header_value("content-type"), Some("text/html; charset=utf-8"));
+    /// ```
     pub fn html(page: impl Into<Cow<'static, str>>) -> Self {
         Self::text(page).header("Content-Type", "text/html; charset=utf-8")
     }
 
     /// `200 OK` with JSON text that is ready to be sent, by [`to_json`](crate::to_json) say.
+    ///
+    /// ```
+    /// # use brooklet::Response;
+    /// let answer = Response::json(r#"{"streams":3}"#);
+    /// assert_eq!(answer.header_value("Content-Type"), Some("application/json"));
+    /// ```
     pub fn json(json: impl Into<Cow<'static, str>>) -> Self {
         Self::text(json).header("Content-Type", "application/json")
     }
 
     /// `200 OK` with bytes of a media type.
+    ///
+    /// ```
+    /// # use brooklet::Response;
+    /// let picture = Response::bytes("image/png", &b"\x89PNG..."[..]);
+    /// assert_eq!(picture.header_value("Content-Type"), Some("image/png"));
+    /// ```
     pub fn bytes(media_type: impl Into<FieldValue>, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
         let mut response = Self::new(Status::OK).header("Content-Type", media_type);
         response.body = Body::Bytes(bytes.into());
@@ -77,17 +108,38 @@ impl Response {
     }
 
     /// The plain page that says a status: `404 Not Found` for [`Status::NOT_FOUND`].
+    ///
+    /// ```
+    /// # use brooklet::{Response, Status};
+    /// let missing = Response::error(Status::NOT_FOUND);
+    /// assert_eq!(missing.status_code().code(), 404);
+    /// ```
     pub fn error(status: Status) -> Self {
         Self::text(format!("{status}\n")).status(status)
     }
 
     /// The same, and a sentence that explains it. Take care not to repeat what the client sent.
+    ///
+    /// ```
+    /// # use brooklet::{Response, Status};
+    /// let answer = Response::explain(Status::BAD_REQUEST, "the query lacks a room");
+    /// // 400 Bad Request: the query lacks a room
+    /// # assert_eq!(answer.status_code().code(), 400);
+    /// ```
     pub fn explain(status: Status, sentence: &str) -> Self {
         Self::text(format!("{status}: {sentence}\n")).status(status)
     }
 
     /// The answer to a method that a handler does not serve (RFC 9110 §9.1): `405` where the method is known, `501`
     /// where nobody knows it, and to OPTIONS, which asks just that, `204`; with the methods that are `allowed`.
+    ///
+    /// ```
+    /// # use brooklet::{Response, Status};
+    /// let answer = Response::method_not_allowed("DELETE", "GET, HEAD");
+    /// assert_eq!(answer.status_code(), Status::METHOD_NOT_ALLOWED);
+    /// assert_eq!(answer.header_value("Allow"), Some("GET, HEAD, OPTIONS"));
+    /// assert_eq!(Response::method_not_allowed("BREW", "GET").status_code(), Status::NOT_IMPLEMENTED);
+    /// ```
     pub fn method_not_allowed(method: &str, allowed: &str) -> Self {
         /// RFC 9110 §9.3, and PATCH of RFC 5789.
         const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "TRACE", "PATCH"];
@@ -112,6 +164,12 @@ impl Response {
     }
 
     /// The same answer with another status.
+    ///
+    /// ```
+    /// # use brooklet::{Response, Status};
+    /// let made = Response::json(r#"{"id":7}"#).status(Status::CREATED);
+    /// assert_eq!(made.status_code(), Status::CREATED);
+    /// ```
     pub fn status(mut self, status: Status) -> Self {
         self.status = status;
         self
@@ -124,6 +182,12 @@ impl Response {
     /// If the name is not a token, or one of the fields that are the host's own: `Content-Length`,
     /// `Transfer-Encoding`, `Connection`, `Keep-Alive`, `Upgrade`. Names come from the program's text, so
     /// that is an error in the program.
+    ///
+    /// ```
+    /// # use brooklet::Response;
+    /// let answer = Response::text("a,b\n").header("Content-Type", "text/csv").header("Cache-Control", "no-store");
+    /// assert_eq!(answer.header_value("Content-Type"), Some("text/csv"));
+    /// ```
     #[track_caller]
     pub fn header(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {
         self.fields.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
@@ -135,6 +199,12 @@ impl Response {
     /// # Panics
     ///
     /// As [`header`](Self::header) does.
+    ///
+    /// ```
+    /// # use brooklet::Response;
+    /// let answer = Response::text("hello").add_header("Set-Cookie", "a=1").add_header("Set-Cookie", "b=2");
+    /// assert_eq!(answer.header_value("Set-Cookie"), Some("a=1")); // the first
+    /// ```
     #[track_caller]
     pub fn add_header(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {
         assert!(is_token(name.as_bytes()), "`{name}` is not a field name");
@@ -151,11 +221,15 @@ impl Response {
     }
 
     /// The status.
+    ///
+    /// As in the example of [`status`](Self::status).
     pub fn status_code(&self) -> Status {
         self.status
     }
 
-    /// The value of a field, if it was set.
+    /// The value of a field, if it was set; the first, where there are several. Names are compared in any case.
+    ///
+    /// As in the example of [`header`](Self::header).
     pub fn header_value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| &*value.0)
     }
@@ -248,6 +322,23 @@ impl From<Cow<'static, str>> for FieldValue {
 }
 
 /// What a handler may return.
+///
+/// ```
+/// use brooklet::{IntoResponse, Response, Status};
+///
+/// struct Note(String);
+///
+/// impl IntoResponse for Note {
+///     fn into_response(self) -> Response {
+///         Response::text(self.0).header("Cache-Control", "no-store")
+///     }
+/// }
+///
+/// let found: Result<Note, std::io::Error> = Ok(Note("hello".into()));
+/// assert_eq!(found.into_response().status_code(), Status::OK);
+/// let failed: Result<Note, &str> = Err("it is not here");
+/// assert_eq!(failed.into_response().status_code(), Status::INTERNAL_SERVER_ERROR);
+/// ```
 pub trait IntoResponse {
     /// Makes the answer.
     fn into_response(self) -> Response;

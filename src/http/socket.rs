@@ -18,6 +18,52 @@ use std::time::{Duration, Instant};
 /// a read or write that passes its timeout, or would block where blocking is off, fails with
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) or [`TimedOut`](io::ErrorKind::TimedOut);
 /// after [`shutdown`](Socket::shutdown) for reading, reads under way in other threads return `Ok(0)`.
+///
+/// ```
+/// # #[cfg(unix)]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use brooklet::{Host, Request, Response, Socket};
+/// use std::io::{Read, Result, Write};
+/// use std::net::Shutdown;
+/// use std::os::unix::net::UnixStream;
+/// use std::time::Duration;
+///
+/// /// Orphan rules ask for a type of one's own; all of its methods are there already.
+/// struct Unix(UnixStream);
+///
+/// impl Socket for Unix {
+///     fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+///         (&self.0).read(buffer)
+///     }
+///     fn write(&self, bytes: &[u8]) -> Result<usize> {
+///         (&self.0).write(bytes)
+///     }
+///     fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+///         self.0.set_read_timeout(timeout)
+///     }
+///     fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+///         self.0.set_write_timeout(timeout)
+///     }
+///     fn set_nonblocking(&self, nonblocking: bool) -> Result<()> {
+///         self.0.set_nonblocking(nonblocking)
+///     }
+///     fn shutdown(&self, how: Shutdown) -> Result<()> {
+///         self.0.shutdown(how)
+///     }
+/// }
+///
+/// let (mut client, server) = UnixStream::pair()?; // or UnixListener::accept, and a thread for each
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// Host::new(|_: Request| Response::text("hello")).serve(Unix(server));
+///
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("\r\n\r\nhello"));
+/// # Ok(())
+/// # }
+/// # #[cfg(not(unix))]
+/// # fn main() {}
+/// ```
 pub trait Socket: Send + Sync {
     /// Reads what has arrived, waiting for at least one byte until the read timeout.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;

@@ -8,6 +8,7 @@ use std::fmt;
 /// use brooklet::Status;
 ///
 /// assert_eq!(Status::NOT_FOUND.to_string(), "404 Not Found");
+/// assert_eq!((Status::NOT_FOUND.code(), Status::NOT_FOUND.reason()), (404, "Not Found"));
 /// assert_eq!(Status::new(418).map(Status::code), Some(418));
 /// assert_eq!(Status::new(600), None);
 /// ```
