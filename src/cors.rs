@@ -23,7 +23,8 @@ const MAX_AGE: &str = "7200";
 /// ```
 /// use brooklet::{Cors, Host, Layout};
 ///
-/// Host::new(Layout::new()).cors(Cors::origins(["https://dashboard.example", "http://localhost:3000"]));
+/// let cors = Cors::origins(["https://dashboard.example", "http://localhost:3000"]);
+/// Host::new(Layout::new()).cors(cors);
 /// ```
 ///
 /// An origin is sent back only if it is one of those in the list, letter by letter.
@@ -182,7 +183,8 @@ impl Cors {
 /// }
 ///
 /// assert!(configured("https://a.example https://b.example:8443").is_ok());
-/// assert_eq!(configured("a.example").unwrap_err().to_string(), "`a.example` is no origin, such as https://example.com");
+/// let error = configured("a.example").unwrap_err();
+/// assert_eq!(error.to_string(), "`a.example` is no origin, such as https://example.com");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidOrigin(String);

@@ -10,10 +10,10 @@ use crate::http::{Handler, Request, Response, Status};
 /// use brooklet::{Content, Layout, Request, Response};
 ///
 /// let app = Layout::new()
-///     .index(Content::html("<h1>Home</h1>"))                         // /
-///     .add("about", Content::text("A small brook"))                  // /about, /about/, /about/anything
-///     .add("api/v1/time", |_: Request| Response::text("noon"))       // several segments at once
-///     .add("files", Layout::new().fallback(|request: Request| {      // everything below /files/
+///     .index(Content::html("<h1>Home</h1>"))                      // /
+///     .add("about", Content::text("A small brook"))               // /about, /about/, /about/any
+///     .add("api/v1/time", |_: Request| Response::text("noon"))    // several segments at once
+///     .add("files", Layout::new().fallback(|request: Request| {   // everything below /files/
 ///         Response::text(format!("{} is not here", request.target().as_str()))
 ///     }));
 /// ```
@@ -85,8 +85,8 @@ impl Layout {
     /// ```
     /// use brooklet::{Content, Layout};
     ///
-    /// let help = Layout::new().index(Content::html("<h1>Help</h1>")); // /help/, where it is added as "help"
-    /// let app = Layout::new().index(Content::html("<h1>Home</h1>")).add("help", help); // and /
+    /// let help = Layout::new().index(Content::html("<h1>Help</h1>")); // /help/, as it is added here:
+    /// let app = Layout::new().index(Content::html("<h1>Home</h1>")).add("help", help);
     /// # drop(app);
     /// ```
     #[track_caller]

@@ -5,9 +5,10 @@
 //! use std::time::Duration;
 //!
 //! fn main() -> Result<(), StartError> {
+//!     let page = "<script>new EventSource('stock/').addEventListener('AAPL', console.log)</script>";
 //!     let app = Layout::new()
 //!         .add("stock", EventSource::new(generate_stock))
-//!         .index(Content::html("<script>new EventSource('stock/').onmessage = console.log</script>"));
+//!         .index(Content::html(page));
 //!     Host::new(app).defaults().development().console().run() // http://127.0.0.1:8080
 //! }
 //!
@@ -15,7 +16,7 @@
 //!     connection.comment("Sending stock data")?;
 //!     loop {
 //!         connection.event("AAPL", 129.5)?;
-//!         connection.wait(Duration::from_secs(1))?; // ends at once when the browser leaves or the host stops
+//!         connection.wait(Duration::from_secs(1))?; // ends at once when the browser leaves
 //!     }
 //! }
 //! ```
@@ -28,7 +29,7 @@
 //!
 //! # The guide
 //!
-//! | you want to | |
+//! | you want to | read |
 //! |---|---|
 //! | begin, and show something in a page | [`guide::first_stream`] |
 //! | send data, types and ids; many events at once; from other threads | [`guide::sending`] |
@@ -91,7 +92,8 @@ pub use layout::Layout;
 /// ```
 /// fn load(connection: &mut brooklet::EventConnection) -> brooklet::Result {
 ///     let text = std::fs::read_to_string("/proc/loadavg")?; // an io::Error
-///     let load: f64 = text.split(' ').next().ok_or("it is empty")?.parse()?; // a text, a ParseFloatError
+///     let first = text.split(' ').next().ok_or("it is empty")?; // a text
+///     let load: f64 = first.parse()?; // a ParseFloatError
 ///     Ok(connection.data(load)?) // a SendError
 /// }
 /// # brooklet::EventSource::new(load);

@@ -22,7 +22,8 @@ use super::{Data, Formatting};
 ///     }
 /// }
 ///
-/// assert_eq!(Event::new(Matrix([[1.0, 0.0], [0.0, 1.5]])).encode().unwrap(), "data: [[1,0],[0,1.5]]\n\n");
+/// let matrix = Matrix([[1.0, 0.0], [0.0, 1.5]]);
+/// assert_eq!(Event::new(matrix).encode().unwrap(), "data: [[1,0],[0,1.5]]\n\n");
 /// ```
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -151,7 +152,8 @@ impl<'a> Writer<'a> {
     /// }
     ///
     /// assert_eq!(Event::new(Reading(None)).encode().unwrap(), "data: \n\n");
-    /// assert_eq!(Event::new([Reading(Some(1.5)), Reading(None)]).encode().unwrap(), "data: [1.5,null]\n\n");
+    /// let both = [Reading(Some(1.5)), Reading(None)];
+    /// assert_eq!(Event::new(both).encode().unwrap(), "data: [1.5,null]\n\n");
     /// ```
     pub fn none(&mut self) {
         if self.is_nested {

@@ -76,7 +76,7 @@ impl<'r> EventConnection<'r> {
     /// ```
     /// # brooklet::EventSource::new(|connection| {
     /// let next = match connection.last_event_id() {
-    ///     Some(id) => id.parse::<u64>()? + 1, // anything may come back: an error ends this stream alone
+    ///     Some(id) => id.parse::<u64>()? + 1, // whatever a client says
     ///     None => 1,
     /// };
     /// connection.send(brooklet::Event::new("an event").id(next.to_string()))?;

@@ -68,7 +68,7 @@ impl<'a, T: Data> Event<'a, T> {
     ///
     /// ```
     /// # use brooklet::Event;
-    /// assert_eq!(Event::new(129.5).event_type("AAPL").encode().unwrap(), "event: AAPL\ndata: 129.5\n\n");
+    /// assert_eq!(Event::new(1).event_type("tick").encode().unwrap(), "event: tick\ndata: 1\n\n");
     /// ```
     pub fn event_type(mut self, event_type: impl Into<Cow<'a, str>>) -> Self {
         self.event_type = Some(event_type.into());
@@ -103,7 +103,8 @@ impl<'a, T: Data> Event<'a, T> {
     /// ```
     /// # use brooklet::Event;
     /// # use std::time::Duration;
-    /// assert_eq!(Event::new("x").retry(Duration::from_secs(1)).encode().unwrap(), "retry: 1000\ndata: x\n\n");
+    /// let event = Event::new("x").retry(Duration::from_secs(1));
+    /// assert_eq!(event.encode().unwrap(), "retry: 1000\ndata: x\n\n");
     /// ```
     pub fn retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry);

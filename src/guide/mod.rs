@@ -1,6 +1,6 @@
 //! The guide: one page for each question, in the order in which they come up.
 //!
-//! | page | |
+//! | page | about |
 //! |---|---|
 //! | [`first_stream`] | a stream, a page that shows it, and the tool around them |
 //! | [`sending`] | data, types and ids; many events at once; other threads |
@@ -16,7 +16,7 @@
 //! | [`left_out`] | what is not here, why, and what to use |
 //! | [`symptoms`] | something is wrong: what is seen, why, what to do |
 //!
-//! All commands and outputs are those of the examples in the repository, most of them of `cargo run --example tour`.
+//! The outputs are those of the examples in the repository, most of them of `cargo run --example tour`.
 
 #[allow(unused_imports)] // so that the pages can name things as programs do
 use crate::*;

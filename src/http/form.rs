@@ -14,7 +14,8 @@ use super::percent;
 ///     let form = request.form();
 ///     let user = form.get("user").unwrap_or_default();
 ///     let tags: Vec<_> = form.all("tag").collect();
-///     Response::text(format!("{user} has {} tags and {} fields\n", tags.len(), form.pairs().count()))
+///     let fields = form.pairs().count();
+///     Response::text(format!("{user} has {} tags in {fields} fields\n", tags.len()))
 /// }
 /// # brooklet::Layout::new().add("add", add);
 /// ```

@@ -17,7 +17,7 @@ use super::head::Head;
 ///
 /// // GET /greet/Ada?lang=fr
 /// fn greet(request: Request) -> Response {
-///     println!("{:?} {} {}", request.peer(), request.method(), request.path()); // Some(127.0.0.1:…) GET /greet/Ada
+///     println!("{} {} from {:?}", request.method(), request.path(), request.peer());
 ///     let name = request.target().current().unwrap_or("stranger");
 ///     match request.query("lang") {
 ///         Some("fr") => Response::text(format!("Bonjour {name}")),
@@ -126,8 +126,8 @@ impl Request {
     /// ```
     /// # use brooklet::{Request, Response};
     /// |request: Request| {
-    ///     let lines: String = request.query_pairs().map(|(key, value)| format!("{key}: {value}\n")).collect();
-    ///     Response::text(lines)
+    ///     let lines = request.query_pairs().map(|(key, value)| format!("{key}: {value}\n"));
+    ///     Response::text(lines.collect::<String>())
     /// };
     /// ```
     pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -196,7 +196,8 @@ impl Request {
     /// # use brooklet::{Request, Response};
     /// |request: Request| {
     ///     let text = std::str::from_utf8(request.body())?;
-    ///     Ok::<_, std::str::Utf8Error>(Response::text(format!("{} characters\n", text.chars().count())))
+    ///     let count = text.chars().count();
+    ///     Ok::<_, std::str::Utf8Error>(Response::text(format!("{count} characters\n")))
     /// };
     /// ```
     pub fn body(&self) -> &[u8] {

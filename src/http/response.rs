@@ -185,7 +185,7 @@ impl Response {
     ///
     /// ```
     /// # use brooklet::Response;
-    /// let answer = Response::text("a,b\n").header("Content-Type", "text/csv").header("Cache-Control", "no-store");
+    /// let answer = Response::text("a,b\n").header("Content-Type", "text/csv");
     /// assert_eq!(answer.header_value("Content-Type"), Some("text/csv"));
     /// ```
     #[track_caller]
@@ -202,7 +202,7 @@ impl Response {
     ///
     /// ```
     /// # use brooklet::Response;
-    /// let answer = Response::text("hello").add_header("Set-Cookie", "a=1").add_header("Set-Cookie", "b=2");
+    /// let answer = Response::text("hi").add_header("Set-Cookie", "a=1").add_header("Set-Cookie", "b=2");
     /// assert_eq!(answer.header_value("Set-Cookie"), Some("a=1")); // the first
     /// ```
     #[track_caller]

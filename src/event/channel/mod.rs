@@ -85,7 +85,7 @@ pub struct Published {
 ///         }
 ///     }));
 ///
-/// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; never waits for anybody
+/// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; waits for nobody
 /// # Ok::<(), brooklet::SendError>(())
 /// ```
 ///
@@ -269,7 +269,7 @@ impl Channel {
     ///
     /// let news = Channel::new();
     /// news.publish(Event::new("hello").event_type("greeting"))?;
-    /// assert_eq!(news.publish(Event::new("x").id("mine")), Err(SendError::InvalidId)); // the channel gives the ids
+    /// assert_eq!(news.publish(Event::new("x").id("1")), Err(SendError::InvalidId)); // it gives them
     /// news.close();
     /// assert_eq!(news.publish(Event::new("late")), Err(SendError::Closed(CloseReason::Finished)));
     /// # Ok::<(), SendError>(())
@@ -308,7 +308,7 @@ impl Channel {
     /// let lines = Channel::new();
     /// for line in "a\nb\nc".lines() {
     ///     lines.publish(Event::new(line))?;
-    ///     lines.catch_up(Lag::Events(500), Duration::from_secs(5)); // for as long as the slowest takes, but not longer
+    ///     lines.catch_up(Lag::Events(500), Duration::from_secs(5)); // for the slowest, but not for ever
     /// }
     /// # Ok::<(), brooklet::SendError>(())
     /// ```

@@ -16,8 +16,8 @@ use crate::http::{CloseReason, Request};
 /// thread::spawn(move || {
 ///     for change in presence {
 ///         match change {
-///             Presence::Joined { request, .. } => println!("{:?} joined", request.query("name")),
-///             Presence::Left { request, reason, .. } => println!("{:?} left: {reason}", request.query("name")),
+///             Presence::Joined { request, .. } => println!("{:?} joined", request.peer()),
+///             Presence::Left { request, reason, .. } => println!("{:?}: {reason}", request.peer()),
 ///             _ => {}
 ///         }
 ///     }
