@@ -75,6 +75,10 @@ impl Cors {
     /// let error = Cors::try_origins(["https://a.example/"]).unwrap_err();
     /// assert_eq!(error.to_string(), "`https://a.example/` is no origin, such as https://example.com");
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// For the first that is no origin.
     pub fn try_origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Result<Self, InvalidOrigin> {
         let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
         match origins.iter().find(|origin| !is_origin(origin)) {

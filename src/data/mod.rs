@@ -51,6 +51,8 @@ pub use writer::{to_json, List, Object, Writer};
 ///
 /// JSON escapes what RFC 8259 §7 demands and nothing else: quotation mark, backslash and the control characters
 /// below U+0020. So JSON never contains a line end.
+///
+/// In the guide: [formats](crate::guide::formats).
 pub trait Data {
     /// Writes the value.
     fn write(&self, out: &mut Writer<'_>);

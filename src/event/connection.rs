@@ -36,6 +36,14 @@ const GATHER: usize = 64 * 1024;
 ///
 /// What was sent has been handed to the operating system; whether the client has it is known only by what it
 /// says itself, which is what event ids are for.
+///
+/// # Errors
+///
+/// Everything that sends or waits fails with [`SendError::Closed`] when the stream is over, whoever has ended it: the
+/// client, the host, the generator itself. Nothing is written then. What else can go wrong is said where it can.
+///
+/// In the guide: [sending](crate::guide::sending), [resuming](crate::guide::resuming),
+/// [lifecycle](crate::guide::lifecycle).
 pub struct EventConnection<'r> {
     stream: Stream<'r>,
     request: &'r Request,

@@ -56,6 +56,8 @@ type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
 /// | sends without ever waiting | as fast as the client reads; one that reads nothing ends it at the write deadline |
 /// | hands its connection to a scoped thread | that thread may send; two at once cannot, by type |
 /// | calls nothing of ours any more | it notices nothing, and a stop leaves it behind |
+///
+/// In the guide: [lifecycle](crate::guide::lifecycle), [errors](crate::guide::errors).
 #[must_use = "a source answers when it is part of a Layout or of a Host"]
 pub struct EventSource {
     generator: Arc<Generator>,

@@ -119,6 +119,10 @@ impl<'a, T: Data> Event<'a, T> {
     /// assert_eq!(Event::new("a\r\nb\n").encode().unwrap(), "data: a\ndata: b\ndata: \n\n");
     /// assert_eq!(Event::new("x").id("1\ndata: forged").encode(), Err(SendError::InvalidId));
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidEventType`] and [`SendError::InvalidId`], as when it is sent; see [`SendError`].
     pub fn encode(self) -> Result<String, SendError> {
         let mut out = String::new();
         self.write(&mut out, &Formatting::new())?;

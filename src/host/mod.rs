@@ -85,6 +85,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// the same origin, of allowed names and of [`cors`](Self::cors) alone, and to clients that are no browsers.
 ///
 /// Bound to other interfaces a host answers to every name and every page.
+///
+/// In the guide: [access](crate::guide::access), [limits](crate::guide::limits), [stopping](crate::guide::stopping).
 #[must_use = "a host serves when it is run or started"]
 pub struct Host {
     bind: Bind,

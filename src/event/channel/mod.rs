@@ -127,6 +127,8 @@ pub struct Published {
 /// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
 /// [`follow_after`](EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back. One that takes nothing for as long as the host's write
 /// deadline is closed.
+///
+/// In the guide: [channels](crate::guide::channels).
 #[derive(Clone)]
 #[must_use = "a channel is what its subscribers follow"]
 pub struct Channel {
