@@ -50,3 +50,4 @@ mod browser_pipe;
 mod browser_live_reload;
 
 mod tidy;
+mod guide;

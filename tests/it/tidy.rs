@@ -94,28 +94,6 @@ fn no_file_is_a_drawer() {
 }
 
 #[test]
-fn the_guide_has_all_of_its_pages() {
-    let (guide, overview) = (read(&root().join("src/guide/mod.rs")), read(&root().join("src/lib.rs")));
-    let mut pages = 0;
-    for entry in fs::read_dir(root().join("src/guide")).expect("the folder can be listed") {
-        let file =
-            entry.expect("the folder can be listed").file_name().into_string().expect("names are ASCII");
-        let page = match file.strip_suffix(".md") {
-            Some(page) => page,
-            None => continue,
-        };
-        pages += 1;
-        assert!(
-            guide.contains(&format!("include_str!(\"{file}\")]\npub mod {page} {{}}")),
-            "{page} is no module"
-        );
-        assert!(guide.contains(&format!("//! | [`{page}`] |")), "{page} is not in the guide's table");
-        assert!(overview.contains(&format!("[`guide::{page}`]")), "{page} is not in the crate's table");
-    }
-    assert!(pages > 10, "there are {pages} pages");
-}
-
-#[test]
 fn unsafe_code_is_forbidden() {
     assert!(read(&root().join("src/lib.rs")).contains("#![forbid(unsafe_code)]"));
 }

@@ -1,0 +1,102 @@
+//! Holds the guide to what it says: all of its pages are there, and its limits are those of the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the code says, and the row of the guide's page on limits that says the same.
+const LIMITS: [(&str, &str); 32] = [
+    ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
+    ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
+    ("MAX_FIELD_LINE = 8 * 1024;", "| one field line | 8 KiB |"),
+    ("MAX_FIELDS = 100;", "| field lines | 100 |"),
+    ("MAX_HEAD = 32 * 1024;", "| head as a whole | 32 KiB |"),
+    ("MAX_METHOD = 32;", "| method | 32 bytes |"),
+    ("max_body: 1024 * 1024,", "Limits::max_body) | 1 MiB |"),
+    ("body_deadline: Duration::from_secs(20)", "Limits::body_deadline) | 20 s,"),
+    ("MIN_BYTES_PER_SECOND = 500;", "1 s more for each 500 bytes |"),
+    ("MAX_EXTENSIONS = 4 * 1024;", "| chunk extensions of a body | 4 KiB |"),
+    ("MAX_TRAILER = 8 * 1024;", "| trailer fields of a body | 8 KiB |"),
+    ("max_connections: 512,", "Limits::max_connections) | 512 |"),
+    ("OVERFLOW = 32;", "| connections above that, being told so | 32 |"),
+    ("max_heads: 128,", "Limits::max_heads) | 128 |"),
+    ("idle_deadline: Duration::from_secs(60)", "Limits::idle_deadline) | 60 s |"),
+    ("write_deadline: Duration::from_secs(30)", "Limits::write_deadline) | 30 s |"),
+    ("WRITE_PROGRESS = 64 * 1024;", "[64 KiB of an answer or a stream]"),
+    ("MAX_STRAY_BYTES = 64 * 1024;", "| what a client sends into its stream | 64 KiB |"),
+    ("LINGER = Duration::from_secs(2);", "before a close | 2 s, 4 MiB |"),
+    ("LINGER_BYTES = 4 * 1024 * 1024;", "before a close | 2 s, 4 MiB |"),
+    ("KEEP_ALIVE = Duration::from_secs(15);", "EventSource::keep_alive) | 15 s |"),
+    ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
+    ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),
+    ("from_secs(2), Duration::from_secs(6)", "| after an overload | 2 to 6 s, at random |"),
+    ("GATHER = 64 * 1024;", "EventConnection::send_all) | 64 KiB |"),
+    ("events: 1024, bytes: 1024 * 1024", "Channel::history) | 1024 events, 1 MiB |"),
+    ("LIVE_WINDOW = 256 * 1024;", "| the history, or 256 KiB if that is more |"),
+    ("CHUNK = 64 * 1024;", "| one write to a subscriber | 64 KiB |"),
+    ("MAX_SHARDS = 4;", "| as many as processors, 4 at most |"),
+    ("TEND = Duration::from_secs(1);", "| within about 1 s |"),
+    ("GRACE = Duration::from_secs(5);", "RunningHost::stop_within) | 5 s |"),
+    ("LAST_MOMENT = Duration::from_millis(250);", "for threads to notice | 250 ms |"),
+];
+
+#[test]
+fn the_limits_are_those_that_hold() {
+    let page = read("guide/limits.md");
+    let all = all_code();
+    for (code, row) in LIMITS {
+        assert!(all.contains(code), "the code does not say `{code}`: change the guide, too");
+        assert!(page.contains(row), "the page on limits does not say `{row}`");
+    }
+}
+
+#[test]
+fn all_of_its_pages_are_there() {
+    let (guide, overview) = (read("guide/mod.rs"), read("lib.rs"));
+    let mut pages = 0;
+    for entry in fs::read_dir(source("guide")).expect("the folder can be listed") {
+        let file =
+            entry.expect("the folder can be listed").file_name().into_string().expect("names are ASCII");
+        let page = match file.strip_suffix(".md") {
+            Some(page) => page,
+            None => continue,
+        };
+        pages += 1;
+        assert!(
+            guide.contains(&format!("include_str!(\"{file}\")]\npub mod {page} {{}}")),
+            "{page} is no module"
+        );
+        assert!(guide.contains(&format!("//! | [`{page}`] |")), "{page} is not in the guide's table");
+        assert!(overview.contains(&format!("[`guide::{page}`]")), "{page} is not in the crate's table");
+    }
+    assert!(pages > 10, "there are {pages} pages");
+}
+
+/// All of src, without the types of constants, which are no business of the guide.
+fn all_code() -> String {
+    let without_type = |line: &str| match line.split_once(" = ") {
+        Some((name, value)) if name.contains("const ") => {
+            format!("{} = {value}\n", name.split(": ").next().unwrap_or(name))
+        }
+        _ => format!("{line}\n"),
+    };
+    let mut code = String::new();
+    let mut folders = vec![source("")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder can be listed") {
+            let path = entry.expect("the folder can be listed").path();
+            match fs::read_to_string(&path) {
+                Ok(text) => code.extend(text.lines().map(without_type)),
+                Err(_) => folders.push(path),
+            }
+        }
+    }
+    code
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(source(file)).unwrap_or_else(|error| panic!("src/{file}: {error}"))
+}
+
+fn source(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)
+}
