@@ -153,11 +153,6 @@ impl<'r> EventConnection<'r> {
 
     /// Sends an event, in one write: clients get all of it or none.
     ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`] when the stream is over. An event type or id that cannot be sent has an error of its
-    /// own; then nothing was written, and the stream goes on.
-    ///
     /// ```
     /// # use brooklet::Event;
     /// # brooklet::EventSource::new(|connection| {
@@ -165,6 +160,11 @@ impl<'r> EventConnection<'r> {
     /// # Ok(())
     /// # });
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the stream is over. An event type or id that cannot be sent has an error of its
+    /// own; then nothing was written, and the stream goes on.
     #[allow(clippy::needless_pass_by_value)] // it is built where it is sent
     pub fn send<T: Data>(&mut self, event: Event<'_, T>) -> Result<(), SendError> {
         self.stream.begin()?;
