@@ -3,6 +3,10 @@
 use std::fmt;
 
 /// Why a connection, or the stream on it, ended.
+///
+/// ```
+/// assert_eq!(brooklet::CloseReason::PeerClosed.to_string(), "peer closed");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
