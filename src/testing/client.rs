@@ -15,6 +15,19 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// A client of a stream, or of a page: what it asks for, and whom.
 ///
 /// It asks a handler [in memory](Self::in_memory), or a host [over TCP](Self::connect).
+///
+/// ```
+/// use brooklet::testing::Client;
+/// use brooklet::{Layout, Request, Response, Status};
+///
+/// let app = Layout::new().add("greet", |request: Request| {
+///     let name = request.query("name").unwrap_or("world");
+///     Response::text(format!("Hello, {name}! {} bytes", request.body().len()))
+/// });
+///
+/// let answer = Client::new("POST", "/greet").query("name", "Ada").body("four").in_memory(&app).run();
+/// assert_eq!((answer.status(), &*answer.text()), (Status::OK, "Hello, Ada! 4 bytes"));
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a client asks when it is given somebody to ask"]
 pub struct Client {

@@ -4,6 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 /// An event, as a listener in a browser gets it.
+///
+/// ```
+/// use brooklet::{testing::Parser, Event};
+///
+/// let bytes = Event::new("a\r\nb").event_type("note").id("7").encode().unwrap();
+/// let items = Parser::new().feed(bytes.as_bytes());
+/// let message = items[0].event().unwrap();
+/// assert_eq!((&*message.event_type, &*message.data, &*message.last_event_id), ("note", "a\nb", "7"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Message {
@@ -16,6 +25,14 @@ pub struct Message {
 }
 
 /// What a stream brings, in its order.
+///
+/// ```
+/// use brooklet::testing::{Item, Parser};
+/// use std::time::Duration;
+///
+/// let items = Parser::new().feed(b": hello\nretry: 500\n\n");
+/// assert_eq!(items, [Item::Comment("hello".into()), Item::Retry(Duration::from_millis(500))]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Item {

@@ -29,6 +29,29 @@ const STUCK: &str =
 /// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is scheduled
 /// for a time happens when a wait of the generator comes to it, before that wait goes on; what is scheduled
 /// for the same time happens in the order in which it was said.
+///
+/// ```
+/// use brooklet::testing::Client;
+/// use brooklet::EventSource;
+/// use std::sync::{mpsc, Mutex};
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = mpsc::channel();
+/// let receiver = Mutex::new(receiver);
+/// let progress = EventSource::new(move |connection| {
+///     while let Some(percent) = connection.receive(&receiver.lock().unwrap())? {
+///         connection.event("percent", percent)?;
+///     }
+///     Ok(connection.finish()?)
+/// });
+///
+/// let stream = Client::get("/")
+///     .in_memory(&progress)
+///     .at(Duration::from_secs(7), move || sender.send(50).unwrap())
+///     .stop_at(Duration::from_secs(9))
+///     .run();
+/// assert_eq!(stream.timeline()[0], "7s percent: 50");
+/// ```
 #[must_use = "a simulation begins when it is run"]
 pub struct Simulation<'h> {
     client: Client,

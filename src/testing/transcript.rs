@@ -9,6 +9,26 @@ use super::parser::{Item, Message, Parser, Seconds};
 use crate::http::{BoxError, CloseReason, Response, Status};
 
 /// What a client in memory has got, and how its stream ended.
+///
+/// ```
+/// use brooklet::testing::Client;
+/// use brooklet::{CloseReason, EventSource};
+/// use std::time::Duration;
+///
+/// let source = EventSource::new(|connection| {
+///     connection.event("price", 129.5)?;
+///     connection.wait(Duration::from_secs(2))?;
+///     Err("the exchange has closed".into())
+/// });
+/// let stream = Client::get("/").in_memory(&source).run();
+///
+/// assert_eq!(stream.text(), "event: price\ndata: 129.5\n\nretry: 10000\n");
+/// assert_eq!(stream.timeline(), ["0s price: 129.5", "2s retry 10s"]);
+/// assert_eq!(stream.events()[0].data, "129.5");
+/// assert_eq!(stream.reason(), Some(CloseReason::Failed));
+/// assert_eq!(stream.error().unwrap().to_string(), "the exchange has closed");
+/// assert_eq!(stream.duration(), Duration::from_secs(2));
+/// ```
 pub struct Transcript {
     status: Status,
     fields: Vec<(&'static str, String)>,
