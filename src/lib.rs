@@ -42,6 +42,7 @@
 //! | let other pages, other names, or only some people in | [`guide::access`] |
 //! | read a stream in a page, in Node, Python, Go, Rust | [`guide::clients`] |
 //! | stop, also on Ctrl-C | [`guide::stopping`] |
+//! | put a proxy in front, or run several instances | [`guide::proxies`] |
 //! | test what you build with it | [`guide::testing`] |
 //! | know what is left out, and when to take something else | [`guide::left_out`] |
 //! | **find out why it does not work** | [`guide::symptoms`] |

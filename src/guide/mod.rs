@@ -13,6 +13,7 @@
 //! | [`access`] | other origins, other names, passwords |
 //! | [`clients`] | browsers, libraries and SDKs: what each of them does, and the lines that work |
 //! | [`stopping`] | ending a host in bounded time |
+//! | [`proxies`] | nginx, HAProxy, Caddy and Apache in front; several instances behind one address |
 //! | [`testing`] | in memory by a virtual clock, and over TCP |
 //! | [`left_out`] | what is not here, why, and what to use |
 //! | [`symptoms`] | something is wrong: what is seen, why, what to do |
@@ -44,6 +45,8 @@ pub mod access {}
 pub mod clients {}
 #[doc = include_str!("stopping.md")]
 pub mod stopping {}
+#[doc = include_str!("proxies.md")]
+pub mod proxies {}
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 #[doc = include_str!("left_out.md")]
