@@ -18,7 +18,7 @@ use crate::http::{AnySocket, Connection, Phase};
 /// Connections above the limit that are told to come back; what is above these is closed at once.
 const OVERFLOW: usize = 32;
 /// Threads that may wait for connections at the same time.
-const MAX_WAITING: usize = 4;
+const MAX_WAITING: usize = 8;
 /// And how long.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait after an error that lasts, such as running out of descriptors: doubled each time, as in Go.
@@ -55,7 +55,8 @@ impl Gate {
         open: SyncSender<()>,
     ) -> Arc<Self> {
         // A listener that does not block would keep a processor busy.
-        let is_bounded = listener.set_nonblocking(false).and_then(|()| bound_waits(&listener)).is_ok();
+        let is_bounded =
+            listener.set_nonblocking(false).and_then(|()| bound_waits(&listener, PATIENCE)).is_ok();
         let room = if is_bounded { MAX_WAITING } else { 0 };
         let keeper = thread::current();
         Arc::new(Self {
@@ -205,18 +206,18 @@ struct Admitted {
     serve: fn(&Settings, Arc<Place>, AnySocket),
 }
 
-/// Lets nobody wait for a connection longer than [`PATIENCE`], so that threads which nobody needs can go. On Linux
-/// a listener takes the timeout of reads for that (socket(7), `SO_RCVTIMEO`); std knows no other.
+/// Lets nobody wait for a connection for longer, so that threads which nobody needs can go. On Linux a listener takes
+/// the timeout of reads for that (socket(7), `SO_RCVTIMEO`); std knows no other.
 #[cfg(target_os = "linux")]
-fn bound_waits(listener: &TcpListener) -> io::Result<()> {
+fn bound_waits(listener: &TcpListener, patience: Duration) -> io::Result<()> {
     use std::os::unix::io::OwnedFd;
 
     let same_socket = TcpStream::from(OwnedFd::from(listener.try_clone()?));
-    same_socket.set_read_timeout(Some(PATIENCE))
+    same_socket.set_read_timeout(Some(patience))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn bound_waits(_: &TcpListener) -> io::Result<()> {
+fn bound_waits(_: &TcpListener, _: Duration) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
