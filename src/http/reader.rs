@@ -12,7 +12,7 @@ use super::head::{Head, HeadScan, MAX_HEAD};
 use super::Refusal;
 
 /// Most heads fit; the buffer grows for those that do not.
-const FIRST_BUFFER: usize = 2 * 1024;
+const FIRST_BUFFER: usize = 1024;
 /// One read of a body takes this much at most, so that a declared length alone allocates little.
 const BODY_READ: usize = 64 * 1024;
 /// Why there is no request, or not all of it.

@@ -75,6 +75,13 @@ impl Shared {
     }
 }
 
+/// The two lists of a writer.
+#[derive(Debug, Clone, Copy)]
+enum List {
+    Served,
+    Blocked,
+}
+
 struct Writer {
     shared: Arc<Shared>,
     index: usize,
@@ -187,44 +194,51 @@ impl Writer {
     }
 
     fn serve_all(&mut self, now: Instant) {
-        let mut at = 0;
-        while let Some(subscriber) = self.served.get_mut(at) {
-            match subscriber.serve(&mut self.view, &self.shared.settings, now) {
-                Outcome::Served => at += 1,
-                outcome => {
-                    let subscriber = self.served.swap_remove(at);
-                    self.sort(subscriber, outcome);
-                }
-            }
-        }
+        let shared = Arc::clone(&self.shared);
+        self.visit(List::Served, |subscriber, view| subscriber.serve(view, &shared.settings, now));
     }
 
     fn try_blocked(&mut self, now: Instant) {
-        let mut at = 0;
-        while let Some(subscriber) = self.blocked.get_mut(at) {
-            if matches!(subscriber.retry_at(), Some(retry_at) if retry_at > now) {
-                at += 1;
-                continue;
-            }
-            match subscriber.serve(&mut self.view, &self.shared.settings, now) {
-                Outcome::Blocked => at += 1,
-                outcome => {
-                    let subscriber = self.blocked.swap_remove(at);
-                    self.sort(subscriber, outcome);
-                }
-            }
-        }
+        let shared = Arc::clone(&self.shared);
+        self.visit(List::Blocked, |subscriber, view| match subscriber.retry_at() {
+            Some(retry_at) if retry_at > now => Outcome::Blocked,
+            _ => subscriber.serve(view, &shared.settings, now),
+        });
     }
 
     /// Looks after everybody: who has left, and whom to keep alive.
     fn tend(&mut self, now: Instant) {
-        // Into new lists, so that the memory of those who came and went is given back.
-        let served = std::mem::take(&mut self.served);
-        let blocked = std::mem::take(&mut self.blocked);
-        self.served.reserve_exact(served.len());
-        for mut subscriber in served.into_iter().chain(blocked) {
-            let outcome = subscriber.tend(&self.shared.settings, now);
-            self.sort(subscriber, outcome);
+        let shared = Arc::clone(&self.shared);
+        // The blocked first: a look unblocks nobody, but a keep-alive may find a socket full.
+        for list in [List::Blocked, List::Served] {
+            self.visit(list, |subscriber, _| subscriber.tend(&shared.settings, now));
+        }
+        for list in [&mut self.served, &mut self.blocked] {
+            if list.capacity() > list.len() + list.len() / 4 {
+                list.shrink_to_fit(); // the memory of those who came and went is given back
+            }
+        }
+    }
+
+    /// Does something with each on a list, and sorts anew whoever no longer belongs there.
+    fn visit(&mut self, list: List, mut visit: impl FnMut(&mut Subscriber, &mut View) -> Outcome) {
+        let mut at = 0;
+        loop {
+            let subscribers = match list {
+                List::Served => &mut self.served,
+                List::Blocked => &mut self.blocked,
+            };
+            let subscriber = match subscribers.get_mut(at) {
+                Some(subscriber) => subscriber,
+                None => return,
+            };
+            match (list, visit(subscriber, &mut self.view)) {
+                (List::Served, Outcome::Served) | (List::Blocked, Outcome::Blocked) => at += 1,
+                (_, outcome) => {
+                    let subscriber = subscribers.swap_remove(at);
+                    self.sort(subscriber, outcome);
+                }
+            }
         }
     }
 
