@@ -130,7 +130,8 @@ impl EventSource {
         }
     }
 
-    /// A source whose clients all follow a channel. When that is closed, they are answered `204`.
+    /// A source whose clients all follow a channel. When that is closed, and they have missed nothing, they are
+    /// answered `204`.
     ///
     /// ```
     /// use brooklet::{Channel, Event, EventSource, Layout};
@@ -273,7 +274,9 @@ impl EventSource {
         match (&self.inspector, last_event_id) {
             // Before the inspector, which may think otherwise of an id that it never gave.
             (_, Some(FINISHED_ID)) => Admission::NoContent,
-            _ if matches!(&self.channel, Some(channel) if channel.is_closed()) => Admission::NoContent,
+            _ if matches!(&self.channel, Some(channel) if channel.is_over_for(last_event_id)) => {
+                Admission::NoContent
+            }
             (Some(inspector), _) => inspector(request, last_event_id),
             (None, _) => Admission::Accept,
         }

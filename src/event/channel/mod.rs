@@ -364,7 +364,8 @@ impl Channel {
     }
 
     /// Ends the channel for good: every stream ends after all that was published has been delivered, with the event
-    /// of [`finish`](EventConnection::finish), so that browsers stay away. Who comes later is answered `204`.
+    /// of [`finish`](EventConnection::finish), so that browsers stay away. Who comes later is
+    /// answered `204`, but for those who come back for what they have missed: they get it, and then the end.
     ///
     /// ```
     /// # use brooklet::Channel;
@@ -384,6 +385,17 @@ impl Channel {
     /// See [`close`](Self::close).
     pub fn is_closed(&self) -> bool {
         self.shared.state().is_closed
+    }
+
+    /// Whether the channel is closed, and a client that comes now has missed nothing.
+    pub(super) fn is_over_for(&self, last_event_id: Option<&str>) -> bool {
+        let state = self.shared.state();
+        state.is_closed
+            && match state.log.resume(last_event_id) {
+                Resume::Fresh => true,
+                Resume::After(sequence) => sequence + 1 == state.log.next(),
+                Resume::Lost { .. } => false,
+            }
     }
 
     /// Fixes where a newcomer begins.

@@ -27,10 +27,19 @@ fn closing() {
     }
     eventually("nobody is left", || channel.subscribers() == 0);
 
-    // Nothing is to come, whoever asks.
-    let id = epoch(&channel) + "5";
-    for request in [GET, &get_after(&id), &get_after("x"), &get_after("brooklet-finished")] {
+    // Nothing is to come, unless something was missed.
+    let id = |sequence: u32| get_after(&format!("{}{sequence}", epoch(&channel)));
+    for request in [GET, &id(1000), &get_after("brooklet-finished")] {
         assert_eq!(Client::open(hosts[0].address(), request).head.status, 204, "{request:?}");
+    }
+    for host in &hosts {
+        let mut resuming = Client::open(host.address(), id(998));
+        assert!(resuming.rest().ends_with(FINISH));
+        let data: Vec<_> = resuming.parser.messages.iter().map(|message| &message.data).collect();
+        assert_eq!(data, [&text, &text, ""]);
+        let mut lost = Client::open(host.address(), get_after("x"));
+        assert!(lost.rest().ends_with(FINISH));
+        assert_eq!(lost.parser.messages[0].event_type, "reset");
     }
     // Where a generator follows, the head has left before; so it is told as those who were there.
     assert!(Client::open(hosts[1].address(), GET).rest().ends_with(FINISH));
