@@ -39,6 +39,7 @@
 //! | know how a stream begins and ends, and when a browser comes back | [`guide::lifecycle`] |
 //! | know what fails where, and who is told | [`guide::errors`] |
 //! | know every limit and its default | [`guide::limits`] |
+//! | know what it costs | [`guide::costs`] |
 //! | let other pages, other names, or only some people in | [`guide::access`] |
 //! | read a stream in a page, in Node, Python, Go, Rust | [`guide::clients`] |
 //! | stop, also on Ctrl-C | [`guide::stopping`] |

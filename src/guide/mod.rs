@@ -10,6 +10,7 @@
 //! | [`lifecycle`] | how a stream begins, what keeps it alive, how it ends |
 //! | [`errors`] | what fails where, and who is told |
 //! | [`limits`] | every bound, its default and its precedent |
+//! | [`costs`] | events per second, processor time, memory, and what they grow with |
 //! | [`access`] | other origins, other names, passwords |
 //! | [`clients`] | browsers, libraries and SDKs: what each of them does, and the lines that work |
 //! | [`stopping`] | ending a host in bounded time |
@@ -39,6 +40,8 @@ pub mod lifecycle {}
 pub mod errors {}
 #[doc = include_str!("limits.md")]
 pub mod limits {}
+#[doc = include_str!("costs.md")]
+pub mod costs {}
 #[doc = include_str!("access.md")]
 pub mod access {}
 #[doc = include_str!("clients.md")]
