@@ -2,9 +2,27 @@
 
 use super::log::{Log, Resume};
 use super::shared::Settings;
-use super::Replay;
 use crate::data::RawJson;
 use crate::event::wire::{self, Event, SendError};
+
+/// How much of what happened before a fresh client is sent.
+///
+/// ```
+/// use brooklet::{Channel, Replay};
+///
+/// let everything = Channel::new().replay(Replay::All);
+/// let the_end_of_it = Channel::new().replay(Replay::Last(100));
+/// # drop((everything, the_end_of_it));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Nothing: it begins with what is published from now on.
+    None,
+    /// All of the history.
+    All,
+    /// So many events at most.
+    Last(u64),
+}
 
 /// Where a newcomer begins, and what it has to know.
 #[derive(Debug)]

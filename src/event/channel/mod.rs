@@ -28,38 +28,22 @@ use subscriber::Subscriber;
 
 pub(super) use subscriber::{Behind, Terms};
 
+pub use greeting::Replay;
 pub use presence::Presence;
+pub use shared::Lag;
 pub use subscription::Subscription;
 
-/// How much of what happened before a fresh client is sent.
-///
-/// ```
-/// use brooklet::{Channel, Replay};
-///
-/// let everything = Channel::new().replay(Replay::All);
-/// let the_end_of_it = Channel::new().replay(Replay::Last(100));
-/// # drop((everything, the_end_of_it));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replay {
-    /// Nothing: it begins with what is published from now on.
-    None,
-    /// All of the history.
-    All,
-    /// So many events at most.
-    Last(u64),
-}
-
-/// How far subscribers may be behind; for an example see [`Channel::catch_up`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lag {
-    /// So many events.
-    Events(u64),
-    /// So many bytes of encoded events.
-    Bytes(u64),
-}
-
 /// What became of an event that was published.
+///
+/// ```
+/// use brooklet::{Channel, Event};
+///
+/// let news = Channel::new();
+/// let published = news.publish(Event::new("rain"))?;
+/// assert_eq!(news.last_id(), Some(published.id));
+/// assert_eq!(published.subscribers, 0);
+/// # Ok::<(), brooklet::SendError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {

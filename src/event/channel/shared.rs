@@ -4,13 +4,31 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::greeting::Replay;
 use super::log::{History, Log, Numbering};
 use super::presence::Watchers;
 use super::writer::{self, Shard};
-use super::{Lag, Replay};
 use crate::data::Formatting;
 use crate::event::wire::SendError;
 use crate::http::Wake;
+
+/// How far subscribers may be behind, for [`Channel::catch_up`](super::Channel::catch_up).
+///
+/// ```
+/// use brooklet::{Channel, Lag};
+/// use std::time::Duration;
+///
+/// let nobody_listens = Channel::new();
+/// assert!(nobody_listens.catch_up(Lag::Events(0), Duration::ZERO));
+/// assert!(nobody_listens.catch_up(Lag::Bytes(64 * 1024), Duration::ZERO));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// So many events.
+    Events(u64),
+    /// So many bytes of encoded events.
+    Bytes(u64),
+}
 
 pub(super) type Snapshot =
     dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
