@@ -15,6 +15,8 @@
 //! | `/idle` | a stream that follows a silent channel |
 //! | `/idle?thread=1` | a silent stream that keeps its own thread |
 //!
+//! A second argument is the stack of each thread in KiB, for many streams with threads of their own.
+//!
 //! Data begins with the nanoseconds of the monotonic clock and a sequence number.
 
 use std::fmt::Write;
@@ -32,7 +34,9 @@ const LEAD: Lag = Lag::Bytes(128 * 1024);
 const PADDING: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 fn main() -> Result<(), StartError> {
-    let port = std::env::args().nth(1).unwrap_or_else(|| String::from("8080"));
+    let mut arguments = std::env::args().skip(1);
+    let port = arguments.next().unwrap_or_else(|| String::from("8080"));
+    let stack = arguments.next().and_then(|kib| kib.parse::<usize>().ok());
     let clock = Clock::start();
     let (news, silence) = (Channel::new(), Channel::new());
     let app = Layout::new()
@@ -42,11 +46,12 @@ fn main() -> Result<(), StartError> {
         .add("fan", followers(&news))
         .add("publish", move |request: Request| start_publishing(&request, &news, clock))
         .add("idle", idle(silence));
-    Host::new(app)
-        .bind(format!("127.0.0.1:{port}"))
-        .limits(Limits::default().max_connections(20_000))
-        .stack_size(64 * 1024)
-        .run()
+    let host =
+        Host::new(app).bind(format!("127.0.0.1:{port}")).limits(Limits::default().max_connections(20_000));
+    match stack {
+        Some(kib) => host.stack_size(kib * 1024).run(),
+        None => host.run(),
+    }
 }
 
 /// Makes each event by itself, and sends them in as few writes as there can be, or each by itself.
