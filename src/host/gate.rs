@@ -31,8 +31,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where connections come in.
 ///
-/// A thread that has served a connection accepts the next one itself, so that none has to be handed over. The gate's keeper
-/// sleeps as long as others wait here.
+/// A thread that has served a connection accepts the next one itself, so that none has to be handed over. The
+/// gate's keeper sleeps as long as others wait here.
 pub(super) struct Gate {
     settings: Arc<Settings>,
     listener: TcpListener,

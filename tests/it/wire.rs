@@ -7,6 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use brooklet::RunningHost;
+
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Fields of which a sender must not generate a second line (RFC 9110 §5.3).
@@ -40,6 +42,14 @@ impl Answer {
 pub(crate) struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
+}
+
+/// Opens a connection to a host and sends a request.
+#[track_caller]
+pub(crate) fn ask(host: &RunningHost, request: &str) -> Wire {
+    let wire = Wire::connect(host.address()).unwrap();
+    wire.send(request.as_bytes());
+    wire
 }
 
 impl Wire {

@@ -4,11 +4,11 @@ use super::{epoch, get_after, start, start_forwarding, Client, GET};
 use crate::patience::in_time;
 use crate::random::Random;
 use crate::sse::Message;
-use brooklet::{Channel, Event, EventSource, Host};
+use brooklet::{Channel, Event, EventSource, Host, RunningHost};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 const PUBLISHERS: u64 = 4;
 const EACH: u64 = 5000;
@@ -63,19 +63,25 @@ impl Nomad {
     }
 }
 
+/// Six of them, from before the first event to the last that will be.
+fn set_out(channel: &Channel, hosts: &[RunningHost; 2], seed: u64) -> Vec<JoinHandle<Nomad>> {
+    let id = |sequence: u64| format!("{}{sequence}", epoch(channel));
+    let (first, last) = (id(0), id(PUBLISHERS * EACH));
+    (0..6)
+        .map(|at| {
+            let (first, last) = (first.clone(), last.clone());
+            let address = hosts[usize::from(at % 3 == 2)].address();
+            thread::spawn(move || Nomad::wander(address, first, &last, seed + at))
+        })
+        .collect()
+}
+
 /// With a history that holds everything, each client gets every event once, in the one order.
 #[test]
 fn nothing_lost_nothing_twice() {
     let channel = Channel::new().history(u64::MAX, u64::MAX);
     let hosts = [start(&channel), start_forwarding(&channel)];
-    let first = epoch(&channel) + "0";
-    let wandering: Vec<_> = (0..6)
-        .map(|seed| {
-            let (address, id) = (hosts[usize::from(seed % 3 == 2)].address(), first.clone());
-            let last = format!("{}{}", epoch(&channel), PUBLISHERS * EACH);
-            thread::spawn(move || Nomad::wander(address, id, &last, seed + 1))
-        })
-        .collect();
+    let wandering = set_out(&channel, &hosts, 1);
     for publisher in publish_until(&channel, &Arc::default(), EACH) {
         assert_eq!(publisher.join().unwrap(), EACH);
     }
@@ -102,14 +108,8 @@ fn nothing_lost_nothing_twice() {
 fn gaps_add_up() {
     let channel = Channel::new().history(50, 100_000);
     let hosts = [start(&channel), start_forwarding(&channel)];
-    let first = epoch(&channel) + "0";
-    let wandering: Vec<_> = (0..6)
-        .map(|seed| {
-            let (address, id) = (hosts[usize::from(seed % 3 == 2)].address(), first.clone());
-            let last = format!("{}{}", epoch(&channel), PUBLISHERS * EACH);
-            thread::spawn(move || Nomad::wander(address, id, &last, seed + 11))
-        })
-        .collect();
+    let before_sequence = epoch(&channel).len();
+    let wandering = set_out(&channel, &hosts, 11);
     for publisher in publish_until(&channel, &Arc::default(), EACH) {
         publisher.join().unwrap();
     }
@@ -117,7 +117,7 @@ fn gaps_add_up() {
     for nomad in wandering {
         let nomad = nomad.join().unwrap();
         let mut seen = 0;
-        let sequence = |message: &Message| message.last_event_id[first.len() - 1..].parse::<u64>();
+        let sequence = |message: &Message| message.last_event_id[before_sequence..].parse::<u64>();
         for message in &nomad.messages {
             let sequence = sequence(message).unwrap();
             if message.event_type == "reset" {

@@ -22,7 +22,7 @@ use brooklet::{
 
 use crate::notes::{noted, Notes};
 use crate::patience::{eventually, DEADLINE};
-use crate::wire::{show, Wire};
+use crate::wire::{ask, show, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// A head whose body does not come.
@@ -287,13 +287,6 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream
-}
-
-#[track_caller]
-fn ask(host: &RunningHost, request: &str) -> Wire {
-    let wire = Wire::connect(host.address()).unwrap();
-    wire.send(request.as_bytes());
-    wire
 }
 
 /// Opens a stream and reads as far as `here`.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use brooklet::{EventSource, Handler, Host, RunningHost, SendError};
 
-use crate::wire::{Answer, Wire};
+use crate::wire::{ask, Answer, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const GET_EVENTS: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
@@ -33,14 +33,6 @@ fn host(handler: impl Handler) -> Host {
 #[track_caller]
 fn start(handler: impl Handler) -> RunningHost {
     host(handler).start().unwrap()
-}
-
-/// Opens a connection and sends a request.
-#[track_caller]
-fn ask(host: &RunningHost, request: &str) -> Wire {
-    let wire = Wire::connect(host.address()).unwrap();
-    wire.send(request.as_bytes());
-    wire
 }
 
 /// The answer to one more request on a connection.

@@ -18,7 +18,7 @@ use brooklet::{EventConnection, EventSource, Host, RunningHost, SendError};
 use crate::memory::Memory;
 use crate::notes::{noted, Notes};
 use crate::patience::DEADLINE;
-use crate::wire::Wire;
+use crate::wire::{ask, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -34,14 +34,6 @@ fn host(source: EventSource) -> Host {
 fn start_noted(source: EventSource) -> (RunningHost, Notes) {
     let (host, notes) = noted(host(source));
     (host.start().unwrap(), notes)
-}
-
-/// Sends a request.
-#[track_caller]
-fn ask(host: &RunningHost, request: &str) -> Wire {
-    let wire = Wire::connect(host.address()).unwrap();
-    wire.send(request.as_bytes());
-    wire
 }
 
 /// Opens a stream and reads its head.
