@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guard;
@@ -17,6 +18,8 @@ use crate::random;
 
 /// Above the limit of connections a client gets this long to say what it wants.
 const OVERFLOW_HEAD: Duration = Duration::from_secs(1);
+/// So often others get their turn before a thread that waits for the next request goes to sleep.
+const TURNS: usize = 2;
 /// When clients that were sent away shall come back, spread out.
 const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
 
@@ -33,7 +36,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
     };
     loop {
         match conversation.exchange() {
-            Next::Request => {}
+            Next::Request => conversation.let_others_run(),
             Next::Close => return,
             Next::CloseGently => return conversation.reader.connection().close_gently(),
             Next::Stream(request, stream) => {
@@ -122,6 +125,17 @@ struct Conversation<'h> {
 }
 
 impl Conversation<'_> {
+    /// Looks whether the client asks on at once. On a busy host it has done so by the time that others have had their
+    /// turn, and a thread that has not gone to sleep need not be woken.
+    fn let_others_run(&mut self) {
+        for _ in 0..TURNS {
+            if self.reader.has_news() {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
     /// One request and its answer.
     fn exchange(&mut self) -> Next {
         let limits = &self.settings.limits;

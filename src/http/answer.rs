@@ -1,6 +1,5 @@
 //! Puts a response into bytes: status line, fields, and the body where there is one (RFC 9112 §4, RFC 9110 §8.6).
 
-use std::io::Write;
 use std::time::SystemTime;
 
 use super::close_reason::CloseReason;
@@ -51,7 +50,11 @@ pub(crate) fn write(
 fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence) {
     let status = response.status_code();
     // An HTTP/1.0 client is answered with the server's own version as well (RFC 9110 §6.2).
-    line(buffer, format_args!("HTTP/1.1 {} {}", status.code(), status.reason()));
+    buffer.extend_from_slice(b"HTTP/1.1 ");
+    digits(buffer, status.code().into(), 3);
+    buffer.push(b' ');
+    buffer.extend_from_slice(status.reason().as_bytes());
+    buffer.extend_from_slice(b"\r\n");
     if response.header_value("Date").is_none() {
         write_date(buffer, SystemTime::now());
     }
@@ -62,7 +65,11 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
         buffer.extend_from_slice(b"\r\n");
     }
     match response.body_bytes() {
-        Some(body) if !status.is_bodiless() => line(buffer, format_args!("Content-Length: {}", body.len())),
+        Some(body) if !status.is_bodiless() => {
+            buffer.extend_from_slice(b"Content-Length: ");
+            digits(buffer, body.len() as u64, 1);
+            buffer.extend_from_slice(b"\r\n");
+        }
         _ => {}
     }
     match persistence {
@@ -73,8 +80,12 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     buffer.extend_from_slice(b"\r\n");
 }
 
-fn line(buffer: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    write!(buffer, "{text}\r\n").expect("writing to a Vec cannot fail");
+/// A number in decimal, with so many digits at least.
+fn digits(buffer: &mut Vec<u8>, number: u64, width: u32) {
+    if number >= 10 || width > 1 {
+        digits(buffer, number / 10, width.saturating_sub(1));
+    }
+    buffer.push(b'0' + (number % 10) as u8);
 }
 
 /// `Date` as an IMF-fixdate (RFC 9110 §5.6.7, §6.6.1).
@@ -83,19 +94,19 @@ fn write_date(buffer: &mut Vec<u8>, now: SystemTime) {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let utc = Utc::from_system(now);
-    line(
-        buffer,
-        format_args!(
-            "Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-            WEEKDAYS[utc.weekday],
-            utc.day,
-            MONTHS[utc.month - 1],
-            utc.year,
-            utc.hour,
-            utc.minute,
-            utc.second
-        ),
-    );
+    buffer.extend_from_slice(b"Date: ");
+    buffer.extend_from_slice(WEEKDAYS[utc.weekday].as_bytes());
+    buffer.extend_from_slice(b", ");
+    digits(buffer, utc.day.into(), 2);
+    buffer.push(b' ');
+    buffer.extend_from_slice(MONTHS[utc.month - 1].as_bytes());
+    buffer.push(b' ');
+    digits(buffer, utc.year.unsigned_abs(), 4);
+    for (separator, part) in [(b' ', utc.hour), (b':', utc.minute), (b':', utc.second)] {
+        buffer.push(separator);
+        digits(buffer, part.into(), 2);
+    }
+    buffer.extend_from_slice(b" GMT\r\n");
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,8 @@ pub(crate) struct Connection {
     write_deadline: u32,
     /// The read timeout that the socket has, so that setting it again costs nothing.
     read_timeout: AtomicU32,
+    /// Whether reads and writes return at once; kept for the same reason.
+    is_nonblocking: AtomicBool,
     /// What the client has sent into its stream, up to the first that was too much.
     stray_bytes: AtomicU32,
 }
@@ -117,6 +119,7 @@ impl Connection {
             stop,
             write_deadline: timeout_millis(write_deadline),
             read_timeout: AtomicU32::new(0),
+            is_nonblocking: AtomicBool::new(false),
             stray_bytes: AtomicU32::new(0),
         };
         connection.socket().set_write_timeout(Some(connection.write_deadline()))?;
@@ -195,7 +198,18 @@ impl Connection {
         {
             return Incoming::Closed(CloseReason::Reset);
         }
-        self.read_now(buffer)
+        match self.set_nonblocking(false) {
+            Ok(()) => self.read_now(buffer),
+            Err(reason) => Incoming::Closed(reason),
+        }
+    }
+
+    /// Reads what has arrived, without waiting.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Incoming {
+        match self.set_nonblocking(true) {
+            Ok(()) => self.read_now(buffer),
+            Err(reason) => Incoming::Closed(reason),
+        }
     }
 
     /// Waits whether the client of a stream leaves. It has nothing to say any more; what it says all the same is
@@ -207,17 +221,9 @@ impl Connection {
 
     /// Looks whether the client of a stream has left, without waiting.
     pub(crate) fn look(&self) -> Result<(), CloseReason> {
-        self.set_nonblocking(true)?;
-        let found = self.look_nonblocking();
-        self.set_nonblocking(false)?;
-        found
-    }
-
-    /// The same, where reads and writes do not wait anyway.
-    pub(crate) fn look_nonblocking(&self) -> Result<(), CloseReason> {
         let mut scratch = [0; 512];
         loop {
-            match self.read_now(&mut scratch) {
+            match self.try_read(&mut scratch) {
                 Incoming::Nothing => return Ok(()),
                 found => self.judge_stray(found)?,
             }
@@ -244,9 +250,11 @@ impl Connection {
         self.stray_bytes.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether reads and writes wait.
-    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> Result<(), CloseReason> {
-        self.socket().set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset)
+    fn set_nonblocking(&self, nonblocking: bool) -> Result<(), CloseReason> {
+        match self.is_nonblocking.swap(nonblocking, Ordering::Relaxed) == nonblocking {
+            true => Ok(()),
+            false => self.socket().set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset),
+        }
     }
 
     fn read_now(&self, buffer: &mut [u8]) -> Incoming {
@@ -282,9 +290,9 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket takes now, where writes do not wait. The caller counts, and sees that nothing
-    /// is torn.
+    /// Writes what the socket takes now, without waiting. The caller counts, and sees that nothing is torn.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
+        self.set_nonblocking(true)?;
         match self.write_once(bytes) {
             Err(error) if is_timeout(&error) => Ok(0),
             written => written.map_err(|error| self.reason_of(&error)),
@@ -303,10 +311,14 @@ impl Connection {
     fn write_until_done(&self, bytes: &[u8]) -> io::Result<()> {
         let mut deadline = Instant::now() + self.write_deadline();
         let mut renewed_at = 0;
-        let mut written = self.write_once(bytes)?;
+        let mut written = match self.write_once(bytes) {
+            Err(error) if is_timeout(&error) && self.is_nonblocking.load(Ordering::Relaxed) => 0,
+            written => written?,
+        };
         if written == bytes.len() {
             return Ok(()); // all but slow clients
         }
+        self.set_nonblocking(false).map_err(|_| ErrorKind::NotConnected)?;
         while written < bytes.len() {
             let now = Instant::now();
             // First of all: one call may have taken as long as it was allowed to, and got on all the while.

@@ -51,6 +51,13 @@ impl HeadScan {
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
         while let Some(&byte) = bytes.get(self.at) {
             let after_cr = self.at > 0 && bytes[self.at - 1] == b'\r';
+            if !after_cr && field::is_value_byte(byte) {
+                // Most bytes: they are passed in one go.
+                let text = bytes[self.at..].iter().take(self.room());
+                self.at += text.take_while(|byte| field::is_value_byte(**byte)).count();
+                self.judge_length(bytes)?;
+                continue;
+            }
             match byte {
                 b'\n' if !after_cr => return Err(Refusal::LineEnd),
                 b'\n' => {
@@ -64,8 +71,7 @@ impl HeadScan {
                 }
                 _ if after_cr => return Err(Refusal::LineEnd),
                 b'\r' => {}
-                _ if !field::is_value_byte(byte) => return Err(Refusal::ControlByte),
-                _ => {}
+                _ => return Err(Refusal::ControlByte),
             }
             self.at += 1;
             self.judge_length(bytes)?;
@@ -88,19 +94,30 @@ impl HeadScan {
         Ok(())
     }
 
+    /// The most that the line under way may have, with its CR.
+    fn max_line(&self) -> usize {
+        match self.lines {
+            0 => MAX_METHOD + 1 + MAX_TARGET + VERSION_LENGTH + b"\r".len(),
+            _ => MAX_FIELD_LINE + b"\r".len(),
+        }
+    }
+
+    /// How many bytes go on until something is too long: the same one, in however many pieces they come.
+    fn room(&self) -> usize {
+        let line_end = self.line_start + self.max_line();
+        let head_end = self.head_start + MAX_HEAD;
+        line_end.min(head_end) + 1 - self.at
+    }
+
     /// Refuses a line that never ends as soon as it is too long.
     fn judge_length(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        let length = self.at - self.line_start;
-        if self.lines == 0 {
-            if length > MAX_METHOD + 1 + MAX_TARGET + VERSION_LENGTH + b"\r".len() {
-                let method = bytes[self.line_start..].iter().take(MAX_METHOD + 1);
-                return Err(match method.copied().any(|byte| byte == b' ') {
-                    true => Refusal::TargetTooLong,
-                    false => Refusal::MethodTooLong,
-                });
-            }
-        } else if length > MAX_FIELD_LINE + b"\r".len() {
-            return Err(Refusal::FieldTooLarge);
+        if self.at - self.line_start > self.max_line() {
+            let mut method = bytes[self.line_start..].iter().take(MAX_METHOD + 1);
+            return Err(match self.lines {
+                0 if method.any(|byte| *byte == b' ') => Refusal::TargetTooLong,
+                0 => Refusal::MethodTooLong,
+                _ => Refusal::FieldTooLarge,
+            });
         }
         if self.at - self.head_start > MAX_HEAD {
             return Err(Refusal::HeadTooLarge);

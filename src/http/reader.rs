@@ -51,6 +51,11 @@ impl Reader {
         !self.unread.is_empty()
     }
 
+    /// Whether a next request has begun to arrive, or anything else has happened: looks without waiting.
+    pub(crate) fn has_news(&mut self) -> bool {
+        self.has_unread() || self.take(Connection::try_read) != Incoming::Nothing
+    }
+
     /// Waits up to `idle` for the first byte of a head, and then up to `deadline` for all the others.
     ///
     /// `has_begun` is called when there is a first byte but not all of them.
@@ -162,13 +167,17 @@ impl Reader {
     }
 
     fn fill(&mut self, timeout: Duration) -> Incoming {
+        self.take(|connection, buffer| connection.read(buffer, timeout))
+    }
+
+    fn take(&mut self, read: impl FnOnce(&Connection, &mut [u8]) -> Incoming) -> Incoming {
         if self.unread.is_empty() {
             self.unread = 0..0;
         }
         if self.unread.end == self.buffer.len() {
             self.make_room();
         }
-        let found = self.connection.read(&mut self.buffer[self.unread.end..], timeout);
+        let found = read(&self.connection, &mut self.buffer[self.unread.end..]);
         if let Incoming::Bytes(count) = found {
             self.unread.end += count;
         }

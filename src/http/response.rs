@@ -298,8 +298,11 @@ impl FieldValue {
     }
 
     fn new(text: Cow<'static, str>) -> Self {
-        let is_control = |char: char| char.is_ascii_control() && char != '\t';
-        Self(if text.contains(is_control) { Cow::Owned(text.replace(is_control, " ")) } else { text })
+        let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+        if !text.bytes().any(is_control) {
+            return Self(text); // nearly all
+        }
+        Self(text.chars().map(|char| if char.is_ascii() && is_control(char as u8) { ' ' } else { char }).collect())
     }
 }
 

@@ -113,8 +113,8 @@ pub(super) fn is_authority(authority: &str) -> bool {
 
 /// `host:port` apart, for a host that may be an address in brackets.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let after_brackets = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-    match authority[after_brackets..].find(':') {
+    let after_brackets = authority.bytes().rposition(|byte| byte == b']').map_or(0, |bracket| bracket + 1);
+    match authority.bytes().skip(after_brackets).position(|byte| byte == b':') {
         Some(colon) => {
             let colon = after_brackets + colon;
             (&authority[..colon], Some(&authority[colon + 1..]))
@@ -140,13 +140,15 @@ fn is_host(host: &str) -> bool {
 
 /// `reg-name = *( unreserved / pct-encoded / sub-delims )` (RFC 3986 §3.2.2)
 fn is_reg_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&')
+        || matches!(byte, b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
 /// What may stand in a path or query: the grammar of RFC 3986, and those bytes outside it that browsers
 /// send as they are (URL standard, query percent-encode set): `[ ] { } | \ ^` and the backquote.
 fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')
 }
 
 #[cfg(test)]

@@ -409,7 +409,6 @@ impl Channel {
         cursor: u64,
         terms: Terms,
     ) -> Result<(), SendError> {
-        connection.set_nonblocking(true).map_err(|reason| SendError::Closed(connection.end(reason)))?;
         let as_sleeper: Arc<dyn Wake> = Arc::clone(&self.shared) as _;
         connection.stop_signal().wake_on_request(&Arc::downgrade(&as_sleeper));
         let request = self.shared.watchers.tell_joined(request);

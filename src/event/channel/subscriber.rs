@@ -347,7 +347,7 @@ impl Subscriber {
 
     /// Looks whether it is still there, and keeps it alive.
     pub(super) fn tend(&mut self, settings: &Settings, now: Instant) -> Outcome {
-        match self.connection.look_nonblocking() {
+        match self.connection.look() {
             Ok(()) => {}
             Err(CloseReason::Stopped) => return Outcome::Over(self.say_goodbye(CloseReason::Stopped)),
             Err(reason) => return Outcome::Over(reason),
@@ -409,7 +409,7 @@ impl Subscriber {
     /// Leaves for good; returns the reason that counts, and the request if somebody wants to know.
     pub(super) fn leave(mut self, reason: CloseReason) -> (CloseReason, Option<Request>) {
         // What it said last is read, or closing would take from it what it has not read yet.
-        let _ = self.connection.look_nonblocking();
+        let _ = self.connection.look();
         self.tell();
         (self.connection.end(reason), self.extras.and_then(|extras| extras.request))
     }
