@@ -19,13 +19,13 @@
 //!
 //! Data begins with the nanoseconds of the monotonic clock and a sequence number.
 
-use std::fmt::Write;
+use std::iter;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use brooklet::{
-    Channel, Content, Event, EventConnection, EventSource, Host, Lag, Layout, Limits, Request, Response,
-    StartError, Status,
+    Channel, Content, Data, Event, EventConnection, EventSource, Host, Lag, Layout, Limits, Request,
+    Response, StartError, Status, Writer,
 };
 
 /// How far publishing as fast as goes may be ahead of the slowest subscriber.
@@ -58,8 +58,9 @@ fn main() -> Result<(), StartError> {
 fn burst(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
     let (count, size) = (number(connection.request(), "n", 1), number(connection.request(), "size", 64));
     let is_sent_each = connection.request().query("each").is_some();
-    let mut events = (0..count)
-        .map(|index| Event::new(clock.data(index, size as usize)).event_type("tick").id(index.to_string()));
+    let mut events = (0..count).map(|index| {
+        Event::new(clock.reading(index, size as usize)).event_type("tick").id(index.to_string())
+    });
     match is_sent_each {
         true => Ok(events.try_for_each(|event| connection.send(event))?),
         false => Ok(connection.send_all(events)?),
@@ -93,7 +94,7 @@ fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) 
             // Nobody is to lose anything; one who takes nothing at all is given up.
             channel.catch_up(LEAD, Duration::from_secs(30));
         }
-        let published = channel.publish(Event::new(clock.data(index, size)).event_type("tick"));
+        let published = channel.publish(Event::new(clock.reading(index, size)).event_type("tick"));
         published.expect("the type is one line, and the channel is open");
     }
 }
@@ -133,13 +134,33 @@ impl Clock {
         Self { started, nanos: part("tv_sec") * 1_000_000_000 + part("tv_nsec") }
     }
 
-    /// `<nanoseconds> <index> xxx…`, so many bytes.
-    fn data(self, index: u64, size: usize) -> String {
-        let mut data = String::with_capacity(size + 32);
-        let _ = write!(data, "{} {index} ", self.nanos + self.started.elapsed().as_nanos() as u64);
-        while data.len() < size {
-            data.push_str(&PADDING[..PADDING.len().min(size - data.len())]);
-        }
-        data
+    fn reading(self, index: u64, size: usize) -> Reading {
+        Reading { nanos: self.nanos + self.started.elapsed().as_nanos() as u64, index, size }
     }
+}
+
+/// `<nanoseconds> <index> xxx…`, so many bytes: data that becomes text where it is sent, without a `String`.
+struct Reading {
+    nanos: u64,
+    index: u64,
+    size: usize,
+}
+
+impl Data for Reading {
+    fn write(&self, out: &mut Writer<'_>) {
+        self.nanos.write(out);
+        out.text(" ");
+        self.index.write(out);
+        out.text(" ");
+        let mut missing = self.size.saturating_sub(digits(self.nanos) + digits(self.index) + 2);
+        while missing > 0 {
+            let count = missing.min(PADDING.len());
+            out.text(&PADDING[..count]);
+            missing -= count;
+        }
+    }
+}
+
+fn digits(number: u64) -> usize {
+    iter::successors(Some(number), |rest| Some(rest / 10).filter(|rest| *rest > 0)).count()
 }

@@ -302,7 +302,11 @@ impl FieldValue {
         if !text.bytes().any(is_control) {
             return Self(text); // nearly all
         }
-        Self(text.chars().map(|char| if char.is_ascii() && is_control(char as u8) { ' ' } else { char }).collect())
+        Self(
+            text.chars()
+                .map(|char| if char.is_ascii() && is_control(char as u8) { ' ' } else { char })
+                .collect(),
+        )
     }
 }
 

@@ -88,7 +88,7 @@ impl Greeting {
             }
             (None, Some(id)) if resets == 0 => {
                 // So that a client which is cut off before its first event comes back with something.
-                wire::field(out, "id", id);
+                wire::field(out, "id: ", id);
                 out.push('\n');
                 Ok(0)
             }
