@@ -24,6 +24,11 @@ pub(super) struct Crew {
 #[derive(Default)]
 struct State {
     parked: Vec<Arc<Berth>>,
+    /// Connections that wait for a thread, while one is being made for another.
+    queue: VecDeque<Job>,
+    is_growing: bool,
+    /// Why there was no thread for those in the queue, until somebody can be told.
+    trouble: Option<io::Error>,
     is_dismissed: bool,
     /// What has to be done after others, in its order, by one thread at a time.
     follow_ups: VecDeque<Job>,
@@ -37,24 +42,64 @@ struct Berth {
 }
 
 impl Crew {
-    /// Has a job done, by a parked thread if there is one, else by a new one.
+    /// Has a connection served, by a parked thread if there is one, else by a new one. An error may be that of an
+    /// earlier one.
     pub(super) fn assign(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
         let job = match self.assign_to_parked(job) {
             Ok(()) => return Ok(()),
             Err(job) => job,
         };
-        // In a burst others may be about to finish: let them, before there is a thread for each.
-        thread::yield_now();
-        let job = match self.assign_to_parked(job) {
-            Ok(()) => return Ok(()),
-            Err(job) => job,
-        };
-        let mut builder = thread::Builder::new().name(String::from("brooklet"));
-        if let Some(bytes) = stack_size {
-            builder = builder.stack_size(bytes);
+        let mut state = self.state();
+        if let Some(error) = state.trouble.take() {
+            return Err(error);
         }
+        if std::mem::replace(&mut state.is_growing, true) {
+            state.queue.push_back(job);
+            return Ok(());
+        }
+        drop(state);
+        self.grow(job, stack_size)
+    }
+
+    /// Makes a thread, which makes another if somebody waits for one by then.
+    ///
+    /// So in a burst whoever accepts does nothing but that, and of the threads that it needs only few are awake at the
+    /// same time.
+    fn grow(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
         let crew = Arc::clone(self);
-        builder.spawn(move || crew.work(job)).map(drop)
+        let work = move || {
+            crew.go_on_growing(stack_size);
+            crew.work(job);
+        };
+        let made = make_thread(work, stack_size);
+        if made.is_err() {
+            let mut state = self.state();
+            state.is_growing = false;
+            let stranded = std::mem::take(&mut state.queue);
+            drop(state);
+            drop(stranded); // without the lock: it closes connections
+        }
+        made
+    }
+
+    fn go_on_growing(self: &Arc<Self>, stack_size: Option<usize>) {
+        let mut state = self.state();
+        let job = match state.queue.pop_front() {
+            Some(job) => job,
+            None => {
+                state.is_growing = false;
+                return;
+            }
+        };
+        drop(state);
+        if let Err(error) = self.grow(job, stack_size) {
+            self.state().trouble = Some(error);
+        }
+    }
+
+    /// Whether somebody waits for a thread.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.state().queue.is_empty()
     }
 
     fn assign_to_parked(&self, job: Job) -> Result<(), Job> {
@@ -79,7 +124,12 @@ impl Crew {
         }
         drop(state);
         let crew = Arc::clone(self);
-        if self.assign(Box::new(move || crew.follow_all_up()), None).is_err() {
+        let job = match self.assign_to_parked(Box::new(move || crew.follow_all_up())) {
+            Ok(()) => return,
+            Err(job) => job,
+        };
+        let crew = Arc::clone(self);
+        if make_thread(move || crew.work(job), None).is_err() {
             self.follow_all_up(); // there is nobody else
         }
     }
@@ -123,6 +173,9 @@ impl Crew {
     fn park(&self, berth: &Arc<Berth>) -> Option<Job> {
         {
             let mut state = self.state();
+            if let Some(job) = state.queue.pop_front() {
+                return Some(job);
+            }
             if state.is_dismissed || state.parked.len() >= MAX_PARKED {
                 return None;
             }
@@ -150,6 +203,14 @@ impl Crew {
     }
 }
 
+fn make_thread(work: impl FnOnce() + Send + 'static, stack_size: Option<usize>) -> io::Result<()> {
+    let mut builder = thread::Builder::new().name(String::from("brooklet"));
+    if let Some(bytes) = stack_size {
+        builder = builder.stack_size(bytes);
+    }
+    builder.spawn(work).map(drop)
+}
+
 impl Berth {
     fn job(&self) -> MutexGuard<'_, Option<Job>> {
         self.job.lock().unwrap_or_else(PoisonError::into_inner)
@@ -175,5 +236,33 @@ mod tests {
         assert!(threads.len() < 200, "no thread was used twice");
         crew.dismiss();
         assert!(crew.state().parked.is_empty());
+    }
+    #[test]
+    fn jobs_that_wait_for_each_other_all_begin() {
+        let crew = Arc::new(Crew::default());
+        let everybody = Arc::new(std::sync::Barrier::new(100));
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..100 {
+            let (everybody, sender) = (Arc::clone(&everybody), sender.clone());
+            let job = move || {
+                everybody.wait();
+                sender.send(()).expect("it is awaited");
+            };
+            crew.assign(Box::new(job), None).expect("there are threads to be had");
+        }
+        for _ in 0..100 {
+            receiver.recv_timeout(Duration::from_secs(10)).expect("the job is done");
+        }
+    }
+
+    #[test]
+    fn without_threads_there_is_an_error_until_there_are_some() {
+        let crew = Arc::new(Crew::default());
+        for _ in 0..2 {
+            assert!(crew.assign(Box::new(|| ()), Some(1 << 60)).is_err());
+        }
+        let (sender, receiver) = mpsc::channel();
+        crew.assign(Box::new(move || sender.send(()).expect("it is awaited")), None).expect("a small stack");
+        receiver.recv_timeout(Duration::from_secs(10)).expect("the job is done");
     }
 }

@@ -121,6 +121,9 @@ impl Gate {
     /// The next connection for a thread that has nothing else to do, if there is room for it to wait. Whatever goes
     /// wrong is the keeper's to deal with.
     fn wait_for_another(&self) -> Option<Admitted> {
+        if self.settings.places.crew.is_wanted() {
+            return None; // others wait already
+        }
         let enter = |waiting| (waiting < self.room).then(|| waiting + 1);
         while self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, enter).is_ok() {
             match self.accept().transpose()?.and_then(|stream| self.admit(stream)) {
