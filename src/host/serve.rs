@@ -12,7 +12,7 @@ use super::place::Place;
 use super::Settings;
 use crate::http::answer::{self, Persistence};
 use crate::http::{body, conditional};
-use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
+use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody, FIRST_BUFFER};
 use crate::panics::{self, Panic};
 use crate::random;
 
@@ -32,7 +32,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
         peer,
         is_guarded: guard::is_loopback(local) && !settings.has_any_host,
         reader: Reader::new(Arc::clone(&connection)),
-        buffer: Vec::new(),
+        buffer: Vec::with_capacity(FIRST_BUFFER),
     };
     loop {
         match conversation.exchange() {

@@ -12,7 +12,10 @@ use super::head::{Head, HeadScan, MAX_HEAD};
 use super::Refusal;
 
 /// Most heads fit; the buffer grows for those that do not.
-const FIRST_BUFFER: usize = 1024;
+///
+/// glibc keeps smaller pieces (up to 1032 bytes) for the thread that frees them, however long that sleeps: with less,
+/// each idle stream would hold on to what its head was read into.
+pub(crate) const FIRST_BUFFER: usize = 1536;
 /// One read of a body takes this much at most, so that a declared length alone allocates little.
 const BODY_READ: usize = 64 * 1024;
 /// Why there is no request, or not all of it.
