@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::log::Notice;
 use super::place::Place;
 use super::serve;
-use super::stop::Door;
+use super::stop::OpenDoor;
 use super::Settings;
 use crate::http::{AnySocket, Connection, Phase};
 
@@ -36,24 +35,18 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Gate {
     settings: Arc<Settings>,
     listener: TcpListener,
-    door: Arc<Door>,
     keeper: Thread,
     /// How many threads wait for connections, and how many may.
     waiting: AtomicUsize,
     room: usize,
     crowd: Mutex<Crowd>,
-    /// Disconnected when nobody listens any more. The last field, as the listener is closed before.
-    _open: SyncSender<()>,
+    /// The last field, as the listener is closed before.
+    door: OpenDoor,
 }
 
 impl Gate {
     /// A gate that the calling thread keeps.
-    pub(super) fn new(
-        settings: Arc<Settings>,
-        listener: TcpListener,
-        door: Arc<Door>,
-        open: SyncSender<()>,
-    ) -> Arc<Self> {
+    pub(super) fn new(settings: Arc<Settings>, listener: TcpListener, door: OpenDoor) -> Arc<Self> {
         // A listener that does not block would keep a processor busy.
         let is_bounded =
             listener.set_nonblocking(false).and_then(|()| bound_waits(&listener, PATIENCE)).is_ok();
@@ -62,12 +55,11 @@ impl Gate {
         Arc::new(Self {
             settings,
             listener,
-            door,
             keeper,
             waiting: AtomicUsize::new(0),
             room,
             crowd: Mutex::default(),
-            _open: open,
+            door,
         })
     }
 

@@ -18,8 +18,7 @@ mod tcp;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::http::{AnySocket, Handler, Socket};
 use gate::Gate;
 use places::Places;
 use start::Bind;
+use stop::OpenDoor;
 
 pub use limits::Limits;
 pub use log::Notice;
@@ -38,9 +38,6 @@ pub use stop::{StopReport, Stopper};
 
 /// How long a stop waits for what is under way, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How long a stop waits for the gate, which has been woken, to close its listener.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server: a handler, and where and how it is served.
 ///
@@ -265,9 +262,9 @@ impl Host {
     /// ```
     pub fn run(self) -> Result<(), StartError> {
         let Listening { settings, stopper, listener, .. } = self.listen()?;
-        let (open, closed) = mpsc::sync_channel(0);
-        Gate::new(settings, listener, Arc::clone(&stopper.door), open).keep();
-        let _ = closed.recv_timeout(CLOSING); // nobody shall wait in its backlog meanwhile
+        let door = OpenDoor::new(Arc::clone(&stopper.door));
+        Gate::new(settings, listener, door).keep();
+        stopper.door.wait_until_closed(); // nobody shall wait in its backlog meanwhile
         stopper.stop_within(GRACE);
         Ok(())
     }
@@ -289,13 +286,12 @@ impl Host {
     /// ```
     pub fn start(self) -> Result<RunningHost, StartError> {
         let Listening { settings, stopper, listener, address } = self.listen()?;
-        let (open, closed) = mpsc::sync_channel(0);
-        let door = Arc::clone(&stopper.door);
+        let door = OpenDoor::new(Arc::clone(&stopper.door));
         thread::Builder::new()
             .name(String::from("brooklet-accept"))
-            .spawn(move || Gate::new(settings, listener, door, open).keep())
+            .spawn(move || Gate::new(settings, listener, door).keep())
             .map_err(|error| StartError::new(address.to_string(), error))?;
-        Ok(RunningHost { address, stopper, closed: Mutex::new(closed) })
+        Ok(RunningHost { address, stopper })
     }
 
     /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
@@ -346,8 +342,6 @@ struct Listening {
 pub struct RunningHost {
     address: SocketAddr,
     stopper: Stopper,
-    /// Disconnected when the listener is closed.
-    closed: Mutex<Receiver<()>>,
 }
 
 impl RunningHost {
@@ -388,8 +382,8 @@ impl RunningHost {
     /// ```
     pub fn stop_within(&self, grace: Duration) -> StopReport {
         let report = self.stopper.stop_within(grace);
-        // It may be the gate's keeper itself that is here, in somebody's log: so not for ever.
-        let _ = self.closed.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(CLOSING);
+        // It may be the gate's keeper itself that is here, in somebody's log: so it does not wait for ever.
+        self.stopper.door.wait_until_closed();
         report
     }
 }

@@ -1,13 +1,15 @@
 //! Ending a host: everything that waits is woken, everybody is told, and it is over in bounded time.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
 
 /// A connection to ourselves either works at once or not at all.
 const KNOCK: Duration = Duration::from_secs(1);
+/// How long a stop waits for the gate, which has been woken, to close its listener.
+const CLOSING: Duration = Duration::from_secs(1);
 /// After their sockets were shut down, threads that wait for them have this long to notice.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
 
@@ -34,7 +36,14 @@ pub(super) struct Door {
     address: Mutex<Option<SocketAddr>>,
     /// A descriptor to give back, so that there is one to knock with when there are no others.
     spare: Mutex<Option<TcpListener>>,
+    is_closed: Mutex<bool>,
+    /// Told when it is.
+    closed: Condvar,
 }
+
+/// Held as long as somebody listens behind a door, which is closed when it is dropped.
+#[derive(Debug)]
+pub(super) struct OpenDoor(Arc<Door>);
 
 impl Door {
     pub(super) fn open(&self, listener: &TcpListener, address: SocketAddr) {
@@ -57,6 +66,29 @@ impl Door {
         }
         // If it fails, the gate is busy accepting, or failing to; it looks up after that.
         let _ = TcpStream::connect_timeout(&address, KNOCK);
+    }
+
+    /// Waits until nobody listens any more, though not for ever.
+    pub(super) fn wait_until_closed(&self) {
+        let is_closed = lock(&self.is_closed);
+        drop(self.closed.wait_timeout_while(is_closed, CLOSING, |is_closed| !*is_closed));
+    }
+}
+
+impl OpenDoor {
+    pub(super) fn new(door: Arc<Door>) -> Self {
+        Self(door)
+    }
+
+    pub(super) fn knock(&self) {
+        self.0.knock();
+    }
+}
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        *lock(&self.0.is_closed) = true;
+        self.0.closed.notify_all();
     }
 }
 
