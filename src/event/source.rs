@@ -19,6 +19,7 @@ const ERROR_RETRY: Duration = Duration::from_secs(10);
 
 type Generator = dyn Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync;
 type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
+type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 
 /// Answers with a stream of events that a generator makes, one call of it for each client.
 ///
@@ -62,8 +63,9 @@ type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
 pub struct EventSource {
     generator: Arc<Generator>,
     inspector: Option<Box<Inspector>>,
-    /// When this is closed there is nothing to come.
-    channel: Option<Channel>,
+    /// Whether there is nothing to come for who has seen this id last. No channel itself, which programs that have
+    /// none need not carry along.
+    is_over: Option<Box<IsOver>>,
     methods: Vec<Cow<'static, str>>,
     settings: StreamSettings,
 }
@@ -118,7 +120,7 @@ impl EventSource {
         Self {
             generator: Arc::new(generator),
             inspector: None,
-            channel: None,
+            is_over: None,
             methods: vec![Cow::Borrowed("GET")],
             settings: StreamSettings {
                 formatting: Arc::default(),
@@ -143,9 +145,9 @@ impl EventSource {
     /// # Ok::<(), brooklet::SendError>(())
     /// ```
     pub fn channel(channel: &Channel) -> Self {
-        let followed = channel.clone();
+        let (followed, asked) = (channel.clone(), channel.clone());
         let mut source = Self::new(move |connection| Ok(connection.follow(&followed)?));
-        source.channel = Some(channel.clone());
+        source.is_over = Some(Box::new(move |last_event_id| asked.is_over_for(last_event_id)));
         source
     }
 
@@ -274,9 +276,7 @@ impl EventSource {
         match (&self.inspector, last_event_id) {
             // Before the inspector, which may think otherwise of an id that it never gave.
             (_, Some(FINISHED_ID)) => Admission::NoContent,
-            _ if matches!(&self.channel, Some(channel) if channel.is_over_for(last_event_id)) => {
-                Admission::NoContent
-            }
+            _ if matches!(&self.is_over, Some(is_over) if is_over(last_event_id)) => Admission::NoContent,
             (Some(inspector), _) => inspector(request, last_event_id),
             (None, _) => Admission::Accept,
         }
