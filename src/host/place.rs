@@ -42,9 +42,12 @@ impl Seat for Place {
         self.since.load(Ordering::Relaxed)
     }
 
+    fn may_give_away(&self, from: Phase) -> bool {
+        matches!(self.purpose, Purpose::Serve) && self.phase.load(Ordering::Relaxed) == from as u8
+    }
+
     fn give_away(&self, from: Phase) -> bool {
-        let is_served = matches!(self.purpose, Purpose::Serve);
-        let gives_way = is_served && self.change(from, Phase::GivenAway);
+        let gives_way = self.may_give_away(from) && self.change(from, Phase::GivenAway);
         if gives_way && from == Phase::Head {
             self.places.counters.heads.subtract_one();
         }

@@ -101,14 +101,17 @@ impl Places {
 
     /// Has the connection that has been longest in a phase give its place to another.
     pub(super) fn make_room(&self, phase: Phase) -> bool {
-        let mut candidates = self.open_connections();
-        candidates.sort_by_cached_key(|connection| connection.since());
-        let has_room = candidates.iter().any(|connection| connection.give_way(phase));
-        if has_room {
-            self.counters.gave_way.add(1);
-            self.state().served -= 1;
+        let connections = self.open_connections();
+        let candidates = || connections.iter().filter(|connection| connection.may_give_way(phase));
+        while let Some(oldest) = candidates().min_by_key(|connection| connection.since()) {
+            // What it refuses for is that its phase has just ended, and then it is no candidate any more.
+            if oldest.give_way(phase) {
+                self.counters.gave_way.add(1);
+                self.state().served -= 1;
+                return true;
+            }
         }
-        has_room
+        false
     }
 
     /// How many places are held.

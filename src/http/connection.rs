@@ -81,7 +81,10 @@ pub(crate) trait Seat: Send + Sync {
     /// Since when it has been in its phase, in microseconds of the host's life.
     fn since(&self) -> u64;
 
-    /// Gives the place away, if the connection is in that phase and nothing is lost by it.
+    /// Whether the connection is in that phase, and nothing is lost if it gives its place away.
+    fn may_give_away(&self, from: Phase) -> bool;
+
+    /// Gives the place away, if it may.
     fn give_away(&self, from: Phase) -> bool;
 
     /// The clock that a stream on this connection waits by.
@@ -163,6 +166,11 @@ impl Connection {
     /// Since when it has been in its phase, in microseconds of the host's life.
     pub(crate) fn since(&self) -> u64 {
         self.seat.since()
+    }
+
+    /// Whether it would make room for another now.
+    pub(crate) fn may_give_way(&self, from: Phase) -> bool {
+        self.seat.may_give_away(from)
     }
 
     /// Ends the connection to make room for another, if it is in that phase.

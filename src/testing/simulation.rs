@@ -260,6 +260,10 @@ impl Seat for MemorySeat {
         0
     }
 
+    fn may_give_away(&self, _from: Phase) -> bool {
+        false
+    }
+
     fn give_away(&self, _from: Phase) -> bool {
         false
     }
