@@ -190,8 +190,9 @@ impl Response {
     /// ```
     #[track_caller]
     pub fn header(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {
-        self.fields.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
-        self.add_header(name, value)
+        self.remove_fields(name);
+        self.add_field(name, value.into());
+        self
     }
 
     /// Adds a field line beside those of the same name, as `Set-Cookie` wants it.
@@ -207,11 +208,20 @@ impl Response {
     /// ```
     #[track_caller]
     pub fn add_header(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {
+        self.add_field(name, value.into());
+        self
+    }
+
+    #[track_caller]
+    fn add_field(&mut self, name: &'static str, value: FieldValue) {
         assert!(is_token(name.as_bytes()), "`{name}` is not a field name");
         let is_the_hosts = FIELDS_OF_THE_HOST.iter().any(|field| field.eq_ignore_ascii_case(name));
         assert!(!is_the_hosts, "the host writes {name} itself");
-        self.fields.push((name, value.into()));
-        self
+        self.fields.push((name, value));
+    }
+
+    fn remove_fields(&mut self, name: &str) {
+        self.fields.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
     }
 
     /// Attaches an error for the log; in [`development`](crate::Host::development) the page shows it too.
@@ -257,7 +267,7 @@ impl Response {
     /// The same answer without its body, and without what was said of that.
     pub(crate) fn without_content(mut self) -> Self {
         self.body = Body::Bytes(Cow::Borrowed(&[]));
-        self.fields.retain(|(field, _)| !field.eq_ignore_ascii_case("Content-Type"));
+        self.remove_fields("Content-Type");
         self
     }
 
