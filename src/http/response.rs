@@ -308,15 +308,11 @@ impl FieldValue {
     }
 
     fn new(text: Cow<'static, str>) -> Self {
-        let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
-        if !text.bytes().any(is_control) {
-            return Self(text); // nearly all
+        let is_control = |char: char| char.is_ascii_control() && char != '\t';
+        match text.bytes().any(|byte| is_control(byte.into())) {
+            true => Self(text.chars().map(|char| if is_control(char) { ' ' } else { char }).collect()),
+            false => Self(text),
         }
-        Self(
-            text.chars()
-                .map(|char| if char.is_ascii() && is_control(char as u8) { ' ' } else { char })
-                .collect(),
-        )
     }
 }
 
