@@ -55,7 +55,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
 pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
     let mut reader = Reader::new(Arc::clone(connection));
-    let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD, || {}) {
+    let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD, &|| {}) {
         Ok(head) => head,
         Err(_) => return,
     };
@@ -141,8 +141,8 @@ impl Conversation<'_> {
         let limits = &self.settings.limits;
         let place = self.place;
         place.end_service();
-        let has_begun = || place.begin_head(limits.max_heads);
-        let head = self.reader.read_head(limits.idle_deadline, limits.head_deadline, has_begun);
+        let begins = || place.begin_head(limits.max_heads);
+        let head = self.reader.read_head(limits.idle_deadline, limits.head_deadline, &begins);
         if !place.begin_service() {
             return Next::Close;
         }

@@ -61,14 +61,13 @@ impl Reader {
 
     /// Waits up to `idle` for the first byte of a head, and then up to `deadline` for all the others.
     ///
-    /// `has_begun` is called when there is a first byte but not all of them.
+    /// `begins` is called when there is a first byte but not all of them.
     pub(crate) fn read_head(
         &mut self,
         idle: Duration,
         deadline: Duration,
-        has_begun: impl FnOnce(),
+        begins: &dyn Fn(),
     ) -> Result<Head, ReadError> {
-        let mut tell = Some(has_begun);
         let mut scan = HeadScan::default();
         let mut ends_at = None;
         loop {
@@ -83,9 +82,7 @@ impl Reader {
                 _ if !has_begun => self.fill(idle),
                 // In total, not for each read: one byte a second never passes a deadline of that kind.
                 None => {
-                    if let Some(tell) = tell.take() {
-                        tell();
-                    }
+                    begins();
                     ends_at = Some(Instant::now() + deadline);
                     self.fill(deadline)
                 }

@@ -215,7 +215,7 @@ fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
         ReadError::Refused(refusal) => refusal.as_str().to_owned(),
         other => format!("{other:?}"),
     };
-    let head = reader.read_head(NO_DEADLINE, NO_DEADLINE, || {}).map_err(why)?;
+    let head = reader.read_head(NO_DEADLINE, NO_DEADLINE, &|| {}).map_err(why)?;
     let body = body::read(&mut reader, &head, u64::MAX, NO_DEADLINE).map_err(why)?;
     Ok(Request::new(head, body, None))
 }
