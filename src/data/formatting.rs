@@ -1,7 +1,6 @@
 //! Texts of one's own for values of some types.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 
 type Format = Box<dyn Fn(&dyn Any) -> Option<String> + Send + Sync>;
@@ -33,7 +32,8 @@ type Format = Box<dyn Fn(&dyn Any) -> Option<String> + Send + Sync>;
 /// [`Data::write`](crate::Data::write) asks [`Writer::overridden`](crate::Writer::overridden).
 #[derive(Default)]
 pub struct Formatting {
-    formats: HashMap<TypeId, Format>,
+    /// Few: a look at each is as quick as any map.
+    formats: Vec<(TypeId, Format)>,
 }
 
 impl Formatting {
@@ -61,20 +61,23 @@ impl Formatting {
     #[must_use]
     #[allow(clippy::should_implement_trait)] // it adds, but no sum
     pub fn add<T: Any>(mut self, format: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
-        let format: Format = Box::new(move |value| value.downcast_ref().map(&format));
-        self.formats.insert(TypeId::of::<T>(), format);
+        self.set(TypeId::of::<T>(), Box::new(move |value| value.downcast_ref().map(&format)));
         self
+    }
+
+    fn set(&mut self, type_id: TypeId, format: Format) {
+        self.formats.retain(|(known, _)| *known != type_id);
+        self.formats.push((type_id, format));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.formats.is_empty()
     }
 
-    pub(super) fn text<T: Any>(&self, value: &T) -> Option<String> {
-        if self.is_empty() {
-            return None; // without hashing anything: this runs for each value
-        }
-        self.formats.get(&TypeId::of::<T>())?(value)
+    pub(super) fn text(&self, value: &dyn Any) -> Option<String> {
+        let type_id = value.type_id();
+        let (_, format) = self.formats.iter().find(|(known, _)| *known == type_id)?;
+        format(value)
     }
 }
 

@@ -16,7 +16,7 @@ macro_rules! integers {
         $(impl Data for $type {
             fn write(&self, out: &mut Writer<'_>) {
                 if !out.overridden_number(self) {
-                    out.verbatim(self);
+                    out.verbatim(format_args!("{self}"));
                 }
             }
         })*
@@ -39,7 +39,7 @@ macro_rules! floats {
                 } else if self.is_infinite() {
                     out.not_a_json_number(if *self > 0.0 { "Infinity" } else { "-Infinity" });
                 } else if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-                    out.verbatim(self);
+                    out.verbatim(format_args!("{self}"));
                 } else {
                     out.verbatim(format_args!("{self:e}"));
                 }
@@ -53,7 +53,7 @@ floats! { f32 f64 }
 impl Data for bool {
     fn write(&self, out: &mut Writer<'_>) {
         if !out.overridden(self) {
-            out.verbatim(self);
+            out.verbatim(format_args!("{self}"));
         }
     }
 }
@@ -128,7 +128,7 @@ impl Data for Duration {
         }
         let (seconds, nanos) = (self.as_secs(), self.subsec_nanos());
         match nanos {
-            0 => out.verbatim(seconds),
+            0 => out.verbatim(format_args!("{seconds}")),
             _ => {
                 let fraction = format!("{nanos:09}");
                 out.verbatim(format_args!("{seconds}.{}", fraction.trim_end_matches('0')));
@@ -269,6 +269,6 @@ pub struct RawJson<T>(pub T);
 
 impl<T: fmt::Display> Data for RawJson<T> {
     fn write(&self, out: &mut Writer<'_>) {
-        out.verbatim(&self.0);
+        out.verbatim(format_args!("{}", self.0));
     }
 }

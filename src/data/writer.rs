@@ -57,6 +57,11 @@ impl<'a> Writer<'a> {
     /// # assert_eq!(brooklet::Event::new(Celsius(20.5)).encode().unwrap(), "data: 20.5 °C\n\n");
     /// ```
     pub fn overridden<T: Any>(&mut self, value: &T) -> bool {
+        // This runs for each value, and hardly any source overrides something.
+        !self.is_plain() && self.write_override(value)
+    }
+
+    fn write_override(&mut self, value: &dyn Any) -> bool {
         match self.formatting.text(value) {
             Some(text) => {
                 self.text(&text);
@@ -68,6 +73,10 @@ impl<'a> Writer<'a> {
 
     /// The same for a number, whose text stays a number inside JSON where it reads as one.
     pub(super) fn overridden_number<T: Any>(&mut self, value: &T) -> bool {
+        !self.is_plain() && self.write_number_override(value)
+    }
+
+    fn write_number_override(&mut self, value: &dyn Any) -> bool {
         match self.formatting.text(value) {
             Some(text) if is_json_number(&text) => self.out.push_str(&text),
             Some(text) => self.text(&text),
@@ -119,12 +128,16 @@ impl<'a> Writer<'a> {
     /// assert_eq!(Event::new([Version(1, 2)]).encode().unwrap(), "data: [\"v1.2\"]\n\n");
     /// ```
     pub fn display(&mut self, value: impl fmt::Display) {
+        self.text_of(format_args!("{value}"));
+    }
+
+    fn text_of(&mut self, value: fmt::Arguments<'_>) {
         // A String takes everything. An error can only be the value's own; what it wrote until then stands.
         let _ = match self.is_nested {
-            false => write!(self.out, "{value}"),
+            false => self.out.write_fmt(value),
             true => {
                 self.out.push('"');
-                let written = write!(JsonText(self.out), "{value}");
+                let written = JsonText(self.out).write_fmt(value);
                 self.out.push('"');
                 written
             }
@@ -132,8 +145,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes what is the same bare and in JSON: numbers, `true` and `false`, JSON itself.
-    pub(super) fn verbatim(&mut self, value: impl fmt::Display) {
-        let _ = write!(self.out, "{value}");
+    pub(super) fn verbatim(&mut self, value: fmt::Arguments<'_>) {
+        let _ = self.out.write_fmt(value);
     }
 
     /// Writes nothing, or `null` inside JSON.
@@ -343,22 +356,29 @@ fn write_json_string(out: &mut String, text: &str) {
 
 /// `number = [ minus ] int [ frac ] [ exp ]` (RFC 8259 §6)
 fn is_json_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    behind_json_number(text) == Some("")
+}
+
+fn behind_json_number(text: &str) -> Option<&str> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => {
-            (mantissa, Some(exponent.strip_prefix(&['+', '-'][..]).unwrap_or(exponent)))
-        }
-        None => (unsigned, None),
-    };
-    let (integer, fraction) = match mantissa.split_once('.') {
-        Some((integer, fraction)) => (integer, Some(fraction)),
-        None => (mantissa, None),
-    };
-    digits(integer)
-        && (integer == "0" || !integer.starts_with('0'))
-        && fraction.map_or(true, digits)
-        && exponent.map_or(true, digits)
+    let mut rest = unsigned.strip_prefix('0').or_else(|| behind_digits(unsigned))?;
+    if let Some(fraction) = rest.strip_prefix('.') {
+        rest = behind_digits(fraction)?;
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        rest = behind_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))?;
+    }
+    Some(rest)
+}
+
+/// What follows one digit or more.
+fn behind_digits(text: &str) -> Option<&str> {
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    if end > 0 {
+        Some(&text[end..])
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
