@@ -148,17 +148,16 @@ impl fmt::Display for Peer {
     }
 }
 
-/// A duration in the unit that people would use.
+/// A duration in the unit that people would use, and no more of it than has passed.
 struct Short(Duration);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            long if long.as_secs() >= 60 => {
-                write!(f, "{}m{:02}s", long.as_secs() / 60, long.as_secs() % 60)
-            }
-            medium if medium.as_millis() >= 1000 => write!(f, "{:.1}s", medium.as_secs_f64()),
-            short => write!(f, "{:.1}ms", short.as_secs_f64() * 1000.0),
+        let (seconds, micros) = (self.0.as_secs(), self.0.subsec_micros());
+        match seconds {
+            0 => write!(f, "{}.{}ms", micros / 1000, micros / 100 % 10),
+            1..=59 => write!(f, "{seconds}.{}s", micros / 100_000),
+            _ => write!(f, "{}m{:02}s", seconds / 60, seconds % 60),
         }
     }
 }
@@ -219,6 +218,8 @@ mod tests {
         };
         check(&answered(1250), "127.0.0.1:5000 GET /stock 200, 5 bytes in 1.2ms");
         check(&answered(1_250_000), "127.0.0.1:5000 GET /stock 200, 5 bytes in 1.2s");
+        check(&answered(999_999), "127.0.0.1:5000 GET /stock 200, 5 bytes in 999.9ms");
+        check(&answered(59_999_999), "127.0.0.1:5000 GET /stock 200, 5 bytes in 59.9s");
         check(&answered(61_000_000), "127.0.0.1:5000 GET /stock 200, 5 bytes in 1m01s");
         check(&Notice::StreamOpened { peer: None, method, target }, "- GET /stock stream opened");
         let ended = Notice::StreamEnded {
