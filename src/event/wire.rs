@@ -273,7 +273,7 @@ pub(super) fn write_comeback(out: &mut String) {
 pub(super) fn write_retry(out: &mut String, retry: Duration) {
     // A String takes everything. Clients read digits, and more than this many are none to JavaScript.
     const FOREVER: u128 = 1 << 53;
-    let _ = writeln!(out, "retry: {}", retry.as_millis().min(FOREVER));
+    let _ = writeln!(out, "retry: {}", retry.as_millis().min(FOREVER) as u64);
 }
 
 /// Appends the block after which the client shall not come back.

@@ -62,9 +62,12 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let wants_events = head.method() == "GET"
         && matches!(head.field("Accept"), Some(accept) if accept.starts_with(b"text/event-stream"));
     let response = match wants_events {
-        true => Response::bytes("text/event-stream", format!("retry: {}\n", delay.as_millis()).into_bytes())
-            .header("Cache-Control", "no-store")
-            .header("Access-Control-Allow-Origin", "*"),
+        true => Response::bytes(
+            "text/event-stream",
+            format!("retry: {}\n", delay.as_millis() as u64).into_bytes(),
+        )
+        .header("Cache-Control", "no-store")
+        .header("Access-Control-Allow-Origin", "*"),
         false => {
             let response = Response::error(Status::SERVICE_UNAVAILABLE);
             settings.complete(Some(&head), response.header("Retry-After", delay.as_secs().max(1).to_string()))
