@@ -117,8 +117,12 @@ impl EventSource {
     pub fn new(
         generator: impl Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Self {
+        Self::of(Arc::new(generator))
+    }
+
+    fn of(generator: Arc<Generator>) -> Self {
         Self {
-            generator: Arc::new(generator),
+            generator,
             inspector: None,
             is_over: None,
             methods: vec![Cow::Borrowed("GET")],
@@ -265,9 +269,11 @@ impl EventSource {
 
     /// The answer to a method that opens no stream.
     fn refuse_method(&self, method: &str) -> Response {
-        let mut allowed = self.methods.join(", ");
-        if self.allows("GET") && !self.allows("HEAD") {
-            allowed.push_str(", HEAD");
+        let with_get = (self.allows("GET") && !self.allows("HEAD")).then_some("HEAD");
+        let mut allowed = String::new();
+        for method in self.methods.iter().map(Cow::as_ref).chain(with_get) {
+            allowed.push_str(if allowed.is_empty() { "" } else { ", " });
+            allowed.push_str(method);
         }
         Response::method_not_allowed(method, &allowed)
     }
