@@ -62,18 +62,23 @@ impl Layout {
     /// ```
     #[track_caller]
     pub fn add(mut self, path: &str, handler: impl Handler) -> Self {
+        self.insert(path, Box::new(handler));
+        self
+    }
+
+    #[track_caller]
+    fn insert(&mut self, path: &str, handler: Box<dyn Handler>) {
         let mut segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         let last = match segments.pop() {
             Some(last) => last,
             None => panic!("`{path}` names no segment; the handler of the layout's own path is its index"),
         };
-        let mut layout = &mut self;
+        let mut layout = self;
         for segment in segments {
             layout = layout.below(segment, path);
         }
         assert!(layout.child(last).is_none(), "there is a handler at `{path}` already");
-        layout.children.push((last.to_owned(), Child::Handler(Box::new(handler))));
-        self
+        layout.children.push((last.to_owned(), Child::Handler(handler)));
     }
 
     /// Sets the handler of the layout's own path.
