@@ -130,14 +130,17 @@ impl Places {
 
     /// Every open connection. They are handed out, since dropping the last handle of one takes the lock.
     pub(super) fn open_connections(&self) -> Vec<Arc<Connection>> {
-        self.state().open.iter().filter_map(Weak::upgrade).collect()
+        self.connections_except(None)
     }
 
     /// The same without that of the calling thread.
     pub(super) fn connections_of_others(&self) -> Vec<Arc<Connection>> {
-        let own = self.own_number();
+        self.connections_except(self.own_number())
+    }
+
+    fn connections_except(&self, left_out: Option<u32>) -> Vec<Arc<Connection>> {
         let state = self.state();
-        let others = state.open.iter().zip(0..).filter(|(_, number)| Some(*number) != own);
+        let others = state.open.iter().zip(0..).filter(|(_, number)| Some(*number) != left_out);
         others.filter_map(|(connection, _)| connection.upgrade()).collect()
     }
 
