@@ -108,11 +108,15 @@ struct Settings {
 impl Host {
     /// A host of `handler` on `127.0.0.1:8080`, without anything extra.
     pub fn new(handler: impl Handler) -> Self {
+        Self::of(Box::new(handler))
+    }
+
+    fn of(handler: Box<dyn Handler>) -> Self {
         let places = Arc::new(Places::default());
         Self {
-            bind: Bind::to("127.0.0.1:8080"),
+            bind: Bind::to(SocketAddr::from(([127, 0, 0, 1], 8080))),
             settings: Settings {
-                handler: Box::new(handler),
+                handler,
                 limits: Limits::default(),
                 stack_size: None,
                 allowed_hosts: Vec::new(),
