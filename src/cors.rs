@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use crate::http::{Head, Response, Status};
+use crate::http::{split_scheme, Head, Response, Status};
 
 /// What the script of a page may send along; a browser asks before it sends others than the plainest.
 ///
@@ -209,7 +209,7 @@ impl Error for InvalidOrigin {}
 
 /// `scheme "://" host [ ":" port ]`, as browsers write it.
 fn is_origin(text: &str) -> bool {
-    match text.split_once("://") {
+    match split_scheme(text) {
         Some((scheme, host)) => {
             let is_graphic = text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
             !scheme.is_empty()

@@ -12,7 +12,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::cors::Cors;
-use crate::http::{split_port, Head};
+use crate::http::{split_port, split_scheme, Head};
 
 /// Whether a connection to this address has to be guarded.
 pub(super) fn is_loopback(local: Option<SocketAddr>) -> bool {
@@ -59,7 +59,7 @@ pub(super) fn is_own_page(head: &Head, allowed: &[String], cors: Option<&Cors>) 
         return true;
     }
     // An opaque origin, `null`, has no authority and belongs to nobody.
-    let authority = std::str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://"));
+    let authority = std::str::from_utf8(origin).ok().and_then(split_scheme);
     match (authority, head.authority(), site) {
         (Some((_, origin)), Some(own), None) if origin.eq_ignore_ascii_case(own) => true,
         (Some((_, origin)), _, _) => allowed.contains(&normal(split_port(origin).0)),

@@ -37,7 +37,7 @@ pub(crate) use reader::{ReadError, Reader, FIRST_BUFFER};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
 pub(crate) use socket::{AnySocket, StopSignal, Wake};
-pub(crate) use target::split_port;
+pub(crate) use target::{split_port, split_scheme};
 
 /// Answers requests.
 ///

@@ -74,7 +74,7 @@ pub(super) fn parse(method: &str, target: &str) -> Result<TargetParts, Refusal> 
 
 /// The authority of `http://authority…`, with a host and without user information (RFC 9110 §4.2.1, §4.2.4).
 fn absolute_authority(target: &str) -> Option<Range<usize>> {
-    let (scheme, rest) = target.split_once("://")?;
+    let (scheme, rest) = split_scheme(target)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return None;
     }
@@ -109,6 +109,12 @@ pub(super) fn is_authority(authority: &str) -> bool {
         Some(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
     };
     port_is_valid && is_host(host)
+}
+
+/// `scheme://rest` apart.
+pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    Some((scheme, rest.strip_prefix("//")?))
 }
 
 /// `host:port` apart, for a host that may be an address in brackets.
