@@ -34,8 +34,15 @@ pub struct Content {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Bytes { bytes: Arc<[u8]>, entity_tag: String },
-    File(PathBuf),
+    Bytes {
+        bytes: Arc<[u8]>,
+        entity_tag: String,
+    },
+    /// Read by what is named here, so that programs without files do without the code for it.
+    File {
+        path: PathBuf,
+        read: fn(&Path) -> io::Result<Vec<u8>>,
+    },
 }
 
 impl Content {
@@ -76,7 +83,8 @@ impl Content {
         if fs::File::open(path)?.metadata()?.is_dir() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder"));
         }
-        Ok(Self { media_type: Cow::Borrowed(media_type(path)), source: Source::File(path.to_owned()) })
+        let source = Source::File { path: path.to_owned(), read: |path| fs::read(path) };
+        Ok(Self { media_type: Cow::Borrowed(media_type(path)), source })
     }
 
     /// Sets the media type, in place of the one that was guessed.
@@ -95,8 +103,8 @@ impl Content {
     fn response(&self) -> io::Result<Response> {
         let (bytes, entity_tag) = match &self.source {
             Source::Bytes { bytes, entity_tag } => (Arc::clone(bytes), entity_tag.clone()),
-            Source::File(path) => {
-                let bytes = fs::read(path)?;
+            Source::File { path, read } => {
+                let bytes = read(path)?;
                 let entity_tag = conditional::entity_tag(&bytes);
                 (bytes.into(), entity_tag)
             }
