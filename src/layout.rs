@@ -68,15 +68,16 @@ impl Layout {
 
     #[track_caller]
     fn insert(&mut self, path: &str, handler: Box<dyn Handler>) {
-        let mut segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let last = match segments.pop() {
+        let (mut layout, mut last) = (self, None);
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            if let Some(parent) = last.replace(segment) {
+                layout = layout.below(parent, path);
+            }
+        }
+        let last = match last {
             Some(last) => last,
             None => panic!("`{path}` names no segment; the handler of the layout's own path is its index"),
         };
-        let mut layout = self;
-        for segment in segments {
-            layout = layout.below(segment, path);
-        }
         assert!(layout.child(last).is_none(), "there is a handler at `{path}` already");
         layout.children.push((last.to_owned(), Child::Handler(handler)));
     }
