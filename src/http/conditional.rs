@@ -40,11 +40,13 @@ pub(crate) fn entity_tag(bytes: &[u8]) -> String {
 
 /// Whether one of the `If-None-Match` lines holds the tag, by weak comparison, or is `*`.
 fn names(request: &Request, tag: &str) -> bool {
-    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
-    request
-        .headers()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("If-None-Match"))
-        // Our tags hold no comma, so a list can be cut at each.
-        .flat_map(|(_, value)| list_elements(value))
-        .any(|candidate| candidate == b"*" || opaque(candidate) == opaque(tag.as_bytes()))
+    let tag = opaque(tag.as_bytes());
+    // Our tags hold no comma, so a list can be cut at each.
+    let is_in = |list| list_elements(list).any(|candidate| candidate == b"*" || opaque(candidate) == tag);
+    request.headers().any(|(name, value)| name.eq_ignore_ascii_case("If-None-Match") && is_in(value))
+}
+
+/// A tag without what says that it is weak.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
