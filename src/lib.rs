@@ -74,6 +74,7 @@ mod http;
 pub mod testing;
 mod clock;
 mod calendar;
+mod digits;
 mod random;
 mod panics;
 #[cfg(any(doc, doctest))]

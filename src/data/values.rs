@@ -12,6 +12,21 @@ use super::{Data, Writer};
 use crate::calendar::Utc;
 
 macro_rules! integers {
+    ($write:ident($wide:ty): $($type:ty)*) => {
+        $(impl Data for $type {
+            fn write(&self, out: &mut Writer<'_>) {
+                if !out.overridden_number(self) {
+                    out.$write(*self as $wide);
+                }
+            }
+        })*
+    };
+}
+
+integers! { unsigned(u64): u8 u16 u32 u64 usize }
+integers! { signed(i64): i8 i16 i32 i64 isize }
+
+macro_rules! large_integers {
     ($($type:ty)*) => {
         $(impl Data for $type {
             fn write(&self, out: &mut Writer<'_>) {
@@ -23,7 +38,7 @@ macro_rules! integers {
     };
 }
 
-integers! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
+large_integers! { i128 u128 }
 
 macro_rules! floats {
     ($($type:ty)*) => {

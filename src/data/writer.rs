@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt::{self, Write};
 
 use super::{Data, Formatting};
+use crate::digits::Digits;
 
 /// Takes the text of one value. See [`Data`].
 ///
@@ -147,6 +148,19 @@ impl<'a> Writer<'a> {
     /// Writes what is the same bare and in JSON: numbers, `true` and `false`, JSON itself.
     pub(super) fn verbatim(&mut self, value: fmt::Arguments<'_>) {
         let _ = self.out.write_fmt(value);
+    }
+
+    /// Writes a number.
+    pub(super) fn unsigned(&mut self, number: u64) {
+        self.out.push_str(Digits::of(number).as_str());
+    }
+
+    /// The same of a number that may be negative.
+    pub(super) fn signed(&mut self, number: i64) {
+        if number < 0 {
+            self.out.push('-');
+        }
+        self.unsigned(number.unsigned_abs());
     }
 
     /// Writes nothing, or `null` inside JSON.

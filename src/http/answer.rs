@@ -6,6 +6,7 @@ use super::close_reason::CloseReason;
 use super::connection::Connection;
 use super::Response;
 use crate::calendar::Utc;
+use crate::digits::Digits;
 
 /// A body up to this length leaves with its head in one write.
 const ONE_WRITE: usize = 64 * 1024;
@@ -51,7 +52,7 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     let status = response.status_code();
     // An HTTP/1.0 client is answered with the server's own version as well (RFC 9110 §6.2).
     buffer.extend_from_slice(b"HTTP/1.1 ");
-    digits(buffer, status.code().into(), 3);
+    buffer.extend_from_slice(Digits::of(status.code().into()).as_bytes());
     buffer.push(b' ');
     buffer.extend_from_slice(status.reason().as_bytes());
     buffer.extend_from_slice(b"\r\n");
@@ -67,7 +68,7 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     match response.body_bytes() {
         Some(body) if !status.is_bodiless() => {
             buffer.extend_from_slice(b"Content-Length: ");
-            digits(buffer, body.len() as u64, 1);
+            buffer.extend_from_slice(Digits::of(body.len() as u64).as_bytes());
             buffer.extend_from_slice(b"\r\n");
         }
         _ => {}
@@ -80,14 +81,6 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     buffer.extend_from_slice(b"\r\n");
 }
 
-/// A number in decimal, with so many digits at least.
-fn digits(buffer: &mut Vec<u8>, number: u64, width: u32) {
-    if number >= 10 || width > 1 {
-        digits(buffer, number / 10, width.saturating_sub(1));
-    }
-    buffer.push(b'0' + (number % 10) as u8);
-}
-
 /// `Date` as an IMF-fixdate (RFC 9110 §5.6.7, §6.6.1).
 fn write_date(buffer: &mut Vec<u8>, now: SystemTime) {
     const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -97,14 +90,14 @@ fn write_date(buffer: &mut Vec<u8>, now: SystemTime) {
     buffer.extend_from_slice(b"Date: ");
     buffer.extend_from_slice(WEEKDAYS[utc.weekday].as_bytes());
     buffer.extend_from_slice(b", ");
-    digits(buffer, utc.day.into(), 2);
+    buffer.extend_from_slice(Digits::at_least(2, utc.day.into()).as_bytes());
     buffer.push(b' ');
     buffer.extend_from_slice(MONTHS[utc.month - 1].as_bytes());
     buffer.push(b' ');
-    digits(buffer, utc.year.unsigned_abs(), 4);
+    buffer.extend_from_slice(Digits::at_least(4, utc.year.unsigned_abs()).as_bytes());
     for (separator, part) in [(b' ', utc.hour), (b':', utc.minute), (b':', utc.second)] {
         buffer.push(separator);
-        digits(buffer, part.into(), 2);
+        buffer.extend_from_slice(Digits::at_least(2, part.into()).as_bytes());
     }
     buffer.extend_from_slice(b" GMT\r\n");
 }

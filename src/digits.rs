@@ -1,0 +1,70 @@
+//! Whole numbers in decimal, without std's machinery of formatting, which costs several times as much: heads and
+//! events are full of them.
+
+/// As many as the largest number has.
+const MOST: usize = 20;
+/// Two digits at a time are half the divisions.
+const PAIRS: &[u8; 200] = b"\
+    0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+    5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/// The decimal digits of a number.
+pub(crate) struct Digits {
+    bytes: [u8; MOST],
+    start: usize,
+}
+
+impl Digits {
+    pub(crate) fn of(number: u64) -> Self {
+        Self::at_least(1, number)
+    }
+
+    /// The digits, with zeros in front where there are fewer than `width`.
+    pub(crate) fn at_least(width: usize, number: u64) -> Self {
+        let (mut bytes, mut start, mut rest) = ([b'0'; MOST], MOST, number);
+        for pair in bytes.rchunks_exact_mut(2) {
+            let at = 2 * (rest % 100) as usize;
+            pair.copy_from_slice(&PAIRS[at..at + 2]);
+            rest /= 100;
+            start -= 2;
+            if rest == 0 {
+                break;
+            }
+        }
+        if bytes[start] == b'0' {
+            start += 1;
+        }
+        Self { bytes, start: start.min(MOST - width) }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("digits are ASCII")
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        check(1, 0, "0");
+        check(1, 7, "7");
+        check(1, 10, "10");
+        check(1, 1_234_567_890, "1234567890");
+        check(1, u64::MAX, "18446744073709551615");
+        check(2, 7, "07");
+        check(2, 0, "00");
+        check(2, 123, "123");
+        check(4, 2026, "2026");
+
+        #[track_caller]
+        fn check(width: usize, number: u64, expected: &str) {
+            assert_eq!(Digits::at_least(width, number).as_str(), expected);
+        }
+    }
+}
