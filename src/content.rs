@@ -41,7 +41,7 @@ enum Source {
     /// Read by what is named here, so that programs without files do without the code for it.
     File {
         path: PathBuf,
-        read: fn(&Path) -> io::Result<Vec<u8>>,
+        read: fn(PathBuf) -> io::Result<Vec<u8>>,
     },
 }
 
@@ -83,7 +83,7 @@ impl Content {
         if fs::File::open(path)?.metadata()?.is_dir() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder"));
         }
-        let source = Source::File { path: path.to_owned(), read: |path| fs::read(path) };
+        let source = Source::File { path: path.to_owned(), read: fs::read };
         Ok(Self { media_type: Cow::Borrowed(media_type(path)), source })
     }
 
@@ -104,7 +104,7 @@ impl Content {
         let (bytes, entity_tag) = match &self.source {
             Source::Bytes { bytes, entity_tag } => (Arc::clone(bytes), entity_tag.clone()),
             Source::File { path, read } => {
-                let bytes = read(path)?;
+                let bytes = read(path.clone())?;
                 let entity_tag = conditional::entity_tag(&bytes);
                 (bytes.into(), entity_tag)
             }
