@@ -9,10 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// How many threads may wait for work.
-const MAX_PARKED: usize = 32;
+/// How many threads may wait for work: as many as a burst that overflows std's backlog leaves behind.
+const MAX_PARKED: usize = 256;
 /// And for how long: connections that come one after the other come sooner.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long whoever makes threads waits before it looks whether they are needed.
+const PACE: Duration = Duration::from_millis(1);
+/// And how many it makes then, at most.
+const MOST_AT_ONCE: usize = 64;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -24,8 +28,11 @@ pub(super) struct Crew {
 #[derive(Default)]
 struct State {
     parked: Vec<Arc<Berth>>,
-    /// Connections that wait for a thread, while one is being made for another.
+    /// Connections that wait for a thread.
     queue: VecDeque<Job>,
+    /// How many of them were taken by threads that had served others.
+    taken: usize,
+    /// Whether somebody makes threads for them.
     is_growing: bool,
     /// Why there was no thread for those in the queue, until somebody can be told.
     trouble: Option<io::Error>,
@@ -53,48 +60,61 @@ impl Crew {
         if let Some(error) = state.trouble.take() {
             return Err(error);
         }
+        state.queue.push_back(job);
         if std::mem::replace(&mut state.is_growing, true) {
-            state.queue.push_back(job);
             return Ok(());
         }
         drop(state);
-        self.grow(job, stack_size)
-    }
-
-    /// Makes a thread, which makes another if somebody waits for one by then.
-    ///
-    /// So in a burst whoever accepts does nothing but that, and of the threads that it needs only few are awake at the
-    /// same time.
-    fn grow(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
         let crew = Arc::clone(self);
         let work = move || {
-            crew.go_on_growing(stack_size);
-            crew.work(job);
-        };
-        let made = make_thread(work, stack_size);
-        if made.is_err() {
-            let mut state = self.state();
-            state.is_growing = false;
-            let stranded = std::mem::take(&mut state.queue);
-            drop(state);
-            drop(stranded); // without the lock: it closes connections
-        }
-        made
-    }
-
-    fn go_on_growing(self: &Arc<Self>, stack_size: Option<usize>) {
-        let mut state = self.state();
-        let job = match state.queue.pop_front() {
-            Some(job) => job,
-            None => {
-                state.is_growing = false;
-                return;
+            if let Some(job) = crew.grow(stack_size) {
+                crew.work(job);
             }
         };
-        drop(state);
-        if let Err(error) = self.grow(job, stack_size) {
-            self.state().trouble = Some(error);
+        make_thread(work, stack_size).map_err(|error| {
+            self.give_up();
+            error
+        })
+    }
+
+    /// Makes threads as long as more connections wait than this one can serve itself, which it takes in the end: one
+    /// at a time while others take some as well, ever more while nobody does.
+    ///
+    /// So in a burst whoever accepts does nothing but that.
+    fn grow(self: &Arc<Self>, stack_size: Option<usize>) -> Option<Job> {
+        let mut count = 1;
+        loop {
+            let mut state = self.state();
+            let others = state.queue.len().saturating_sub(1);
+            if others == 0 {
+                state.is_growing = false;
+                return state.queue.pop_front();
+            }
+            count = match std::mem::take(&mut state.taken) {
+                0 => (2 * count).min(MOST_AT_ONCE).min(others),
+                _ => 1,
+            };
+            let jobs: Vec<Job> = state.queue.drain(..count).collect();
+            drop(state);
+            for job in jobs {
+                let crew = Arc::clone(self);
+                if let Err(error) = make_thread(move || crew.work(job), stack_size) {
+                    self.give_up();
+                    self.state().trouble = Some(error);
+                    return None;
+                }
+            }
+            thread::sleep(PACE);
         }
+    }
+
+    /// There are no threads for those who wait for one.
+    fn give_up(&self) {
+        let mut state = self.state();
+        state.is_growing = false;
+        let stranded = std::mem::take(&mut state.queue);
+        drop(state);
+        drop(stranded); // without the lock: it closes connections
     }
 
     /// Whether somebody waits for a thread.
@@ -174,6 +194,7 @@ impl Crew {
         {
             let mut state = self.state();
             if let Some(job) = state.queue.pop_front() {
+                state.taken += 1;
                 return Some(job);
             }
             if state.is_dismissed || state.parked.len() >= MAX_PARKED {

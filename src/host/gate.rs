@@ -20,6 +20,8 @@ const OVERFLOW: usize = 32;
 const MAX_WAITING: usize = 8;
 /// And how long.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What the keeper waits before it helps out: those who have just left are mostly back sooner.
+const MOMENT: Duration = Duration::from_millis(1);
 /// How long to wait after an error that lasts, such as running out of descriptors: doubled each time, as in Go.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
@@ -70,6 +72,7 @@ impl Gate {
         loop {
             while self.waiting.load(Ordering::SeqCst) > 0 && !self.is_stopping() {
                 thread::park();
+                thread::sleep(MOMENT);
             }
             if self.is_stopping() {
                 return;

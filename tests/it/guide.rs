@@ -26,7 +26,7 @@ const LIMITS: [(&str, &str); 34] = [
     ("LINGER = Duration::from_secs(2);", "before a close | 2 s, 4 MiB |"),
     ("LINGER_BYTES = 4 * 1024 * 1024;", "before a close | 2 s, 4 MiB |"),
     ("MAX_WAITING = 8;", "waiting for one | 8, for 5 s;"),
-    ("MAX_PARKED = 32;", "kept for some | 32, for 0.5 s |"),
+    ("MAX_PARKED = 256;", "kept for some | 256, for 0.5 s |"),
     ("KEEP_ALIVE = Duration::from_secs(15);", "EventSource::keep_alive) | 15 s |"),
     ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
     ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),
