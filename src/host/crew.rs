@@ -15,7 +15,8 @@ const MAX_PARKED: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long whoever makes threads waits before it looks whether they are needed.
 const PACE: Duration = Duration::from_millis(1);
-/// And how many it makes then, at most.
+/// And how many it makes at once: at first, so that the few connections of one browser wait for nothing, and at most.
+const FIRST_AT_ONCE: usize = 8;
 const MOST_AT_ONCE: usize = 64;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -82,7 +83,7 @@ impl Crew {
     ///
     /// So in a burst whoever accepts does nothing but that.
     fn grow(self: &Arc<Self>, stack_size: Option<usize>) -> Option<Job> {
-        let mut count = 1;
+        let mut count = FIRST_AT_ONCE;
         loop {
             let mut state = self.state();
             let others = state.queue.len().saturating_sub(1);
@@ -90,11 +91,10 @@ impl Crew {
                 state.is_growing = false;
                 return state.queue.pop_front();
             }
-            count = match std::mem::take(&mut state.taken) {
-                0 => (2 * count).min(MOST_AT_ONCE).min(others),
-                _ => 1,
-            };
-            let jobs: Vec<Job> = state.queue.drain(..count).collect();
+            if std::mem::take(&mut state.taken) > 0 {
+                count = 1;
+            }
+            let jobs: Vec<Job> = state.queue.drain(..count.min(others)).collect();
             drop(state);
             for job in jobs {
                 let crew = Arc::clone(self);
@@ -104,7 +104,10 @@ impl Crew {
                     return None;
                 }
             }
-            thread::sleep(PACE);
+            if count < others {
+                thread::sleep(PACE);
+                count = (2 * count).min(MOST_AT_ONCE);
+            }
         }
     }
 
