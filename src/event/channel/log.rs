@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::digits::Digits;
 use crate::random;
 
 /// A chunk that has reached this length is sealed: what one write takes.
@@ -60,7 +61,7 @@ impl Chunk {
     /// The id of the event before the first, if there ever was one.
     pub(super) fn id_before(&self, numbering: &Numbering) -> Option<String> {
         match numbering {
-            Numbering::Epoch(epoch) => Some(format!("{epoch}{}", self.first - 1)),
+            Numbering::Epoch(epoch) => Some(id_in(epoch, self.first - 1)),
             Numbering::Publisher => self.id_before.as_ref().map(|id| id.to_string()),
         }
     }
@@ -102,6 +103,11 @@ impl Numbering {
     pub(super) fn fresh() -> Self {
         Self::Epoch(format!("{:012x}-", random::bits() >> 16))
     }
+}
+
+/// The id of an event, by its number in an epoch.
+fn id_in(epoch: &str, sequence: u64) -> String {
+    [epoch, Digits::of(sequence).as_str()].concat()
 }
 
 /// Where a client goes on.
@@ -163,7 +169,7 @@ impl Log {
                 id.to_owned()
             }
             (Numbering::Publisher, None) => String::new(),
-            (Numbering::Epoch(epoch), _) => format!("{epoch}{}", self.next()),
+            (Numbering::Epoch(epoch), _) => id_in(epoch, self.next()),
         };
         let before = self.tail.bytes.len();
         self.tail.bytes.reserve(b"id: \n".len() + id.len() + event.len());
@@ -248,7 +254,7 @@ impl Log {
     /// The id of an event, or of the last one that was forgotten; none where there never was one.
     pub(super) fn id_of(&self, sequence: u64) -> Option<String> {
         match &self.numbering {
-            Numbering::Epoch(epoch) => Some(format!("{epoch}{sequence}")),
+            Numbering::Epoch(epoch) => Some(id_in(epoch, sequence)),
             Numbering::Publisher if sequence < self.first_kept() => {
                 self.chunk_of(self.first_kept()).id_before(&self.numbering)
             }

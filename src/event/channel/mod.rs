@@ -33,6 +33,9 @@ pub use presence::Presence;
 pub use shared::Lag;
 pub use subscription::Subscription;
 
+/// What most events fit in, so that making room for one happens once.
+const USUAL_EVENT: usize = 256;
+
 /// What became of an event that was published.
 ///
 /// ```
@@ -267,7 +270,7 @@ impl Channel {
         if takes_ids != matches!(&own_id, Some(id) if !id.is_empty()) || (!takes_ids && own_id.is_some()) {
             return Err(SendError::InvalidId);
         }
-        let mut encoded = String::new();
+        let mut encoded = String::with_capacity(USUAL_EVENT);
         event.write(&mut encoded, &shared.settings.formatting)?;
 
         let mut state = shared.state();
