@@ -1,6 +1,6 @@
 //! Clients that take what is sent slowly, in part, or not at all.
 
-use super::{host, open, reason, telling, GET};
+use super::{host, open, reason, start, telling, GET};
 use crate::memory::{Memory, Taking};
 use crate::notes::noted;
 use crate::patience::DEADLINE;
@@ -157,4 +157,19 @@ fn a_long_download() {
     assert!(started.elapsed() > WRITE_DEADLINE, "it was no long download");
     assert_eq!(notes.next("ended"), "ended GET / Returned, 2 events");
     assert!(received > LENGTH);
+}
+
+/// A look does not wait, and what is sent after it does, all the same.
+#[test]
+fn what_no_buffer_holds_is_sent_after_a_look() {
+    const SIZE: usize = 16 * 1024 * 1024;
+    let host = start(EventSource::new(|connection| {
+        connection.wait(Duration::ZERO)?; // a look
+        connection.data("x".repeat(SIZE))?;
+        connection.wait(Duration::ZERO)?;
+        Ok(connection.data("y".repeat(SIZE))?)
+    }));
+    let received = open(&host).rest().unwrap();
+    assert_eq!(received.len(), 2 * (SIZE + "data: \n\n".len()));
+    assert_eq!(host.stop().forced, 0);
 }
