@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::http::conditional;
-use crate::http::{Handler, Request, Response, Status};
+use crate::http::{FieldValue, Handler, Request, Response, Status};
 
 /// Answers GET and HEAD with fixed bytes, and `304` to a client that has them already.
 ///
@@ -28,7 +28,7 @@ use crate::http::{Handler, Request, Response, Status};
 #[derive(Debug, Clone)]
 #[must_use = "content answers when it is part of a Layout or of a Host"]
 pub struct Content {
-    media_type: Cow<'static, str>,
+    media_type: FieldValue,
     source: Source,
 }
 
@@ -36,7 +36,7 @@ pub struct Content {
 enum Source {
     Bytes {
         bytes: Arc<[u8]>,
-        entity_tag: String,
+        entity_tag: FieldValue,
     },
     /// Read by what is named here, so that programs without files do without the code for it.
     File {
@@ -59,8 +59,11 @@ impl Content {
     /// Bytes of a media type.
     pub fn bytes(media_type: impl Into<Cow<'static, str>>, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
-        let entity_tag = conditional::entity_tag(bytes);
-        Self { media_type: media_type.into(), source: Source::Bytes { bytes: bytes.into(), entity_tag } }
+        let entity_tag = conditional::entity_tag(bytes).into();
+        Self {
+            media_type: media_type.into().into(),
+            source: Source::Bytes { bytes: bytes.into(), entity_tag },
+        }
     }
 
     /// A file, read anew for each request, so that a change shows at the next one. Its media type is
@@ -84,7 +87,7 @@ impl Content {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder"));
         }
         let source = Source::File { path: path.to_owned(), read: fs::read };
-        Ok(Self { media_type: Cow::Borrowed(media_type(path)), source })
+        Ok(Self { media_type: media_type(path).into(), source })
     }
 
     /// Sets the media type, in place of the one that was guessed.
@@ -96,7 +99,7 @@ impl Content {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn media_type(mut self, media_type: impl Into<Cow<'static, str>>) -> Self {
-        self.media_type = media_type.into();
+        self.media_type = media_type.into().into();
         self
     }
 
@@ -105,7 +108,7 @@ impl Content {
             Source::Bytes { bytes, entity_tag } => (Arc::clone(bytes), entity_tag.clone()),
             Source::File { path, read } => {
                 let bytes = read(path.clone())?;
-                let entity_tag = conditional::entity_tag(&bytes);
+                let entity_tag = conditional::entity_tag(&bytes).into();
                 (bytes.into(), entity_tag)
             }
         };

@@ -151,7 +151,7 @@ impl Response {
         response.header("Allow", format!("{allowed}, OPTIONS"))
     }
 
-    pub(crate) fn shared(media_type: impl Into<FieldValue>, bytes: Arc<[u8]>) -> Self {
+    pub(crate) fn shared(media_type: FieldValue, bytes: Arc<[u8]>) -> Self {
         let mut response = Self::new(Status::OK).header("Content-Type", media_type);
         response.body = Body::Shared(bytes);
         response
