@@ -162,5 +162,6 @@ impl Data for Reading {
 }
 
 fn digits(number: u64) -> usize {
-    iter::successors(Some(number), |rest| Some(rest / 10).filter(|rest| *rest > 0)).count()
+    let powers = iter::successors(Some(10_u64), |power| power.checked_mul(10));
+    1 + powers.take_while(|power| *power <= number).count()
 }
