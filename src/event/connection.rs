@@ -11,8 +11,8 @@ use super::wire::{self, Event, SendError};
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
-/// `send_all` writes when this much has gathered.
-const GATHER: usize = 64 * 1024;
+/// `send_all` writes when this much has gathered. Half as much is a tenth slower: a write wakes the reader.
+const GATHER: usize = 128 * 1024;
 
 /// One client's event stream, as the generator sees it.
 ///
@@ -172,7 +172,7 @@ impl<'r> EventConnection<'r> {
         self.stream.flush(1)
     }
 
-    /// Sends many events in few writes, in their order: a write whenever 64 KiB have gathered, and at the end.
+    /// Sends many events in few writes, in their order: a write whenever 128 KiB have gathered, and at the end.
     ///
     /// For events that are there, not for an iterator that waits for them: what has gathered waits with it.
     ///

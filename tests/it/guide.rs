@@ -31,7 +31,7 @@ const LIMITS: [(&str, &str); 34] = [
     ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
     ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),
     ("from_secs(2), Duration::from_secs(6)", "| after an overload | 2 to 6 s, at random |"),
-    ("GATHER = 64 * 1024;", "EventConnection::send_all) | 64 KiB |"),
+    ("GATHER = 128 * 1024;", "EventConnection::send_all) | 128 KiB |"),
     ("events: 1024, bytes: 1024 * 1024", "Channel::history) | 1024 events, 1 MiB |"),
     ("LIVE_WINDOW = 256 * 1024;", "| the history, or 256 KiB if that is more |"),
     ("CHUNK = 64 * 1024;", "| one write to a subscriber | 64 KiB |"),
