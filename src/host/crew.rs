@@ -29,7 +29,7 @@ pub(super) struct Crew {
 #[derive(Default)]
 struct State {
     parked: Vec<Arc<Berth>>,
-    /// Connections that wait for a thread.
+    /// Connections that wait for a thread: as many at most as there are places.
     queue: VecDeque<Job>,
     /// How many of them were taken by threads that had served others.
     taken: usize,
@@ -50,20 +50,18 @@ struct Berth {
 }
 
 impl Crew {
-    /// Has a connection served, by a parked thread if there is one, else by a new one. An error may be that of an
-    /// earlier one.
+    /// Has a connection served, by a parked thread if there is one, else by a new one. An error may be that of earlier
+    /// ones; this one is served then all the same.
     pub(super) fn assign(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
         let job = match self.assign_to_parked(job) {
             Ok(()) => return Ok(()),
             Err(job) => job,
         };
         let mut state = self.state();
-        if let Some(error) = state.trouble.take() {
-            return Err(error);
-        }
+        let earlier = state.trouble.take().map_or(Ok(()), Err);
         state.queue.push_back(job);
         if std::mem::replace(&mut state.is_growing, true) {
-            return Ok(());
+            return earlier;
         }
         drop(state);
         let crew = Arc::clone(self);
@@ -75,7 +73,8 @@ impl Crew {
         make_thread(work, stack_size).map_err(|error| {
             self.give_up();
             error
-        })
+        })?;
+        earlier
     }
 
     /// Makes threads as long as more connections wait than this one can serve itself, which it takes in the end: one

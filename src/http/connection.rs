@@ -259,10 +259,11 @@ impl Connection {
     }
 
     fn set_nonblocking(&self, nonblocking: bool) -> Result<(), CloseReason> {
-        match self.is_nonblocking.swap(nonblocking, Ordering::Relaxed) == nonblocking {
-            true => Ok(()),
-            false => self.socket().set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset),
+        if self.is_nonblocking.load(Ordering::Relaxed) != nonblocking {
+            self.socket().set_nonblocking(nonblocking).map_err(|_| CloseReason::Reset)?;
+            self.is_nonblocking.store(nonblocking, Ordering::Relaxed); // not of a socket that cannot
         }
+        Ok(())
     }
 
     fn read_now(&self, buffer: &mut [u8]) -> Incoming {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the code says, and the row of the guide's page on limits that says the same.
-const LIMITS: [(&str, &str); 34] = [
+const LIMITS: [(&str, &str); 36] = [
     ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
     ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
     ("MAX_FIELD_LINE = 8 * 1024;", "| one field line | 8 KiB |"),
@@ -27,6 +27,8 @@ const LIMITS: [(&str, &str); 34] = [
     ("LINGER_BYTES = 4 * 1024 * 1024;", "before a close | 2 s, 4 MiB |"),
     ("MAX_WAITING = 8;", "waiting for one | 8, for 5 s;"),
     ("MAX_PARKED = 256;", "kept for some | 256, for 0.5 s |"),
+    ("FIRST_AT_ONCE = 8;", "that wait for one | 8, then 1 to 64 each ms |"),
+    ("MOST_AT_ONCE = 64;", "that wait for one | 8, then 1 to 64 each ms |"),
     ("KEEP_ALIVE = Duration::from_secs(15);", "EventSource::keep_alive) | 15 s |"),
     ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
     ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),
