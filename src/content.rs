@@ -112,7 +112,7 @@ impl Content {
                 (bytes.into(), entity_tag)
             }
         };
-        Ok(Response::shared(self.media_type.clone(), bytes).header("ETag", entity_tag))
+        Ok(Response::shared(self.media_type.clone(), entity_tag, bytes))
     }
 }
 
@@ -122,7 +122,7 @@ impl Handler for Content {
             return Response::method_not_allowed(request.method(), "GET, HEAD");
         }
         match self.response() {
-            Ok(response) => conditional::apply(&request, response),
+            Ok(response) => response,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Response::error(Status::NOT_FOUND),
             Err(error) => Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(error.into()),
         }

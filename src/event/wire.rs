@@ -187,10 +187,10 @@ impl<'a, T: Data> Event<'a, T> {
 
     /// Type and id are single lines, and clients ignore an id with NUL (HTML §9.2.6).
     fn judge(&self) -> Result<(), SendError> {
-        if matches!(&self.event_type, Some(event_type) if has_line_end(event_type)) {
+        if matches!(&self.event_type, Some(event_type) if holds(event_type, is_line_end)) {
             return Err(SendError::InvalidEventType);
         }
-        if matches!(&self.id, Some(id) if has_line_end(id) || id.as_bytes().contains(&0) || id == FINISHED_ID)
+        if matches!(&self.id, Some(id) if holds(id, |byte| byte == 0 || is_line_end(byte)) || id == FINISHED_ID)
         {
             return Err(SendError::InvalidId);
         }
@@ -294,15 +294,20 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push('\n');
 }
 
-/// Most text has none, so all of it is looked at: without a way out in between a processor compares many bytes at once.
-fn has_line_end(text: &str) -> bool {
-    text.bytes().fold(0, |found, byte| found | u8::from(byte == b'\r') | u8::from(byte == b'\n')) != 0
+/// Most text holds none, so all of it is looked at: without a way out in between a processor compares many bytes at
+/// once.
+fn holds(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(0, |found, byte| found | u8::from(is_wanted(byte))) != 0
+}
+
+fn is_line_end(byte: u8) -> bool {
+    (byte == b'\r') | (byte == b'\n')
 }
 
 /// Ends the line whose text begins at `start`, and begins a new one with `prefix` at each line end within:
 /// CR LF, LF or CR, and at those alone.
 fn split_lines(out: &mut String, start: usize, prefix: &str) {
-    if has_line_end(&out[start..]) {
+    if holds(&out[start..], is_line_end) {
         let text = out.split_off(start);
         let mut rest = text.as_str();
         while let Some(end) = rest.find(LINE_ENDS) {

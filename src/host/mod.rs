@@ -174,8 +174,8 @@ impl Host {
         self
     }
 
-    /// Adds what most pages want: an `ETag`, `304 Not Modified` to clients that have the page already, and
-    /// `X-Content-Type-Options: nosniff`.
+    /// Adds what most pages want: an `ETag` where the handler has set none, so that clients that have the page already
+    /// are answered `304 Not Modified`, and `X-Content-Type-Options: nosniff`.
     pub fn defaults(mut self) -> Self {
         self.settings.has_defaults = true;
         self

@@ -10,9 +10,9 @@ use super::guard;
 use super::log::Notice;
 use super::place::Place;
 use super::Settings;
-use crate::http::answer::{self, Persistence};
+use crate::http::answer::{AnswerWriter, Persistence};
 use crate::http::{body, conditional};
-use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody, FIRST_BUFFER};
+use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
 use crate::panics::{self, Panic};
 use crate::random;
 
@@ -32,7 +32,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
         peer,
         is_guarded: guard::is_loopback(local) && !settings.has_any_host,
         reader: Reader::new(Arc::clone(&connection)),
-        buffer: Vec::with_capacity(FIRST_BUFFER),
+        answers: AnswerWriter::new(),
     };
     loop {
         match conversation.exchange() {
@@ -75,7 +75,7 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     };
     settings.places.counters.answered.add(1);
     // Whether it arrives or not, the connection is over.
-    let _ = answer::write(connection, head.method(), &response, Persistence::Close, &mut Vec::new());
+    let _ = AnswerWriter::new().write(connection, head.method(), &response, Persistence::Close);
     reader.connection().close_gently();
 }
 
@@ -123,8 +123,7 @@ struct Conversation<'h> {
     /// Whether the rules for loopback hold.
     is_guarded: bool,
     reader: Reader,
-    /// Scratch for answers.
-    buffer: Vec<u8>,
+    answers: AnswerWriter,
 }
 
 impl Conversation<'_> {
@@ -208,9 +207,9 @@ impl Conversation<'_> {
             }
         }
         if self.settings.has_defaults {
-            response = conditional::apply(request, conditional::tag(request, response));
+            response = conditional::tag(request, response);
         }
-        (response, persistence)
+        (conditional::apply(request, response), persistence)
     }
 
     fn answer(
@@ -223,7 +222,7 @@ impl Conversation<'_> {
         let is_stream = response.body_bytes().is_none();
         let persistence = if is_stream { Persistence::Close } else { persistence };
         let connection = self.reader.connection();
-        let written = answer::write(connection, request.method(), &response, persistence, &mut self.buffer);
+        let written = self.answers.write(connection, request.method(), &response, persistence);
         self.settings.places.counters.answered.add(1);
         let bytes = match written {
             Ok(bytes) => bytes,
@@ -285,7 +284,7 @@ impl Conversation<'_> {
         let connection = self.reader.connection();
         // Whether it arrives or not, the connection is over.
         let method = head.map_or("", Head::method);
-        let _ = answer::write(connection, method, &response, Persistence::Close, &mut self.buffer);
+        let _ = self.answers.write(connection, method, &response, Persistence::Close);
         self.settings.places.counters.answered.add(1);
         self.settings.log.write(&Notice::Refused { peer: self.peer, status, why });
         Next::CloseGently

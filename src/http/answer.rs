@@ -1,9 +1,10 @@
 //! Puts a response into bytes: status line, fields, and the body where there is one (RFC 9112 §4, RFC 9110 §8.6).
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
+use super::reader::FIRST_BUFFER;
 use super::Response;
 use crate::calendar::Utc;
 use crate::digits::Digits;
@@ -21,34 +22,45 @@ pub(crate) enum Persistence {
     StayByRequest,
 }
 
-/// Writes the head of `response`, and its body unless `method` is HEAD; the body of a stream is left to run.
-/// Returns the length of the body as it was written.
-///
-/// `buffer` is scratch that keeps its allocation from answer to answer.
-pub(crate) fn write(
-    connection: &Connection,
-    method: &str,
-    response: &Response,
-    persistence: Persistence,
-    buffer: &mut Vec<u8>,
-) -> Result<usize, CloseReason> {
-    buffer.clear();
-    write_head(buffer, response, persistence);
-    let body = match response.body_bytes() {
-        Some(body) if method != "HEAD" && !response.status_code().is_bodiless() => body,
-        _ => &[],
-    };
-    if body.len() <= ONE_WRITE {
-        buffer.extend_from_slice(body);
-        connection.write_all(buffer)?;
-    } else {
-        connection.write_all(buffer)?;
-        connection.write_all(body)?;
-    }
-    Ok(body.len())
+/// Writes the answers of a connection, with what it can keep from one to the next.
+pub(crate) struct AnswerWriter {
+    buffer: Vec<u8>,
+    date: DateLine,
 }
 
-fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence) {
+impl AnswerWriter {
+    pub(crate) fn new() -> Self {
+        Self { buffer: Vec::with_capacity(FIRST_BUFFER), date: DateLine::default() }
+    }
+
+    /// Writes the head of `response`, and its body unless `method` is HEAD; the body of a stream is left to run.
+    /// Returns the length of the body as it was written.
+    pub(crate) fn write(
+        &mut self,
+        connection: &Connection,
+        method: &str,
+        response: &Response,
+        persistence: Persistence,
+    ) -> Result<usize, CloseReason> {
+        let date = self.date.at(SystemTime::now());
+        self.buffer.clear();
+        write_head(&mut self.buffer, response, persistence, date);
+        let body = match response.body_bytes() {
+            Some(body) if method != "HEAD" && !response.status_code().is_bodiless() => body,
+            _ => &[],
+        };
+        if body.len() <= ONE_WRITE {
+            self.buffer.extend_from_slice(body);
+            connection.write_all(&self.buffer)?;
+        } else {
+            connection.write_all(&self.buffer)?;
+            connection.write_all(body)?;
+        }
+        Ok(body.len())
+    }
+}
+
+fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence, date: &[u8]) {
     let status = response.status_code();
     // An HTTP/1.0 client is answered with the server's own version as well (RFC 9110 §6.2).
     buffer.extend_from_slice(b"HTTP/1.1 ");
@@ -57,7 +69,7 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     buffer.extend_from_slice(status.reason().as_bytes());
     buffer.extend_from_slice(b"\r\n");
     if response.header_value("Date").is_none() {
-        write_date(buffer, SystemTime::now());
+        buffer.extend_from_slice(date);
     }
     for (name, value) in response.fields() {
         buffer.extend_from_slice(name.as_bytes());
@@ -81,12 +93,30 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     buffer.extend_from_slice(b"\r\n");
 }
 
+/// The `Date` of a second, made once for all answers in it.
+#[derive(Default)]
+struct DateLine {
+    second: u64,
+    line: Vec<u8>,
+}
+
+impl DateLine {
+    fn at(&mut self, now: SystemTime) -> &[u8] {
+        let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if self.line.is_empty() || second != self.second {
+            self.second = second;
+            self.line.clear();
+            write_date(&mut self.line, Utc::from_system(now));
+        }
+        &self.line
+    }
+}
+
 /// `Date` as an IMF-fixdate (RFC 9110 §5.6.7, §6.6.1).
-fn write_date(buffer: &mut Vec<u8>, now: SystemTime) {
+fn write_date(buffer: &mut Vec<u8>, utc: Utc) {
     const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let utc = Utc::from_system(now);
     buffer.extend_from_slice(b"Date: ");
     buffer.extend_from_slice(WEEKDAYS[utc.weekday].as_bytes());
     buffer.extend_from_slice(b", ");
@@ -105,12 +135,19 @@ fn write_date(buffer: &mut Vec<u8>, now: SystemTime) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     #[test]
     fn dates() {
-        let mut buffer = Vec::new();
-        write_date(&mut buffer, UNIX_EPOCH + Duration::from_secs(784_111_777));
-        assert_eq!(buffer, b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"); // RFC 9110 §5.6.7
+        let mut date = DateLine::default();
+        let mut check = |seconds, expected: &str| {
+            let line = date.at(UNIX_EPOCH + Duration::from_secs_f64(seconds));
+            assert_eq!(line, format!("Date: {expected}\r\n").as_bytes());
+        };
+        check(0.0, "Thu, 01 Jan 1970 00:00:00 GMT");
+        check(784_111_777.0, "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110 §5.6.7
+        check(784_111_777.9, "Sun, 06 Nov 1994 08:49:37 GMT");
+        check(784_111_778.0, "Sun, 06 Nov 1994 08:49:38 GMT");
+        check(784_111_777.0, "Sun, 06 Nov 1994 08:49:37 GMT"); // a clock that is set back
     }
 }

@@ -276,7 +276,10 @@ impl Head {
     }
 
     pub(crate) fn method(&self) -> &str {
-        ascii(&self.bytes[self.method.range()])
+        match &self.bytes[self.method.range()] {
+            b"GET" => "GET", // nearly always, and asked for often
+            method => ascii(method),
+        }
     }
 
     /// The target as it was sent, all of it printable ASCII.
@@ -300,12 +303,21 @@ impl Head {
 
     /// The field lines in the order in which they came.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|(name, value)| (ascii(&self.bytes[name.range()]), &self.bytes[value.range()]))
+        self.lines().map(|(name, value)| (ascii(name), value))
     }
 
     /// The first value of a field.
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
-        self.fields().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.lines().find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// All values of a field, in order.
+    pub(crate) fn values(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
+        self.lines().filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|(name, value)| (&self.bytes[name.range()], &self.bytes[value.range()]))
     }
 
     /// `host[:port]` that the request is for: of an absolute target, else of the Host field.

@@ -33,7 +33,7 @@ pub use status::Status;
 
 pub(crate) use connection::{Connection, Phase, Record, Seat};
 pub(crate) use head::Head;
-pub(crate) use reader::{ReadError, Reader, FIRST_BUFFER};
+pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
 pub(crate) use socket::{AnySocket, StopSignal, Wake};

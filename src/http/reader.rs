@@ -15,7 +15,7 @@ use super::Refusal;
 ///
 /// glibc keeps smaller pieces (up to 1032 bytes) for the thread that frees them, however long that sleeps: with less,
 /// each idle stream would hold on to what its head was read into.
-pub(crate) const FIRST_BUFFER: usize = 1536;
+pub(super) const FIRST_BUFFER: usize = 1536;
 /// One read of a body takes this much at most, so that a declared length alone allocates little.
 const BODY_READ: usize = 64 * 1024;
 /// Why there is no request, or not all of it.

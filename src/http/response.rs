@@ -29,7 +29,8 @@ const FIELDS_OF_THE_HOST: [&str; 5] =
 /// # let _ = (moved, page);
 /// ```
 ///
-/// `Date`, `Content-Length` and `Connection` are written by the host.
+/// `Date`, `Content-Length` and `Connection` are written by the host. To a client that has the page already, by the
+/// `ETag` that was set here, the host says `304 Not Modified` instead of sending it again (RFC 9110 §13.1.2).
 #[must_use]
 pub struct Response {
     status: Status,
@@ -102,9 +103,7 @@ impl Response {
     /// assert_eq!(picture.header_value("Content-Type"), Some("image/png"));
     /// ```
     pub fn bytes(media_type: impl Into<FieldValue>, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
-        let mut response = Self::new(Status::OK).header("Content-Type", media_type);
-        response.body = Body::Bytes(bytes.into());
-        response
+        Self::ok(vec![("Content-Type", media_type.into())], Body::Bytes(bytes.into()))
     }
 
     /// The plain page that says a status: `404 Not Found` for [`Status::NOT_FOUND`].
@@ -151,16 +150,16 @@ impl Response {
         response.header("Allow", format!("{allowed}, OPTIONS"))
     }
 
-    pub(crate) fn shared(media_type: FieldValue, bytes: Arc<[u8]>) -> Self {
-        let mut response = Self::new(Status::OK).header("Content-Type", media_type);
-        response.body = Body::Shared(bytes);
-        response
+    pub(crate) fn shared(media_type: FieldValue, entity_tag: FieldValue, bytes: Arc<[u8]>) -> Self {
+        Self::ok(vec![("Content-Type", media_type), ("ETag", entity_tag)], Body::Shared(bytes))
     }
 
     pub(crate) fn stream(media_type: &'static str, body: StreamBody) -> Self {
-        let mut response = Self::new(Status::OK).header("Content-Type", media_type);
-        response.body = Body::Stream(body);
-        response
+        Self::ok(vec![("Content-Type", media_type.into())], Body::Stream(body))
+    }
+
+    fn ok(fields: Vec<(&'static str, FieldValue)>, body: Body) -> Self {
+        Self { status: Status::OK, fields, body, error: None }
     }
 
     /// The same answer with another status.

@@ -92,8 +92,8 @@ fn judge_path(path: &str) -> Result<Option<Box<str>>, Refusal> {
     let text = decoded.as_deref().unwrap_or(path);
     // An encoded slash adds a segment; were it let through, `/a%2Fb` would be taken for `/a/b`.
     let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
-    let honest = slashes(text) == slashes(path)
-        && text.split('/').all(|segment| segment != "." && segment != "..")
+    let honest = (decoded.is_none() || slashes(text) == slashes(path))
+        && text.as_bytes().split(|byte| *byte == b'/').all(|segment| segment != b"." && segment != b"..")
         && !text.bytes().any(|byte| byte == b'\\' || byte == 0);
     match honest {
         true => Ok(decoded.map(String::into_boxed_str)),
@@ -119,13 +119,9 @@ pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
 
 /// `host:port` apart, for a host that may be an address in brackets.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let after_brackets = authority.bytes().rposition(|byte| byte == b']').map_or(0, |bracket| bracket + 1);
-    match authority.bytes().skip(after_brackets).position(|byte| byte == b':') {
-        Some(colon) => {
-            let colon = after_brackets + colon;
-            (&authority[..colon], Some(&authority[colon + 1..]))
-        }
-        None => (authority, None),
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
     }
 }
 

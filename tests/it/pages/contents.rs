@@ -1,7 +1,7 @@
 //! Content: fixed bytes and files, and clients that have them already.
 
 use super::{Site, NOT_FOUND};
-use brooklet::{Content, Layout};
+use brooklet::{Content, Layout, Request, Response, Status};
 use std::path::PathBuf;
 use std::{env, fs, io, process};
 
@@ -61,6 +61,25 @@ fn not_modified_has_no_media_type() {
     let tag = site.get("/").field("ETag").unwrap().to_owned();
     let page = site.ask("GET", "/", &[("If-None-Match", &tag)]);
     assert_eq!((page.status, page.field("Content-Type")), (304, None));
+}
+
+/// What a handler of one's own tags is compared as well.
+#[test]
+fn a_tag_of_ones_own() {
+    let site = Site::new(|request: Request| match request.path() {
+        "/gone" => Response::error(Status::GONE).header("ETag", "\"v1\""),
+        _ => Response::text("first").header("ETag", "\"v1\""),
+    });
+    for (method, target, tag, status) in [
+        ("GET", "/", "\"v1\"", 304),
+        ("HEAD", "/", "\"v0\", W/\"v1\"", 304),
+        ("GET", "/", "\"v2\"", 200),
+        ("POST", "/", "\"v1\"", 200),
+        ("GET", "/gone", "\"v1\"", 410),
+    ] {
+        let page = site.ask(method, target, &[("If-None-Match", tag)]);
+        assert_eq!((page.status, page.field("ETag")), (status, Some("\"v1\"")), "{method} {target} {tag}");
+    }
 }
 
 /// A folder of this test's own, gone with it.

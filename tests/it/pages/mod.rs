@@ -4,7 +4,7 @@ mod closures;
 mod contents;
 mod layouts;
 
-use brooklet::{Host, Layout, RunningHost};
+use brooklet::{Handler, Host, RunningHost};
 use std::time::Duration;
 
 struct Site {
@@ -26,7 +26,7 @@ impl Page {
 }
 
 impl Site {
-    fn new(app: Layout) -> Self {
+    fn new(app: impl Handler) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(10)))
             .http_status_as_error(false)
