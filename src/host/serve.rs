@@ -19,7 +19,7 @@ use crate::random;
 /// Above the limit of connections a client gets this long to say what it wants.
 const OVERFLOW_HEAD: Duration = Duration::from_secs(1);
 /// So often others get their turn before a thread that waits for the next request goes to sleep.
-const TURNS: usize = 2;
+const TURNS: usize = 4;
 /// When clients that were sent away shall come back, spread out.
 const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
 
@@ -234,14 +234,16 @@ impl Conversation<'_> {
                 None => Next::Close,
             };
         }
-        self.settings.log.write(&Notice::Answered {
-            peer: self.peer,
-            method: request.method(),
-            target: request.raw_target(),
-            status: response.status_code(),
-            bytes,
-            duration: started.elapsed(),
-        });
+        if !self.settings.log.is_silent() {
+            self.settings.log.write(&Notice::Answered {
+                peer: self.peer,
+                method: request.method(),
+                target: request.raw_target(),
+                status: response.status_code(),
+                bytes,
+                duration: started.elapsed(),
+            });
+        }
         match persistence {
             Persistence::Stay | Persistence::StayByRequest => Next::Request,
             Persistence::Close if self.reader.has_unread() => Next::CloseGently,

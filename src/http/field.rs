@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::byte_class::byte_class;
 use super::Refusal;
 
 /// Judges `field-name ":" OWS field-value OWS` and says where name and value are.
@@ -28,19 +29,20 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
 }
 
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.')
-        || matches!(byte, b'^' | b'_' | b'`' | b'|' | b'~')
+byte_class! {
+    /// `tchar`
+    pub(super) fn is_token_byte =
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
+        | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
 }
 
 pub(super) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// `VCHAR / obs-text / SP / HTAB`
-pub(super) fn is_value_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+byte_class! {
+    /// `VCHAR / obs-text / SP / HTAB`
+    pub(super) fn is_value_byte = b'\t' | b' '..=b'~' | 0x80..=0xff
 }
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed.

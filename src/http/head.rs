@@ -53,8 +53,9 @@ impl HeadScan {
             let after_cr = self.at > 0 && bytes[self.at - 1] == b'\r';
             if !after_cr && field::is_value_byte(byte) {
                 // Most bytes: they are passed in one go.
-                let text = bytes[self.at..].iter().take(self.room());
-                self.at += text.take_while(|byte| field::is_value_byte(**byte)).count();
+                let text = &bytes[self.at..bytes.len().min(self.at + self.room())];
+                let end = text.iter().position(|byte| !field::is_value_byte(*byte));
+                self.at += end.unwrap_or(text.len());
                 self.judge_length(bytes)?;
                 continue;
             }

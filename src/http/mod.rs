@@ -3,6 +3,7 @@
 //! This room reads from and writes to a [`Socket`]; it never connects, never spawns, and knows nothing of the
 //! host or of events.
 
+mod byte_class;
 mod status;
 mod refusal;
 mod socket;

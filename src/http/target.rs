@@ -6,6 +6,7 @@
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
+use super::byte_class::byte_class;
 use super::percent;
 use super::Refusal;
 
@@ -119,8 +120,8 @@ pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
 
 /// `host:port` apart, for a host that may be an address in brackets.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+    match authority.bytes().rposition(|byte| byte == b':') {
+        Some(colon) if !authority.ends_with(']') => (&authority[..colon], Some(&authority[colon + 1..])),
         _ => (authority, None),
     }
 }
@@ -140,17 +141,18 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// `reg-name = *( unreserved / pct-encoded / sub-delims )` (RFC 3986 §3.2.2)
-fn is_reg_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&')
-        || matches!(byte, b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+byte_class! {
+    /// `reg-name = *( unreserved / pct-encoded / sub-delims )` (RFC 3986 §3.2.2)
+    fn is_reg_name_byte =
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'%'
+        | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
 }
 
-/// What may stand in a path or query: the grammar of RFC 3986, and those bytes outside it that browsers
-/// send as they are (URL standard, query percent-encode set): `[ ] { } | \ ^` and the backquote.
-fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')
+byte_class! {
+    /// What may stand in a path or query: the grammar of RFC 3986, and those bytes outside it that browsers
+    /// send as they are (URL standard, query percent-encode set): `[ ] { } | \ ^` and the backquote.
+    /// All graphic ones, that is, but `" # < >`.
+    fn is_target_byte = b'!' | b'$'..=b';' | b'=' | b'?'..=b'~'
 }
 
 #[cfg(test)]
