@@ -70,7 +70,7 @@ impl Crew {
                 crew.work(job);
             }
         };
-        make_thread(work, stack_size).map_err(|error| {
+        make_thread("brooklet", Box::new(work), stack_size).map_err(|error| {
             self.give_up();
             error
         })?;
@@ -93,11 +93,13 @@ impl Crew {
             if std::mem::take(&mut state.taken) > 0 {
                 count = 1;
             }
-            let jobs: Vec<Job> = state.queue.drain(..count.min(others)).collect();
             drop(state);
-            for job in jobs {
-                let crew = Arc::clone(self);
-                if let Err(error) = make_thread(move || crew.work(job), stack_size) {
+            for _ in 0..count.min(others) {
+                let job = match self.state().queue.pop_front() {
+                    Some(job) => job,
+                    None => break,
+                };
+                if let Err(error) = self.employ(job, stack_size) {
                     self.give_up();
                     self.state().trouble = Some(error);
                     return None;
@@ -150,8 +152,7 @@ impl Crew {
             Ok(()) => return,
             Err(job) => job,
         };
-        let crew = Arc::clone(self);
-        if make_thread(move || crew.work(job), None).is_err() {
+        if self.employ(job, None).is_err() {
             self.follow_all_up(); // there is nobody else
         }
     }
@@ -175,9 +176,15 @@ impl Crew {
     pub(super) fn dismiss(&self) {
         let mut state = self.state();
         state.is_dismissed = true;
-        for berth in state.parked.drain(..) {
+        for berth in std::mem::take(&mut state.parked) {
             berth.thread.unpark();
         }
+    }
+
+    /// A thread more, which begins with this job.
+    fn employ(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
+        let crew = Arc::clone(self);
+        make_thread("brooklet", Box::new(move || crew.work(job)), stack_size)
     }
 
     fn work(&self, mut job: Job) {
@@ -226,8 +233,9 @@ impl Crew {
     }
 }
 
-fn make_thread(work: impl FnOnce() + Send + 'static, stack_size: Option<usize>) -> io::Result<()> {
-    let mut builder = thread::Builder::new().name(String::from("brooklet"));
+/// A box for each, or all that std does to make a thread would be there for each kind of work.
+pub(super) fn make_thread(name: &str, work: Job, stack_size: Option<usize>) -> io::Result<()> {
+    let mut builder = thread::Builder::new().name(String::from(name));
     if let Some(bytes) = stack_size {
         builder = builder.stack_size(bytes);
     }

@@ -19,7 +19,6 @@ mod tcp;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::cors::Cors;
@@ -291,9 +290,8 @@ impl Host {
     pub fn start(self) -> Result<RunningHost, StartError> {
         let Listening { settings, stopper, listener, address } = self.listen()?;
         let door = OpenDoor::new(Arc::clone(&stopper.door));
-        thread::Builder::new()
-            .name(String::from("brooklet-accept"))
-            .spawn(move || Gate::new(settings, listener, door).keep())
+        let keep = move || Gate::new(settings, listener, door).keep();
+        crew::make_thread("brooklet-accept", Box::new(keep), None)
             .map_err(|error| StartError::new(address.to_string(), error))?;
         Ok(RunningHost { address, stopper })
     }
