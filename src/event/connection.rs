@@ -122,7 +122,8 @@ impl<'r> EventConnection<'r> {
     /// # });
     /// ```
     pub fn comment(&mut self, text: &str) -> Result<(), SendError> {
-        self.stream.send(0, |out| wire::write_comment(out, text))
+        wire::write_comment(self.stream.begin()?, text);
+        self.stream.flush(0)
     }
 
     /// Sends data as an event without a type: `send(Event::new(value))`.
@@ -220,7 +221,8 @@ impl<'r> EventConnection<'r> {
     /// # });
     /// ```
     pub fn retry(&mut self, delay: Duration) -> Result<(), SendError> {
-        self.stream.send_last(CloseReason::Retry, 0, |out| wire::write_retry(out, delay))
+        wire::write_retry(self.stream.begin()?, delay);
+        self.stream.flush_last(CloseReason::Retry, 0)
     }
 
     /// Ends the stream for good: the client is not to come back.
@@ -239,7 +241,8 @@ impl<'r> EventConnection<'r> {
     /// # });
     /// ```
     pub fn finish(&mut self) -> Result<(), SendError> {
-        self.stream.send_last(CloseReason::Finished, 1, wire::write_finish)
+        wire::write_finish(self.stream.begin()?);
+        self.stream.flush_last(CloseReason::Finished, 1)
     }
 
     /// Sleeps for `duration`, keeps the stream alive meanwhile, and ends at once with an error when the client

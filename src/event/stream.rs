@@ -103,11 +103,11 @@ impl<'r> Stream<'r> {
         !self.has_ended() && !self.connection.stop_signal().is_requested()
     }
 
-    /// Begins something that is to be sent.
-    pub(super) fn begin(&mut self) -> Result<(), SendError> {
+    /// Begins something that is to be sent, which goes into the buffer.
+    pub(super) fn begin(&mut self) -> Result<&mut String, SendError> {
         self.check()?;
         self.buffer.clear();
-        Ok(())
+        Ok(&mut self.buffer)
     }
 
     /// Adds an event to what is being sent.
@@ -151,21 +151,9 @@ impl<'r> Stream<'r> {
         Ok(())
     }
 
-    /// Sends a whole thing.
-    pub(super) fn send(&mut self, events: u64, fill: impl FnOnce(&mut String)) -> Result<(), SendError> {
-        self.begin()?;
-        fill(&mut self.buffer);
-        self.flush(events)
-    }
-
-    /// Sends the last thing that is sent.
-    pub(super) fn send_last(
-        &mut self,
-        reason: CloseReason,
-        events: u64,
-        fill: impl FnOnce(&mut String),
-    ) -> Result<(), SendError> {
-        self.send(events, fill)?;
+    /// Sends what has been begun, as the last thing that is sent.
+    pub(super) fn flush_last(&mut self, reason: CloseReason, events: u64) -> Result<(), SendError> {
+        self.flush(events)?;
         self.connection.end(reason);
         Ok(())
     }

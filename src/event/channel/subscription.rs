@@ -151,11 +151,11 @@ impl Subscription {
     fn send(&mut self, connection: &mut EventConnection<'_>, chunks: &[Arc<Chunk>]) -> Result<(), SendError> {
         let next = chunks.last().map_or(self.cursor, |chunk| chunk.next());
         let cursor = self.cursor;
-        connection.stream().send(next - cursor, |out| {
-            for chunk in chunks {
-                out.push_str(&String::from_utf8_lossy(chunk.bytes_from(cursor.max(chunk.first()))));
-            }
-        })?;
+        let out = connection.stream().begin()?;
+        for chunk in chunks {
+            out.push_str(&String::from_utf8_lossy(chunk.bytes_from(cursor.max(chunk.first()))));
+        }
+        connection.stream().flush(next - cursor)?;
         self.advance(next);
         Ok(())
     }
@@ -174,7 +174,8 @@ impl Subscription {
             snapshot(&mut reset, id, &settings.formatting)?;
         }
         let events = 1 + u64::from(settings.snapshot.is_some());
-        connection.stream().send(events, |out| out.push_str(&reset))?;
+        connection.stream().begin()?.push_str(&reset);
+        connection.stream().flush(events)?;
         self.advance(next);
         Ok(())
     }
