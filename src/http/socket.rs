@@ -140,11 +140,11 @@ impl StopSignal {
     pub(crate) fn request(&self) -> bool {
         let first = !self.0.requested.swap(true, Ordering::AcqRel);
         // Under the lock, or a sleeper between its look at the flag and its wait would miss the call.
-        let sleepers = self.sleepers();
+        let mut sleepers = self.sleepers();
         self.0.wake.notify_all();
-        let elsewhere: Vec<_> = sleepers.iter().filter_map(Weak::upgrade).collect();
+        let elsewhere = std::mem::take(&mut *sleepers); // who comes later looks at the flag first
         drop(sleepers);
-        for sleeper in elsewhere {
+        for sleeper in elsewhere.iter().filter_map(Weak::upgrade) {
             sleeper.wake();
         }
         first
