@@ -140,8 +140,13 @@ impl Places {
 
     fn connections_except(&self, left_out: Option<u32>) -> Vec<Arc<Connection>> {
         let state = self.state();
-        let others = state.open.iter().zip(0..).filter(|(_, number)| Some(*number) != left_out);
-        others.filter_map(|(connection, _)| connection.upgrade()).collect()
+        let mut connections = Vec::new();
+        for (connection, _) in state.open.iter().zip(0..).filter(|(_, number)| Some(*number) != left_out) {
+            if let Some(connection) = connection.upgrade() {
+                connections.push(connection);
+            }
+        }
+        connections
     }
 
     pub(super) fn stats(&self) -> Stats {
