@@ -20,6 +20,8 @@ pub(super) struct FramingFields {
     length: Option<u64>,
     /// What there is of transfer codings, if any: `chunked` alone, or why it is not that.
     coding: Option<Result<(), Refusal>>,
+    /// Whether the last of them was `chunked`.
+    is_chunked: bool,
 }
 
 impl FramingFields {
@@ -35,13 +37,21 @@ impl FramingFields {
         Ok(())
     }
 
+    /// `chunked` has to be the only coding. Where it stands, but not once and last, the length is anybody's guess
+    /// (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
     pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
-        self.coding = Some(match self.coding {
-            None => judge_codings(value),
-            Some(Ok(())) => Err(Refusal::Framing), // something follows chunked
-            Some(Err(Refusal::Coding)) => judge_codings(value).and(Err(Refusal::Coding)),
-            Some(Err(refusal)) => Err(refusal),
-        });
+        for coding in list_elements(value) {
+            let judged = match self.is_chunked {
+                true => Err(Refusal::Framing), // something follows chunked
+                false => judge_coding(coding),
+            };
+            self.is_chunked = is_chunked(coding);
+            self.coding = match self.coding {
+                Some(Err(Refusal::Framing)) => return,
+                Some(earlier) => Some(judged.and(earlier)),
+                None => Some(judged),
+            };
+        }
     }
 
     pub(super) fn judge(self, minor_version: u8) -> Result<Framing, Refusal> {
@@ -54,16 +64,12 @@ impl FramingFields {
     }
 }
 
-/// `chunked` has to be the only coding. Where it stands, but not once and last, the length is anybody's guess
-/// (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
-fn judge_codings(value: &[u8]) -> Result<(), Refusal> {
-    let codings: Vec<_> = list_elements(value).collect();
-    match codings.iter().position(|coding| is_chunked(coding)) {
-        _ if !codings.iter().all(|coding| is_token(name(coding))) => Err(Refusal::Framing),
-        Some(first) if first + 1 < codings.len() => Err(Refusal::Framing),
-        Some(0) if codings[0].len() == b"chunked".len() => Ok(()),
-        Some(0) => Err(Refusal::Framing), // chunked has no parameters (§7)
-        Some(_) | None => Err(Refusal::Coding),
+fn judge_coding(coding: &[u8]) -> Result<(), Refusal> {
+    match coding {
+        _ if !is_token(name(coding)) => Err(Refusal::Framing),
+        _ if !is_chunked(coding) => Err(Refusal::Coding),
+        _ if coding.len() > b"chunked".len() => Err(Refusal::Framing), // it has no parameters (§7)
+        _ => Ok(()),
     }
 }
 
@@ -112,6 +118,8 @@ mod tests {
         check("TE identity", Err(Refusal::Coding));
         check("TE xchunked", Err(Refusal::Coding));
         check("TE gzip|TE chunked", Err(Refusal::Coding));
+        check("TE gzip|TE chunked, gzip", Err(Refusal::Framing));
+        check("TE gzip|TE chunked|TE gzip", Err(Refusal::Framing)); // as in one field
         check("TE chunked|TE gzip", Err(Refusal::Framing));
         check("TE gzip|CL 5", Err(Refusal::Framing)); // both are there, whatever the coding is
 
@@ -132,6 +140,6 @@ mod tests {
 
     #[test]
     fn chunked_in_http_1_0_is_refused() {
-        assert_eq!(FramingFields { length: None, coding: Some(Ok(())) }.judge(0), Err(Refusal::Framing));
+        assert_eq!(FramingFields { coding: Some(Ok(())), ..FramingFields::default() }.judge(0), Err(Refusal::Framing));
     }
 }
