@@ -167,12 +167,19 @@ type Listener = dyn Fn(&Notice<'_>) + Send + Sync;
 /// Everybody who listens. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Log {
-    listeners: Arc<Vec<Arc<Listener>>>,
+    last: Option<Arc<Listeners>>,
+}
+
+/// A listener, and those who were there before.
+struct Listeners {
+    earlier: Log,
+    listener: Box<Listener>,
 }
 
 impl Log {
     pub(super) fn add(&mut self, listener: impl Fn(&Notice<'_>) + Send + Sync + 'static) {
-        Arc::make_mut(&mut self.listeners).push(Arc::new(listener));
+        let earlier = std::mem::take(self);
+        self.last = Some(Arc::new(Listeners { earlier, listener: Box::new(listener) }));
     }
 
     pub(super) fn add_console(&mut self) {
@@ -183,11 +190,12 @@ impl Log {
     }
 
     pub(super) fn is_silent(&self) -> bool {
-        self.listeners.is_empty()
+        self.last.is_none()
     }
 
     pub(super) fn write(&self, notice: &Notice<'_>) {
-        for listener in &*self.listeners {
+        if let Some(Listeners { earlier, listener }) = self.last.as_deref() {
+            earlier.write(notice);
             // There is nobody left whom a log's own panic could be told.
             let _ = panics::catch(|| listener(notice));
         }
@@ -196,7 +204,7 @@ impl Log {
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("listeners", &self.listeners.len()).finish()
+        f.debug_struct("Log").field("is_silent", &self.is_silent()).finish()
     }
 }
 
