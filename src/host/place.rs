@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::crew::Job;
 use super::log::{Log, Notice};
 use super::places::{Places, Purpose};
 use crate::http::{CloseReason, Phase, Record, Request, Seat};
@@ -141,7 +142,7 @@ impl Drop for Place {
             None => return places.leave(purpose, number, was_given_away),
         };
         let (events, duration) = (self.record.events(), started.elapsed());
-        let last_line = move || {
+        let last_line: Job = Box::new(move || {
             log.write(&Notice::StreamEnded {
                 peer: request.peer(),
                 method: request.method(),
@@ -151,12 +152,12 @@ impl Drop for Place {
                 duration,
             });
             places.leave(purpose, number, was_given_away);
-        };
+        });
         // Whoever listens may take their time. On this connection's own thread that is nobody else's loss; any other
         // thread has others to serve.
         match self.places.own_number() == Some(number) {
             true => last_line(),
-            false => self.places.crew.follow_up(Box::new(last_line)),
+            false => self.places.crew.follow_up(last_line),
         }
     }
 }
