@@ -22,20 +22,21 @@ impl Error for Panic {}
 /// The caller must not use what `call` was changing when it panicked, other than to end it. With
 /// `panic = "abort"` nothing is caught: the program ends.
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        let message = message(&*payload);
+    catch_unwind(AssertUnwindSafe(call)).map_err(Panic::of)
+}
+
+impl Panic {
+    fn of(payload: Box<dyn Any + Send>) -> Self {
+        let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(text), _) => text,
+            (_, Some(text)) => text.as_str(),
+            _ => "a payload that is no text",
+        };
+        let panic = Self(message.to_owned());
         // A payload's own destructor may panic as well.
         let dropped = catch_unwind(AssertUnwindSafe(move || drop(payload)));
         std::mem::forget(dropped);
-        Panic(message)
-    })
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => String::from("a payload that is no text"),
+        panic
     }
 }
 
