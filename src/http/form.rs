@@ -27,16 +27,11 @@ pub struct Form {
 impl Form {
     /// Decodes `application/x-www-form-urlencoded` (URL standard §5.1).
     pub(super) fn decode(text: &[u8]) -> Self {
-        let pairs = text
-            .split(|byte| *byte == b'&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
-                Some(equals) => {
-                    (percent::decode_form(&pair[..equals]), percent::decode_form(&pair[equals + 1..]))
-                }
-                None => (percent::decode_form(pair), String::new()),
-            })
-            .collect();
+        let mut pairs = Vec::new();
+        for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=').map(percent::decode_form);
+            pairs.push((parts.next().unwrap_or_default(), parts.next().unwrap_or_default()));
+        }
         Self { pairs }
     }
 
