@@ -140,6 +140,9 @@ mod tests {
 
     #[test]
     fn chunked_in_http_1_0_is_refused() {
-        assert_eq!(FramingFields { coding: Some(Ok(())), ..FramingFields::default() }.judge(0), Err(Refusal::Framing));
+        assert_eq!(
+            FramingFields { coding: Some(Ok(())), ..FramingFields::default() }.judge(0),
+            Err(Refusal::Framing)
+        );
     }
 }

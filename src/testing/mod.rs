@@ -87,6 +87,7 @@ mod parser;
 mod simulation;
 mod socket;
 mod stream;
+mod timeline;
 mod transcript;
 
 pub use client::Client;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::socket::{MemoryClient, MemorySocket};
+use super::timeline::Timeline;
 use super::transcript::Transcript;
-use crate::clock::{Clock, VirtualTime};
+use crate::clock::Clock;
 use crate::http::{
     body, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat, StopSignal,
 };
@@ -149,7 +150,7 @@ impl<'h> Simulation<'h> {
     /// scheduled, or the handler itself, panics. A panic of a generator is caught [as on a host](Transcript::error).
     #[track_caller]
     pub fn run(self) -> Transcript {
-        let (stop, time) = (StopSignal::default(), Arc::new(VirtualTime::new()));
+        let (stop, time) = (StopSignal::default(), Arc::new(Timeline::new()));
         let client = MemoryClient::new(self.client.request("localhost"), self.leave_after, self.max_events);
         let socket = MemorySocket::new(client, Arc::clone(&time));
         let max_duration = self.max_duration;
@@ -157,7 +158,7 @@ impl<'h> Simulation<'h> {
             let (socket, stop) = (socket.clone(), stop.clone());
             time.schedule(at, Box::new(move || task.run(&socket, &stop, max_duration)));
         }
-        let clock = Clock::Virtual(Arc::clone(&time));
+        let clock = Clock::Virtual(Arc::clone(&time) as _);
         let seat = Arc::new(MemorySeat { record: Record::default(), clock });
         let connection = Connection::new(AnySocket::Other(Box::new(socket.clone())), stop, NO_DEADLINE, seat)
             .expect("a socket in memory can be set to everything");

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::parser::{Item, Parser};
+use super::timeline::Timeline;
 use super::transcript::Transcript;
 use crate::clock::VirtualTime;
 use crate::http::Socket;
@@ -15,7 +16,7 @@ use crate::http::Socket;
 #[derive(Clone)]
 pub(super) struct MemorySocket {
     client: Arc<Mutex<MemoryClient>>,
-    time: Arc<VirtualTime>,
+    time: Arc<Timeline>,
 }
 
 /// The client's end, and what it has got.
@@ -42,7 +43,7 @@ pub(super) struct MemoryClient {
 }
 
 impl MemorySocket {
-    pub(super) fn new(client: MemoryClient, time: Arc<VirtualTime>) -> Self {
+    pub(super) fn new(client: MemoryClient, time: Arc<Timeline>) -> Self {
         Self { client: Arc::new(Mutex::new(client)), time }
     }
 
