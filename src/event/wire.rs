@@ -16,7 +16,7 @@ use crate::random;
 pub(super) const FINISHED_ID: &str = "brooklet-finished";
 
 /// What ends a line, and nothing else does (HTML §9.2.5).
-const LINE_ENDS: [char; 2] = ['\r', '\n'];
+const LINE_ENDS: [u8; 2] = [b'\r', b'\n'];
 
 /// What keeps an idle stream alive: a comment without text.
 ///
@@ -310,7 +310,7 @@ fn split_lines(out: &mut String, start: usize, prefix: &str) {
     if holds(&out[start..], is_line_end) {
         let text = out.split_off(start);
         let mut rest = text.as_str();
-        while let Some(end) = rest.find(LINE_ENDS) {
+        while let Some(end) = rest.bytes().position(|byte| LINE_ENDS.contains(&byte)) {
             out.push_str(&rest[..end]);
             out.push('\n');
             out.push_str(prefix);
