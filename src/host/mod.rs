@@ -113,7 +113,7 @@ impl Host {
     fn of(handler: Box<dyn Handler>) -> Self {
         let places = Arc::new(Places::default());
         Self {
-            bind: Bind::to(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            bind: Bind::default(),
             settings: Settings {
                 handler,
                 limits: Limits::default(),

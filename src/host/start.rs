@@ -54,6 +54,13 @@ pub(super) enum Bind {
     Listener(TcpListener),
 }
 
+impl Default for Bind {
+    fn default() -> Self {
+        let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Self::Addresses(String::from("127.0.0.1:8080"), Ok(vec![usual]))
+    }
+}
+
 impl Bind {
     pub(super) fn to(address: impl ToSocketAddrs + fmt::Display) -> Self {
         let found = address.to_socket_addrs().map(Iterator::collect);
