@@ -340,10 +340,12 @@ fn run(generator: &Generator, events: &mut EventConnection<'_>) -> Result<(), Bo
 /// The field holds UTF-8 (HTML §9.2.4), and what is none is still an id, if one that nobody gave. Clients that
 /// cannot set fields say it in the query.
 fn last_event_id(request: &Request) -> Option<String> {
-    let in_field = request.header_bytes("Last-Event-ID").map(String::from_utf8_lossy);
+    match request.header_bytes("Last-Event-ID") {
+        Some(id) if !id.is_empty() => return Some(String::from_utf8_lossy(id).into_owned()),
+        _ => {}
+    }
     let in_query = ["lastEventId", "last_event_id"].into_iter().filter_map(|key| request.query(key));
-    let mut ids = in_field.into_iter().chain(in_query.map(Cow::Borrowed));
-    ids.find(|id| !id.is_empty()).map(Cow::into_owned)
+    in_query.filter(|id| !id.is_empty()).map(str::to_owned).next()
 }
 
 impl fmt::Debug for EventSource {
