@@ -72,6 +72,7 @@ mod event;
 mod data;
 mod http;
 pub mod testing;
+mod locks;
 mod clock;
 mod calendar;
 mod digits;

@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use crate::locks::lock;
 
 /// How many threads may wait for work: as many as a burst that overflows std's backlog leaves behind.
 const MAX_PARKED: usize = 256;
@@ -228,8 +230,7 @@ impl Crew {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -244,7 +245,7 @@ pub(super) fn make_thread(name: &str, work: Job, stack_size: Option<usize>) -> i
 
 impl Berth {
     fn job(&self) -> MutexGuard<'_, Option<Job>> {
-        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.job)
     }
 }
 

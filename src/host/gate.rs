@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::serve;
 use super::stop::OpenDoor;
 use super::Settings;
 use crate::http::{AnySocket, Connection, Phase};
+use crate::locks::lock;
 
 /// Connections above the limit that are told to come back; what is above these is closed at once.
 const OVERFLOW: usize = 32;
@@ -192,8 +193,7 @@ impl Gate {
     }
 
     fn crowd(&self) -> MutexGuard<'_, Crowd> {
-        // Nothing that can panic runs under this lock.
-        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.crowd)
     }
 }
 

@@ -1,10 +1,11 @@
 //! A host's numbers for those who come before it: its own handlers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::places::Places;
 use super::stats::Stats;
 use crate::http::{Handler, Request, Response, Status};
+use crate::locks::lock;
 
 /// Shows the [`Stats`] of a host to its own handlers, and is one that tells them to Prometheus.
 ///
@@ -32,12 +33,12 @@ impl Monitor {
 
     /// How the host is doing that was given this monitor last; `None` before.
     pub fn stats(&self) -> Option<Stats> {
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let places = lock(&self.places).clone();
         places.map(|places| places.stats())
     }
 
     pub(super) fn watch(&self, places: &Arc<Places>) {
-        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(places));
+        *lock(&self.places) = Some(Arc::clone(places));
     }
 }
 

@@ -4,13 +4,14 @@
 //! back and its last line logged, happens when its place is dropped, wherever that is.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::crew::Job;
 use super::log::{Log, Notice};
 use super::places::{Places, Purpose};
 use crate::http::{CloseReason, Phase, Record, Request, Seat};
+use crate::locks::lock;
 
 /// One connection's place. Small, since there may be thousands.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl Place {
         log.write(&Notice::StreamOpened { peer, method, target });
         if !log.is_silent() {
             let line = LastLine { log: log.clone(), request: request.clone(), started: Instant::now() };
-            *self.last_line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(line));
+            *lock(&self.last_line) = Some(Box::new(line));
         }
     }
 }
@@ -125,7 +126,7 @@ impl Drop for Place {
         let counters = &self.places.counters;
         counters.bytes.add(self.record.bytes());
         let reason = self.record.reason().unwrap_or(CloseReason::Returned);
-        let last_line = self.last_line.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let last_line = lock(&self.last_line).take();
         if *self.is_stream.get_mut() {
             counters.streams.subtract_one();
             counters.events.add(self.record.events());

@@ -4,13 +4,14 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use super::crew::Crew;
 use super::place::Place;
 use super::stats::{Counters, Stats};
 use crate::http::{Connection, Phase, StopSignal};
+use crate::locks::{lock, wait};
 
 /// All connections of a host, and the signal that ends them.
 pub(super) struct Places {
@@ -165,7 +166,7 @@ impl Places {
             if remaining.is_zero() {
                 return false;
             }
-            state = self.left.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.left, state, remaining);
         }
         true
     }
@@ -189,8 +190,7 @@ impl Places {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

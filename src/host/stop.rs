@@ -1,10 +1,11 @@
 //! Ending a host: everything that waits is woken, everybody is told, and it is over in bounded time.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
+use crate::locks::lock;
 
 /// A connection to ourselves either works at once or not at all.
 const KNOCK: Duration = Duration::from_secs(1);
@@ -90,11 +91,6 @@ impl Drop for OpenDoor {
         *lock(&self.0.is_closed) = true;
         self.0.closed.notify_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that can panic runs under these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a stop went.

@@ -7,8 +7,10 @@ use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
+
+use crate::locks::{lock, wait};
 
 /// A byte stream between a client and the server: TCP, a Unix socket, TLS of your own, or bytes in memory.
 ///
@@ -160,8 +162,7 @@ impl StopSignal {
     }
 
     fn sleepers(&self) -> MutexGuard<'_, Vec<Weak<dyn Wake>>> {
-        // Nothing that can panic runs under this lock.
-        self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.sleepers)
     }
 
     /// Sleeps until then, or until a stop is requested.
@@ -172,8 +173,7 @@ impl StopSignal {
             if remaining.is_zero() {
                 return;
             }
-            sleepers =
-                self.0.wake.wait_timeout(sleepers, remaining).unwrap_or_else(PoisonError::into_inner).0;
+            sleepers = wait(&self.0.wake, sleepers, remaining);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::parser::{Item, Parser};
@@ -11,6 +11,7 @@ use super::timeline::Timeline;
 use super::transcript::Transcript;
 use crate::clock::VirtualTime;
 use crate::http::Socket;
+use crate::locks::lock;
 
 /// The host's end. Clones are the same connection.
 #[derive(Clone)]
@@ -48,8 +49,7 @@ impl MemorySocket {
     }
 
     pub(super) fn client(&self) -> MutexGuard<'_, MemoryClient> {
-        // Nothing that can panic runs under this lock.
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.client)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The virtual time of a simulation: what is scheduled happens as soon as somebody waits for that long.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::clock::VirtualTime;
+use crate::locks::lock;
 
 /// So often a stream may be asked for something without any time passing. A generator that polls as often waits for
 /// something that only another thread can do, or goes on after the end of its stream.
@@ -60,8 +61,7 @@ impl Timeline {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

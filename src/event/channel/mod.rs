@@ -14,13 +14,14 @@ mod subscription;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection::EventConnection;
 use super::wire::{Event, SendError};
 use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection, Request, Wake};
+use crate::locks::wait;
 use greeting::Greeting;
 use log::{History, Numbering, Resume};
 use shared::{Settings, Shared};
@@ -314,7 +315,7 @@ impl Channel {
             if remaining.is_zero() {
                 break false;
             }
-            state = shared.progress.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&shared.progress, state, remaining);
         };
         state.waiting -= 1;
         caught_up

@@ -1,9 +1,10 @@
 //! Who joins a channel and who leaves it, for those who want to know.
 
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::http::{CloseReason, Request};
+use crate::locks::lock;
 
 /// Somebody has joined a channel, or left it.
 ///
@@ -51,7 +52,7 @@ pub(super) struct Watchers {
 impl Watchers {
     pub(super) fn add(&self) -> Receiver<Presence> {
         let (sender, receiver) = mpsc::channel();
-        self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        lock(&self.senders).push(sender);
         receiver
     }
 
@@ -66,7 +67,7 @@ impl Watchers {
     }
 
     fn tell(&self, presence: &dyn Fn() -> Presence) -> bool {
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut senders = lock(&self.senders);
         // Who has dropped the receiver has heard enough.
         senders.retain(|sender| sender.send(presence()).is_ok());
         !senders.is_empty()

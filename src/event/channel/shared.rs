@@ -1,7 +1,7 @@
 //! What all handles of a channel share: its settings, its log, and who waits for what.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::greeting::Replay;
@@ -11,6 +11,7 @@ use super::writer::{self, Shard};
 use crate::data::Formatting;
 use crate::event::wire::SendError;
 use crate::http::Wake;
+use crate::locks::{lock, wait};
 
 /// How far subscribers may be behind, for [`Channel::catch_up`](super::Channel::catch_up).
 ///
@@ -109,8 +110,7 @@ impl Shared {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn wait_for_news<'s>(
@@ -119,7 +119,7 @@ impl Shared {
         timeout: Duration,
     ) -> MutexGuard<'s, State> {
         state.sleeping += 1;
-        let mut state = self.news.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+        let mut state = wait(&self.news, state, timeout);
         state.sleeping -= 1;
         state
     }

@@ -4,12 +4,13 @@
 //! when it has nobody left to serve.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::shared::{Shared, State};
 use super::subscriber::{Outcome, Subscriber, View};
+use crate::locks::lock;
 
 /// More would not help: the work is system calls.
 const MAX_SHARDS: usize = 4;
@@ -43,7 +44,7 @@ pub(super) fn shards() -> Vec<Shard> {
 
 impl Shard {
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inbox)
     }
 }
 
