@@ -370,29 +370,30 @@ fn write_json_string(out: &mut String, text: &str) {
 
 /// `number = [ minus ] int [ frac ] [ exp ]` (RFC 8259 §6)
 fn is_json_number(text: &str) -> bool {
-    behind_json_number(text) == Some("")
+    behind_json_number(text.as_bytes()) == Some(b"")
 }
 
-fn behind_json_number(text: &str) -> Option<&str> {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let mut rest = unsigned.strip_prefix('0').or_else(|| behind_digits(unsigned))?;
-    if let Some(fraction) = rest.strip_prefix('.') {
+fn behind_json_number(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = match text.strip_prefix(b"-").unwrap_or(text) {
+        [b'0', rest @ ..] => rest,
+        unsigned => behind_digits(unsigned)?,
+    };
+    if let [b'.', fraction @ ..] = rest {
         rest = behind_digits(fraction)?;
     }
-    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-        rest = behind_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))?;
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        rest = match exponent {
+            [b'+' | b'-', digits @ ..] => behind_digits(digits)?,
+            digits => behind_digits(digits)?,
+        };
     }
     Some(rest)
 }
 
 /// What follows one digit or more.
-fn behind_digits(text: &str) -> Option<&str> {
-    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    if end > 0 {
-        Some(&text[end..])
-    } else {
-        None
-    }
+fn behind_digits(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    (end > 0).then(|| &text[end..])
 }
 
 #[cfg(test)]
