@@ -165,12 +165,13 @@ impl Cors {
         // Also where the origin is not allowed: caches must not hand one origin's answer to another.
         let response = response.add_header("Vary", "Origin");
         let origin = head.field("Origin").unwrap_or_default();
-        match origins.iter().find(|listed| listed.as_bytes() == origin) {
-            Some(listed) if self.credentials => response
-                .header("Access-Control-Allow-Origin", listed.clone())
-                .header("Access-Control-Allow-Credentials", "true"),
+        let response = match origins.iter().find(|listed| listed.as_bytes() == origin) {
             Some(listed) => response.header("Access-Control-Allow-Origin", listed.clone()),
-            None => response,
+            None => return response,
+        };
+        match self.credentials {
+            true => response.header("Access-Control-Allow-Credentials", "true"),
+            false => response,
         }
     }
 }
