@@ -182,7 +182,7 @@ fn to_slash(request: &Request) -> Response {
         None => (request.raw_target(), String::new()),
     };
     // Relative to where it is, so that it is right behind a proxy that serves us under a prefix.
-    let segment = path.rsplit('/').next().unwrap_or(path);
+    let segment = path.rsplit_once('/').map_or(path, |(_, segment)| segment);
     Response::new(Status::PERMANENT_REDIRECT).header("Location", format!("./{segment}/{query}"))
 }
 
