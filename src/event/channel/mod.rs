@@ -24,7 +24,7 @@ use crate::http::{CloseReason, Connection, Request, Wake};
 use crate::locks::wait;
 use greeting::Greeting;
 use log::{History, Numbering, Resume};
-use shared::{Settings, Shared};
+use shared::{Settings, Shared, Snapshot};
 use subscriber::Subscriber;
 
 pub(super) use subscriber::{Behind, Terms};
@@ -132,7 +132,7 @@ impl Default for Channel {
 impl Channel {
     /// A channel that remembers 1024 events, or 1 MiB of them, and sends fresh clients nothing of that.
     pub fn new() -> Self {
-        let settings = Settings {
+        Self::of(Settings {
             started: Instant::now(),
             history: History { events: 1024, bytes: 1024 * 1024 },
             numbering: Numbering::fresh(),
@@ -140,20 +140,21 @@ impl Channel {
             reset_type: String::from("reset"),
             formatting: Formatting::new(),
             snapshot: None,
-        };
+        })
+    }
+
+    fn of(settings: Settings) -> Self {
         Self { shared: Arc::new(Shared::new(settings)) }
     }
 
-    /// Changes what the channel is set up with.
+    /// What it is set up with so far.
     #[track_caller]
-    fn set_up(self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn into_settings(self) -> Settings {
         // Nobody has it yet: the handles of a channel are its clones.
-        let mut shared = match Arc::try_unwrap(self.shared) {
-            Ok(shared) => shared,
+        match Arc::try_unwrap(self.shared) {
+            Ok(shared) => shared.settings,
             Err(_) => panic!("a channel is set up before it is cloned"),
-        };
-        change(&mut shared.settings);
-        Self { shared: Arc::new(Shared::new(shared.settings)) }
+        }
     }
 
     /// How much can be resumed from: so many of the last events, and so many bytes of them at most.
@@ -165,7 +166,7 @@ impl Channel {
     /// As all that set a channel up, if it has been cloned already: an error in the program.
     #[track_caller]
     pub fn history(self, events: u64, bytes: u64) -> Self {
-        self.set_up(|settings| settings.history = History { events, bytes })
+        Self::of(Settings { history: History { events, bytes }, ..self.into_settings() })
     }
 
     /// What fresh clients get of the history; nothing, unless set.
@@ -173,7 +174,7 @@ impl Channel {
     /// See [`Replay`]. Where there is a [`snapshot`](Self::snapshot), that is sent instead.
     #[track_caller]
     pub fn replay(self, replay: Replay) -> Self {
-        self.set_up(|settings| settings.replay = replay)
+        Self::of(Settings { replay, ..self.into_settings() })
     }
 
     /// Uses the ids that published events bring, instead of numbers of the channel's own.
@@ -182,7 +183,7 @@ impl Channel {
     /// needs an id then, and no two the same.
     #[track_caller]
     pub fn own_ids(self) -> Self {
-        self.set_up(|settings| settings.numbering = Numbering::Publisher)
+        Self::of(Settings { numbering: Numbering::Publisher, ..self.into_settings() })
     }
 
     /// Sets the type of the event that tells of a gap; `reset`, unless set.
@@ -194,13 +195,13 @@ impl Channel {
     pub fn reset_type(self, event_type: impl Into<String>) -> Self {
         let event_type = event_type.into();
         assert!(Event::new("").event_type(&*event_type).encode().is_ok(), "an event type is one line");
-        self.set_up(|settings| settings.reset_type = event_type)
+        Self::of(Settings { reset_type: event_type, ..self.into_settings() })
     }
 
     /// Overrides the text of values of some types, in what is published and in snapshots.
     #[track_caller]
     pub fn formatting(self, formatting: Formatting) -> Self {
-        self.set_up(|settings| settings.formatting = formatting)
+        Self::of(Settings { formatting, ..self.into_settings() })
     }
 
     /// Sends the state of things to clients that are fresh, or have missed something, in place of a replay.
@@ -220,10 +221,9 @@ impl Channel {
     /// ```
     #[track_caller]
     pub fn snapshot<T: Data>(self, snapshot: impl Fn() -> Event<'static, T> + Send + Sync + 'static) -> Self {
-        self.set_up(|settings| {
-            settings.snapshot =
-                Some(Box::new(move |out, id, formatting| snapshot().write_with_id(out, id, formatting)));
-        })
+        let snapshot: Box<Snapshot> =
+            Box::new(move |out, id, formatting| snapshot().write_with_id(out, id, formatting));
+        Self::of(Settings { snapshot: Some(snapshot), ..self.into_settings() })
     }
 
     /// Follows the channel on the generator's own thread, to mix its events with others; where
