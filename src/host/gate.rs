@@ -44,17 +44,18 @@ pub(super) struct Gate {
     room: usize,
     crowd: Mutex<Crowd>,
     /// The last field, as the listener is closed before.
-    door: OpenDoor,
+    _door: OpenDoor,
 }
 
 impl Gate {
     /// A gate that the calling thread keeps.
-    pub(super) fn new(settings: Arc<Settings>, listener: TcpListener, door: OpenDoor) -> Arc<Self> {
+    pub(super) fn new(settings: Arc<Settings>, listener: TcpListener) -> Arc<Self> {
         // A listener that does not block would keep a processor busy.
         let is_bounded =
             listener.set_nonblocking(false).and_then(|()| bound_waits(&listener, PATIENCE)).is_ok();
         let room = if is_bounded { MAX_WAITING } else { 0 };
         let keeper = thread::current();
+        let door = OpenDoor::new(Arc::clone(&settings.places));
         Arc::new(Self {
             settings,
             listener,
@@ -62,7 +63,7 @@ impl Gate {
             waiting: AtomicUsize::new(0),
             room,
             crowd: Mutex::default(),
-            door,
+            _door: door,
         })
     }
 
@@ -143,7 +144,7 @@ impl Gate {
             self.keeper.unpark();
         } else if self.is_stopping() {
             drop(accepted); // its descriptor may be the last there is
-            self.door.knock(); // each knock wakes one
+            self.settings.places.door.knock(); // each knock wakes one
             return Ok(None);
         }
         match accepted {

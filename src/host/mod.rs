@@ -26,7 +26,6 @@ use crate::http::{AnySocket, Handler, Socket};
 use gate::Gate;
 use places::Places;
 use start::Bind;
-use stop::OpenDoor;
 
 pub use limits::Limits;
 pub use log::Notice;
@@ -87,7 +86,6 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Host {
     bind: Bind,
     settings: Settings,
-    stopper: Stopper,
 }
 
 /// What connections have to know of their host.
@@ -111,7 +109,6 @@ impl Host {
     }
 
     fn of(handler: Box<dyn Handler>) -> Self {
-        let places = Arc::new(Places::default());
         Self {
             bind: Bind::default(),
             settings: Settings {
@@ -124,9 +121,8 @@ impl Host {
                 has_defaults: false,
                 shows_errors: false,
                 log: log::Log::default(),
-                places: Arc::clone(&places),
+                places: Arc::default(),
             },
-            stopper: Stopper { places, door: Arc::default() },
         }
     }
 
@@ -247,7 +243,7 @@ impl Host {
 
     /// A handle that ends this host from anywhere; for an example see [`Stopper`].
     pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+        Stopper { places: Arc::clone(&self.settings.places) }
     }
 
     /// Serves on this thread until somebody stops it; see [`stopper`](Self::stopper).
@@ -264,10 +260,10 @@ impl Host {
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn run(self) -> Result<(), StartError> {
-        let Listening { settings, stopper, listener, .. } = self.listen()?;
-        let door = OpenDoor::new(Arc::clone(&stopper.door));
-        Gate::new(settings, listener, door).keep();
-        stopper.door.wait_until_closed(); // nobody shall wait in its backlog meanwhile
+        let stopper = self.stopper();
+        let Listening { settings, listener, .. } = self.listen()?;
+        Gate::new(settings, listener).keep();
+        stopper.places.door.wait_until_closed(); // nobody shall wait in its backlog meanwhile
         stopper.stop_within(GRACE);
         Ok(())
     }
@@ -288,9 +284,9 @@ impl Host {
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn start(self) -> Result<RunningHost, StartError> {
-        let Listening { settings, stopper, listener, address } = self.listen()?;
-        let door = OpenDoor::new(Arc::clone(&stopper.door));
-        let keep = move || Gate::new(settings, listener, door).keep();
+        let stopper = self.stopper();
+        let Listening { settings, listener, address } = self.listen()?;
+        let keep = move || Gate::new(settings, listener).keep();
         crew::make_thread("brooklet-accept", Box::new(keep), None)
             .map_err(|error| StartError::new(address.to_string(), error))?;
         Ok(RunningHost { address, stopper })
@@ -308,15 +304,14 @@ impl Host {
 
     fn listen(self) -> Result<Listening, StartError> {
         let (listener, address) = self.bind.listen()?;
-        self.stopper.door.open(&listener, address);
+        self.settings.places.door.open(&listener, address);
         self.settings.log.write(&Notice::Listening { address });
-        Ok(Listening { settings: Arc::new(self.settings), stopper: self.stopper, listener, address })
+        Ok(Listening { settings: Arc::new(self.settings), listener, address })
     }
 }
 
 struct Listening {
     settings: Arc<Settings>,
-    stopper: Stopper,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -385,7 +380,7 @@ impl RunningHost {
     pub fn stop_within(&self, grace: Duration) -> StopReport {
         let report = self.stopper.stop_within(grace);
         // It may be the gate's keeper itself that is here, in somebody's log: so it does not wait for ever.
-        self.stopper.door.wait_until_closed();
+        self.stopper.places.door.wait_until_closed();
         report
     }
 }

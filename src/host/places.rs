@@ -10,13 +10,15 @@ use std::time::Instant;
 use super::crew::Crew;
 use super::place::Place;
 use super::stats::{Counters, Stats};
+use super::stop::Door;
 use crate::http::{Connection, Phase, StopSignal};
 use crate::locks::{lock, wait};
 
-/// All connections of a host, and the signal that ends them.
+/// All connections of a host, the door they come in by, and the signal that ends them.
 pub(super) struct Places {
     started: Instant,
     pub(super) stop: StopSignal,
+    pub(super) door: Door,
     pub(super) counters: Counters,
     pub(super) crew: Arc<Crew>,
     state: Mutex<State>,
@@ -48,6 +50,7 @@ impl Default for Places {
         Self {
             started: Instant::now(),
             stop: StopSignal::default(),
+            door: Door::default(),
             counters: Counters::default(),
             crew: Arc::default(),
             state: Mutex::default(),

@@ -28,11 +28,10 @@ const LAST_MOMENT: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Stopper {
     pub(super) places: Arc<Places>,
-    pub(super) door: Arc<Door>,
 }
 
 /// Where a gate listens, and how to wake those who wait there.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Door {
     address: Mutex<Option<SocketAddr>>,
     /// A descriptor to give back, so that there is one to knock with when there are no others.
@@ -43,8 +42,7 @@ pub(super) struct Door {
 }
 
 /// Held as long as somebody listens behind a door, which is closed when it is dropped.
-#[derive(Debug)]
-pub(super) struct OpenDoor(Arc<Door>);
+pub(super) struct OpenDoor(Arc<Places>);
 
 impl Door {
     pub(super) fn open(&self, listener: &TcpListener, address: SocketAddr) {
@@ -77,19 +75,15 @@ impl Door {
 }
 
 impl OpenDoor {
-    pub(super) fn new(door: Arc<Door>) -> Self {
-        Self(door)
-    }
-
-    pub(super) fn knock(&self) {
-        self.0.knock();
+    pub(super) fn new(places: Arc<Places>) -> Self {
+        Self(places)
     }
 }
 
 impl Drop for OpenDoor {
     fn drop(&mut self) {
-        *lock(&self.0.is_closed) = true;
-        self.0.closed.notify_all();
+        *lock(&self.0.door.is_closed) = true;
+        self.0.door.closed.notify_all();
     }
 }
 
@@ -142,7 +136,7 @@ impl Stopper {
     /// ```
     pub fn request_stop(&self) {
         if self.places.stop.request() {
-            self.door.knock();
+            self.places.door.knock();
             self.places.crew.dismiss();
         }
         for connection in self.places.open_connections() {
