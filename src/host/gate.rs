@@ -107,7 +107,7 @@ impl Gate {
         let job = move || {
             let mut next = Some(admitted);
             while let Some(Admitted { stream, place, serve }) = next {
-                serve(&settings, place, AnySocket::Tcp(stream));
+                on_this_thread(serve, &settings, place, AnySocket::Tcp(stream));
                 // Not held until now: a stream may last longer than anybody listens.
                 next = gate.upgrade().and_then(|gate| gate.wait_for_another());
             }
@@ -170,7 +170,7 @@ impl Gate {
         let place = places.take(limits.max_connections);
         let place = place.or_else(|| self.make_room().then(|| places.take(limits.max_connections)).flatten());
         if let Some(place) = place {
-            return Ok(Some(Admitted { stream, place, serve: serve_on_this_thread }));
+            return Ok(Some(Admitted { stream, place, serve: serve::serve }));
         }
         places.counters.turned_away.add(1);
         let may_log = self.crowd().notices.may_log();
@@ -178,7 +178,8 @@ impl Gate {
             log.write(&Notice::Full { connections: limits.max_connections });
         }
         let place = places.take_to_turn_away(OVERFLOW);
-        Ok(place.map(|place| Admitted { stream, place, serve: turn_away_on_this_thread }))
+        let turn_away: Serve = |settings, _, connection| serve::turn_away(settings, &connection);
+        Ok(place.map(|place| Admitted { stream, place, serve: turn_away }))
     }
 
     /// A connection that waits for nothing in particular, or has not said yet what it wants, gives way to one that
@@ -202,7 +203,7 @@ impl Gate {
 struct Admitted {
     stream: TcpStream,
     place: Arc<Place>,
-    serve: fn(&Settings, Arc<Place>, AnySocket),
+    serve: Serve,
 }
 
 /// Lets nobody wait for a connection for longer, so that threads which nobody needs can go. On Linux a listener takes
@@ -220,18 +221,13 @@ fn bound_waits(_: &TcpListener, _: Duration) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-pub(super) fn serve_on_this_thread(settings: &Settings, place: Arc<Place>, socket: AnySocket) {
-    settings.places.on_own_thread(place, |place| {
-        if let Some(connection) = connect(settings, place, socket) {
-            serve::serve(settings, place, connection);
-        }
-    });
-}
+/// What is done with a connection.
+pub(super) type Serve = fn(&Settings, &Place, Arc<Connection>);
 
-fn turn_away_on_this_thread(settings: &Settings, place: Arc<Place>, socket: AnySocket) {
+pub(super) fn on_this_thread(serve: Serve, settings: &Settings, place: Arc<Place>, socket: AnySocket) {
     settings.places.on_own_thread(place, |place| {
         if let Some(connection) = connect(settings, place, socket) {
-            serve::turn_away(settings, &connection);
+            serve(settings, place, connection);
         }
     });
 }

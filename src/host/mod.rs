@@ -298,7 +298,7 @@ impl Host {
     pub fn serve(&self, socket: impl Socket + 'static) {
         // Connections made by hand are nobody's to turn away.
         if let Some(place) = self.settings.places.take(usize::MAX) {
-            gate::serve_on_this_thread(&self.settings, place, AnySocket::Other(Box::new(socket)));
+            gate::on_this_thread(serve::serve, &self.settings, place, AnySocket::Other(Box::new(socket)));
         }
     }
 
