@@ -58,7 +58,7 @@ impl CloseReason {
     ];
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| *reason as u8 == number)
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 
     pub(crate) fn as_str(self) -> &'static str {
