@@ -138,16 +138,16 @@ impl Drop for Place {
         }
         let was_given_away = phase == Phase::GivenAway as u8;
         let (places, purpose, number) = (Arc::clone(&self.places), self.purpose, self.number);
-        let LastLine { log, request, started } = match last_line {
-            Some(line) => *line,
+        let line = match last_line {
+            Some(line) => line,
             None => return places.leave(purpose, number, was_given_away),
         };
-        let (events, duration) = (self.record.events(), started.elapsed());
+        let (events, duration) = (self.record.events(), line.started.elapsed());
         let last_line: Job = Box::new(move || {
-            log.write(&Notice::StreamEnded {
-                peer: request.peer(),
-                method: request.method(),
-                target: request.raw_target(),
+            line.log.write(&Notice::StreamEnded {
+                peer: line.request.peer(),
+                method: line.request.method(),
+                target: line.request.raw_target(),
                 reason,
                 events,
                 duration,
