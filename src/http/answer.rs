@@ -93,6 +93,9 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     buffer.extend_from_slice(b"\r\n");
 }
 
+/// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and the line's end.
+const DATE_LENGTH: usize = 37;
+
 /// The `Date` of a second, made once for all answers in it.
 #[derive(Default)]
 struct DateLine {
@@ -106,6 +109,8 @@ impl DateLine {
         if self.line.is_empty() || second != self.second {
             self.second = second;
             self.line.clear();
+            // At once: pieces that it would outgrow the C library keeps for each thread, however long that sleeps.
+            self.line.reserve_exact(DATE_LENGTH);
             write_date(&mut self.line, Utc::from_system(now));
         }
         &self.line
