@@ -39,7 +39,7 @@ pub struct Cors {
 #[derive(Debug, Clone)]
 enum Origins {
     Any,
-    /// Kept as field values, which is what they are sent as.
+    /// As they are sent back.
     Listed(Vec<String>),
 }
 

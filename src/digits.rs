@@ -1,7 +1,7 @@
 //! Whole numbers in decimal, without std's machinery of formatting, which costs several times as much: heads and
 //! events are full of them.
 
-/// The largest number has 20; the rest makes whole blocks of sixteen.
+/// The largest number has 20. These are two blocks for [`Digits::as_str`].
 const MOST: usize = 32;
 /// Two digits at a time are half the divisions.
 const PAIRS: &[u8; 200] = b"\
@@ -9,9 +9,6 @@ const PAIRS: &[u8; 200] = b"\
     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 /// The decimal digits of a number.
-// Aligned, all of them are known to be text in two steps. Those that count may begin anywhere, and would be looked
-// at one by one.
-#[repr(align(16))]
 pub(crate) struct Digits {
     bytes: [u8; MOST],
     start: usize,
@@ -41,6 +38,8 @@ impl Digits {
     }
 
     pub(crate) fn as_str(&self) -> &str {
+        // std checks sixteen bytes at a time where they begin at a word. So all are checked, in two steps: those that
+        // count begin anywhere, and would be checked one by one.
         &std::str::from_utf8(&self.bytes).expect("digits are ASCII")[self.start..]
     }
 

@@ -10,6 +10,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Lets others have it until something is told, or it is time.
-pub(crate) fn wait<'l, T>(told: &Condvar, lock: MutexGuard<'l, T>, patience: Duration) -> MutexGuard<'l, T> {
-    told.wait_timeout(lock, patience).unwrap_or_else(PoisonError::into_inner).0
+pub(crate) fn wait<'l, T>(told: &Condvar, guard: MutexGuard<'l, T>, patience: Duration) -> MutexGuard<'l, T> {
+    told.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner).0
 }

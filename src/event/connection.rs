@@ -397,7 +397,7 @@ impl<'r> EventConnection<'r> {
         }
         let settings = self.stream.settings();
         let terms = Terms { keep_alive: settings.keep_alive, expires: self.stream.expires(), behind };
-        channel.hand_over(self.stream.connection(), self.request, cursor, terms)?;
+        channel.hand_over(self.stream.connection(), self.request, cursor, terms);
         self.stream.hand_over();
         Ok(())
     }

@@ -129,7 +129,7 @@ impl<'r> Stream<'r> {
         }
     }
 
-    /// Adds what somebody else writes.
+    /// What is being sent, for somebody else to add to.
     pub(super) fn buffer(&mut self) -> &mut String {
         &mut self.buffer
     }
@@ -137,6 +137,7 @@ impl<'r> Stream<'r> {
     /// Hands what is being sent to the socket, at once.
     pub(super) fn flush(&mut self, events: u64) -> Result<(), SendError> {
         self.flush_some(events)?;
+        self.buffer.clear(); // what is in it would be kept
         self.buffer.shrink_to(KEPT_BUFFER);
         Ok(())
     }

@@ -5,18 +5,16 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use crate::data::{Data, Formatting, Writer};
+use crate::digits::Digits;
 use crate::http::CloseReason;
 use crate::random;
 
 /// The id that says a stream is finished for good; see [`EventConnection::finish`](super::EventConnection::finish).
 pub(super) const FINISHED_ID: &str = "brooklet-finished";
-
-/// What ends a line, and nothing else does (HTML §9.2.5).
-const LINE_ENDS: [u8; 2] = [b'\r', b'\n'];
 
 /// What keeps an idle stream alive: a comment without text.
 ///
@@ -24,7 +22,7 @@ const LINE_ENDS: [u8; 2] = [b'\r', b'\n'];
 /// fetch-event-source dispatch an empty event.
 pub(super) const KEEP_ALIVE: &str = ":\n";
 
-/// When to come back after a stop: spread out, so that not everybody comes at once.
+/// When to come back after a stop, or at the end of a stream's age: spread out, so that not everybody comes at once.
 const COMEBACK: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(4500));
 
 /// One event: data, and what else it says.
@@ -261,7 +259,7 @@ pub(super) fn write_comment(out: &mut String, text: &str) {
     split_lines(out, start, ": ");
 }
 
-/// Appends a line that says when to come back after a stop, to each client at a time of its own.
+/// Appends a line that says when to come back to a stream that was ended, to each client at a time of its own.
 pub(super) fn write_comeback(out: &mut String) {
     write_retry(out, random::between(COMEBACK.0, COMEBACK.1));
 }
@@ -271,9 +269,9 @@ pub(super) fn write_comeback(out: &mut String) {
 /// A blank line behind it would end a block without an id, and that makes a client forget the id it resumed from
 /// (HTML §9.2.6: what is dispatched sets the last event ID, even without data).
 pub(super) fn write_retry(out: &mut String, retry: Duration) {
-    // A String takes everything. Clients read digits, and more than this many are none to JavaScript.
+    // Clients read digits, and more than this many are none to JavaScript.
     const FOREVER: u128 = 1 << 53;
-    let _ = writeln!(out, "retry: {}", retry.as_millis().min(FOREVER) as u64);
+    field(out, "retry: ", Digits::of(retry.as_millis().min(FOREVER) as u64).as_str());
 }
 
 /// Appends the block after which the client shall not come back.
@@ -300,6 +298,7 @@ fn holds(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(0, |found, byte| found | u8::from(is_wanted(byte))) != 0
 }
 
+/// What ends a line, and nothing else does (HTML §9.2.5).
 fn is_line_end(byte: u8) -> bool {
     (byte == b'\r') | (byte == b'\n')
 }
@@ -310,7 +309,7 @@ fn split_lines(out: &mut String, start: usize, prefix: &str) {
     if holds(&out[start..], is_line_end) {
         let text = out.split_off(start);
         let mut rest = text.as_str();
-        while let Some(end) = rest.bytes().position(|byte| LINE_ENDS.contains(&byte)) {
+        while let Some(end) = rest.bytes().position(is_line_end) {
             out.push_str(&rest[..end]);
             out.push('\n');
             out.push_str(prefix);

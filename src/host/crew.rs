@@ -87,30 +87,41 @@ impl Crew {
         let mut count = FIRST_AT_ONCE;
         loop {
             let mut state = self.state();
+            let taken = std::mem::take(&mut state.taken);
             let others = state.queue.len().saturating_sub(1);
             if others == 0 {
                 state.is_growing = false;
                 return state.queue.pop_front();
             }
-            if std::mem::take(&mut state.taken) > 0 {
+            if taken > 0 {
                 count = 1;
             }
             drop(state);
-            for _ in 0..count.min(others) {
-                let job = match self.state().queue.pop_front() {
+            for _ in 0..count {
+                let job = match self.next_of_several() {
                     Some(job) => job,
                     None => break,
                 };
                 if let Err(error) = self.employ(job, stack_size) {
+                    let own = self.state().queue.pop_front();
                     self.give_up();
                     self.state().trouble = Some(error);
-                    return None;
+                    return own;
                 }
             }
             if count < others {
                 thread::sleep(PACE);
                 count = (2 * count).min(MOST_AT_ONCE);
             }
+        }
+    }
+
+    /// The first of the queue, unless it is the only one.
+    fn next_of_several(&self) -> Option<Job> {
+        let mut state = self.state();
+        match state.queue.len() {
+            0 | 1 => None,
+            _ => state.queue.pop_front(),
         }
     }
 
@@ -154,7 +165,8 @@ impl Crew {
             Ok(()) => return,
             Err(job) => job,
         };
-        if self.employ(job, None).is_err() {
+        // A thread of its own, which serves nobody: its stack may not be what connections were promised.
+        if make_thread("brooklet", job, None).is_err() {
             self.follow_all_up(); // there is nobody else
         }
     }
@@ -296,5 +308,33 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         crew.assign(Box::new(move || sender.send(()).expect("it is awaited")), None).expect("a small stack");
         receiver.recv_timeout(Duration::from_secs(10)).expect("the job is done");
+    }
+
+    #[test]
+    fn whoever_can_make_no_threads_serves_one_itself() {
+        let crew = Arc::new(Crew::default());
+        let dropped = Arc::new(());
+        for _ in 0..3 {
+            let held = Arc::clone(&dropped);
+            crew.state().queue.push_back(Box::new(move || drop(held)));
+        }
+        crew.state().is_growing = true;
+        let own = crew.grow(Some(1 << 60));
+        assert_eq!((own.is_some(), Arc::strong_count(&dropped)), (true, 2)); // the other two were let go
+        assert!(crew.assign(Box::new(|| ()), None).is_err(), "somebody has to hear of it");
+    }
+
+    #[test]
+    fn what_follows_is_done_in_its_order() {
+        let crew = Arc::new(Crew::default());
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..100 {
+            let sender = sender.clone();
+            crew.follow_up(Box::new(move || sender.send(number).expect("it is awaited")));
+        }
+        for number in 0..100 {
+            assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok(number));
+        }
+        assert!(crew.state().parked.is_empty(), "that thread serves nobody");
     }
 }

@@ -36,34 +36,33 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// A thread that has served a connection accepts the next one itself, so that none has to be handed over. The
 /// gate's keeper sleeps as long as others wait here.
 pub(super) struct Gate {
-    settings: Arc<Settings>,
+    // These two first: nobody listens any more when what is the user's own is dropped, which may take its time.
     listener: TcpListener,
+    _door: OpenDoor,
+    settings: Arc<Settings>,
     keeper: Thread,
     /// How many threads wait for connections, and how many may.
     waiting: AtomicUsize,
     room: usize,
     crowd: Mutex<Crowd>,
-    /// The last field, as the listener is closed before.
-    _door: OpenDoor,
 }
 
 impl Gate {
     /// A gate that the calling thread keeps.
-    pub(super) fn new(settings: Arc<Settings>, listener: TcpListener) -> Arc<Self> {
+    pub(super) fn new(settings: Arc<Settings>, listener: TcpListener, door: OpenDoor) -> Arc<Self> {
         // A listener that does not block would keep a processor busy.
         let is_bounded =
             listener.set_nonblocking(false).and_then(|()| bound_waits(&listener, PATIENCE)).is_ok();
         let room = if is_bounded { MAX_WAITING } else { 0 };
         let keeper = thread::current();
-        let door = OpenDoor::new(Arc::clone(&settings.places));
         Arc::new(Self {
-            settings,
             listener,
+            _door: door,
+            settings,
             keeper,
             waiting: AtomicUsize::new(0),
             room,
             crowd: Mutex::default(),
-            _door: door,
         })
     }
 
@@ -225,11 +224,11 @@ fn bound_waits(_: &TcpListener, _: Duration) -> io::Result<()> {
 pub(super) type Serve = fn(&Settings, &Place, Arc<Connection>);
 
 pub(super) fn on_this_thread(serve: Serve, settings: &Settings, place: Arc<Place>, socket: AnySocket) {
-    settings.places.on_own_thread(place, |place| {
-        if let Some(connection) = connect(settings, place, socket) {
-            serve(settings, place, connection);
-        }
-    });
+    let _serving = settings.places.serving(place.number());
+    let place = place; // dropped before that
+    if let Some(connection) = connect(settings, &place, socket) {
+        serve(settings, &place, connection);
+    }
 }
 
 /// `None` for a socket that is dead already.

@@ -123,6 +123,8 @@ mod tests {
         check("BREW", "Origin: https://evil.example", false);
         check("POST", "Origin: https://tool.example", true); // allowed by name
         check("POST", "Origin: https://tool.example:8443", true);
+        check("POST", "Origin: https://tool.example:80:90", false);
+        check("POST", "Origin: https://[::1]:8080", false);
         check("POST", "Origin: https://tool.example.evil.example", false);
         check("POST", "Origin: https://friend.example", true); // allowed by Cors
         check("POST", "Origin: http://friend.example", false); // another scheme is another origin

@@ -212,6 +212,23 @@ impl fmt::Debug for Log {
 mod tests {
     use super::*;
 
+    /// In the order in which they were added, whatever one of them does.
+    #[test]
+    fn all_listeners_hear() {
+        let (sender, heard) = std::sync::mpsc::channel();
+        let mut log = Log::default();
+        assert!(log.is_silent());
+        for number in 1..=3 {
+            let sender = sender.clone();
+            log.add(move |_| {
+                sender.send(number).expect("it is awaited");
+                assert_ne!(number, 2, "the second one panics");
+            });
+        }
+        log.clone().write(&Notice::Full { connections: 1 });
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
     #[test]
     fn lines() {
         let peer = Some(SocketAddr::from(([127, 0, 0, 1], 5000)));

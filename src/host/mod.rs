@@ -22,10 +22,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cors::Cors;
-use crate::http::{AnySocket, Handler, Socket};
+use crate::http::{split_port, AnySocket, Handler, Socket};
 use gate::Gate;
 use places::Places;
 use start::Bind;
+use stop::OpenDoor;
 
 pub use limits::Limits;
 pub use log::Notice;
@@ -139,6 +140,9 @@ impl Host {
     /// What it accepts inherits its socket options, so this is the way to those that std does not offer, and to
     /// a backlog of more than std's 128 connections. It is made to block.
     ///
+    /// To stop, the host connects to it. Where another process listens at the same address, that may be the one that
+    /// is woken; a stop can take some seconds longer then.
+    ///
     /// ```
     /// # use brooklet::{Host, Layout};
     /// use std::net::TcpListener;
@@ -197,7 +201,8 @@ impl Host {
         self
     }
 
-    /// Tells everything that happens to `listener`, on the thread on which it happens.
+    /// Tells everything that happens to `listener`, on the thread on which it happens; that a stream has ended which a
+    /// channel took over, on one that nobody waits for.
     ///
     /// ```
     /// use brooklet::{Host, Notice, Request, Response};
@@ -212,10 +217,10 @@ impl Host {
         self
     }
 
-    /// Answers on loopback to one more name, with or without a port: that under which a proxy on this machine
-    /// serves this host, say.
+    /// Answers on loopback to one more name, at every port: that under which a proxy on this machine serves this host,
+    /// say.
     pub fn allow_host(mut self, name: impl AsRef<str>) -> Self {
-        self.settings.allowed_hosts.push(guard::normal(name.as_ref()));
+        self.settings.allowed_hosts.push(guard::normal(split_port(name.as_ref()).0));
         self
     }
 
@@ -261,8 +266,8 @@ impl Host {
     /// ```
     pub fn run(self) -> Result<(), StartError> {
         let stopper = self.stopper();
-        let Listening { settings, listener, .. } = self.listen()?;
-        Gate::new(settings, listener).keep();
+        let Listening { listener, door, settings, .. } = self.listen()?;
+        Gate::new(settings, listener, door).keep();
         stopper.places.door.wait_until_closed(); // nobody shall wait in its backlog meanwhile
         stopper.stop_within(GRACE);
         Ok(())
@@ -285,8 +290,8 @@ impl Host {
     /// ```
     pub fn start(self) -> Result<RunningHost, StartError> {
         let stopper = self.stopper();
-        let Listening { settings, listener, address } = self.listen()?;
-        let keep = move || Gate::new(settings, listener).keep();
+        let Listening { listener, door, settings, address } = self.listen()?;
+        let keep = move || Gate::new(settings, listener, door).keep();
         crew::make_thread("brooklet-accept", Box::new(keep), None)
             .map_err(|error| StartError::new(address.to_string(), error))?;
         Ok(RunningHost { address, stopper })
@@ -304,15 +309,16 @@ impl Host {
 
     fn listen(self) -> Result<Listening, StartError> {
         let (listener, address) = self.bind.listen()?;
-        self.settings.places.door.open(&listener, address);
+        let door = OpenDoor::new(&self.settings.places, &listener, address);
         self.settings.log.write(&Notice::Listening { address });
-        Ok(Listening { settings: Arc::new(self.settings), listener, address })
+        Ok(Listening { listener, door, settings: Arc::new(self.settings), address })
     }
 }
 
 struct Listening {
-    settings: Arc<Settings>,
     listener: TcpListener,
+    door: OpenDoor,
+    settings: Arc<Settings>,
     address: SocketAddr,
 }
 

@@ -38,7 +38,8 @@ impl Monitor {
     }
 
     pub(super) fn watch(&self, places: &Arc<Places>) {
-        *lock(&self.places) = Some(Arc::clone(places));
+        let before = lock(&self.places).replace(Arc::clone(places));
+        drop(before); // without the lock
     }
 }
 

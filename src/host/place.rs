@@ -79,11 +79,12 @@ impl Place {
     /// A request has begun to arrive. Where too many are at that, the oldest of them gives way: clients that send
     /// their heads byte by byte shall not take all places.
     pub(super) fn begin_head(&self, max_heads: usize) {
-        if self.change(Phase::Idle, Phase::Head) {
-            let heads = self.places.counters.heads.add(1);
-            if heads >= max_heads as u64 {
-                self.places.make_room(Phase::Head);
-            }
+        // Counted first: as soon as it is in that phase, somebody may take it back.
+        let others = self.places.counters.heads.add(1);
+        if !self.change(Phase::Idle, Phase::Head) {
+            self.places.counters.heads.subtract_one();
+        } else if others >= max_heads as u64 {
+            self.places.make_room(Phase::Head);
         }
     }
 
@@ -144,6 +145,7 @@ impl Drop for Place {
         };
         let (events, duration) = (self.record.events(), line.started.elapsed());
         let last_line: Job = Box::new(move || {
+            let _serving = places.serving(number); // it is held until this is done
             line.log.write(&Notice::StreamEnded {
                 peer: line.request.peer(),
                 method: line.request.method(),

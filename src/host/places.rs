@@ -14,7 +14,8 @@ use super::stop::Door;
 use crate::http::{Connection, Phase, StopSignal};
 use crate::locks::{lock, wait};
 
-/// All connections of a host, the door they come in by, and the signal that ends them.
+/// All connections of a host, with what they share: the door that they come in by, the threads that serve them, what is
+/// counted, and the signal that ends them.
 pub(super) struct Places {
     started: Instant,
     pub(super) stop: StopSignal,
@@ -118,9 +119,13 @@ impl Places {
         false
     }
 
-    /// How many places are held.
-    pub(super) fn held(&self) -> usize {
-        self.state().held()
+    /// How many places are held, but for the one that the calling thread may hold itself.
+    pub(super) fn held_by_others(&self) -> usize {
+        self.state().held() - self.held_by_caller()
+    }
+
+    fn held_by_caller(&self) -> usize {
+        usize::from(self.own_number().is_some())
     }
 
     /// Lets the connection be found by a stop.
@@ -157,12 +162,13 @@ impl Places {
         let open = self.open_connections();
         let events = open.iter().map(|connection| connection.record().events()).sum();
         let bytes = open.iter().map(|connection| connection.record().bytes()).sum();
-        self.counters.stats(self.held(), events, bytes)
+        let held = self.state().held();
+        self.counters.stats(held, events, bytes)
     }
 
     /// Waits until all places are given back, but for the one that the calling thread may hold itself.
     pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
-        let own = usize::from(self.own_number().is_some());
+        let own = self.held_by_caller();
         let mut state = self.state();
         while state.held() > own {
             let remaining = deadline.saturating_duration_since(Instant::now());
@@ -174,12 +180,9 @@ impl Places {
         true
     }
 
-    /// Runs `serve`, and lets a stop that is called within know that it must not wait for it.
-    pub(super) fn on_own_thread(&self, place: Arc<Place>, serve: impl FnOnce(&Arc<Place>)) {
-        let outer = SERVED.with(|served| served.replace((self.identity(), place.number())));
-        serve(&place);
-        drop(place); // as its own thread, if nobody else has it
-        SERVED.with(|served| served.set(outer));
+    /// Lets a stop that the calling thread calls know that it must not wait for this place, until that is dropped.
+    pub(super) fn serving(&self, number: u32) -> Serving {
+        Serving { outer: SERVED.with(|served| served.replace((self.identity(), number))) }
     }
 
     /// The number of the place that the calling thread serves, if it serves one of these.
@@ -194,6 +197,18 @@ impl Places {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+/// The calling thread serves a place.
+pub(super) struct Serving {
+    /// What it served before.
+    outer: (usize, u32),
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        SERVED.with(|served| served.set(self.outer));
     }
 }
 

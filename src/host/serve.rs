@@ -203,7 +203,9 @@ impl Conversation<'_> {
         if let Some(error) = response.take_error() {
             self.settings.report(request, &*error);
             if self.settings.shows_errors {
-                response = Response::explain(response.status_code(), &error.to_string());
+                // Its text is the user's own code as well.
+                let text = panics::catch(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
+                response = Response::explain(response.status_code(), &text);
             }
         }
         if self.settings.has_defaults {

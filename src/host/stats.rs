@@ -118,6 +118,9 @@ pub(super) struct Counters {
     pub(super) failures: Counter,
     pub(super) panics: Counter,
     ended: [Counter; CloseReason::ALL.len()],
+    /// What was told last. A connection that is just ending is not open any more, and may not have been added yet.
+    told_events: Counter,
+    told_bytes: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -131,6 +134,11 @@ impl Counter {
 
     pub(super) fn subtract_one(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Raises it to a value, and returns the higher of both.
+    fn raise_to(&self, value: u64) -> u64 {
+        self.0.fetch_max(value, Ordering::Relaxed).max(value)
     }
 
     fn value(&self) -> u64 {
@@ -158,8 +166,8 @@ impl Counters {
             forbidden: self.forbidden.value(),
             turned_away: self.turned_away.value(),
             gave_way: self.gave_way.value(),
-            events: self.events.value() + open_events,
-            bytes: self.bytes.value() + open_bytes,
+            events: self.told_events.raise_to(self.events.value() + open_events),
+            bytes: self.told_bytes.raise_to(self.bytes.value() + open_bytes),
             failures: self.failures.value(),
             panics: self.panics.value(),
             ended,

@@ -13,6 +13,8 @@ const KNOCK: Duration = Duration::from_secs(1);
 const CLOSING: Duration = Duration::from_secs(1);
 /// After their sockets were shut down, threads that wait for them have this long to notice.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
+/// As good as for ever, and a time that a clock can hold.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Ends a host from anywhere: handlers, generators, other threads, beside [`run`](crate::Host::run).
 ///
@@ -45,14 +47,9 @@ pub(super) struct Door {
 pub(super) struct OpenDoor(Arc<Places>);
 
 impl Door {
-    pub(super) fn open(&self, listener: &TcpListener, address: SocketAddr) {
-        *lock(&self.spare) = listener.try_clone().ok();
-        *lock(&self.address) = Some(address);
-    }
-
     /// Wakes one of those who wait for connections.
     pub(super) fn knock(&self) {
-        drop(lock(&self.spare).take());
+        self.give_spare_back();
         let mut address = match *lock(&self.address) {
             Some(address) => address,
             None => return,
@@ -67,6 +64,11 @@ impl Door {
         let _ = TcpStream::connect_timeout(&address, KNOCK);
     }
 
+    fn give_spare_back(&self) {
+        let spare = lock(&self.spare).take();
+        drop(spare); // without the lock
+    }
+
     /// Waits until nobody listens any more, though not for ever.
     pub(super) fn wait_until_closed(&self) {
         let is_closed = lock(&self.is_closed);
@@ -75,15 +77,19 @@ impl Door {
 }
 
 impl OpenDoor {
-    pub(super) fn new(places: Arc<Places>) -> Self {
-        Self(places)
+    pub(super) fn new(places: &Arc<Places>, listener: &TcpListener, address: SocketAddr) -> Self {
+        *lock(&places.door.spare) = listener.try_clone().ok();
+        *lock(&places.door.address) = Some(address);
+        Self(Arc::clone(places))
     }
 }
 
 impl Drop for OpenDoor {
     fn drop(&mut self) {
-        *lock(&self.0.door.is_closed) = true;
-        self.0.door.closed.notify_all();
+        let door = &self.0.door;
+        door.give_spare_back(); // the system listens as long as there is a descriptor
+        *lock(&door.is_closed) = true;
+        door.closed.notify_all();
     }
 }
 
@@ -135,12 +141,13 @@ impl Stopper {
     /// # drop(host);
     /// ```
     pub fn request_stop(&self) {
-        if self.places.stop.request() {
-            self.places.door.knock();
-            self.places.crew.dismiss();
-        }
+        let is_first = self.places.stop.request();
         for connection in self.places.open_connections() {
             connection.finish_reading();
+        }
+        if is_first {
+            self.places.crew.dismiss();
+            self.places.door.knock();
         }
     }
 
@@ -159,9 +166,9 @@ impl Stopper {
 
     /// Stops, waits, and at the deadline cuts off whoever is left.
     pub(super) fn stop_within(&self, grace: Duration) -> StopReport {
-        let open = self.places.held();
+        let open = self.places.held_by_others();
         self.request_stop();
-        if self.places.wait_until_empty(Instant::now() + grace) {
+        if self.places.wait_until_empty(Instant::now() + grace.min(LONGEST_GRACE)) {
             return StopReport { ended: open, forced: 0 };
         }
         let left = self.places.connections_of_others();

@@ -96,7 +96,7 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and the line's end.
 const DATE_LENGTH: usize = 37;
 
-/// The `Date` of a second, made once for all answers in it.
+/// The `Date` of a second, made once for all of this connection's answers in it.
 #[derive(Default)]
 struct DateLine {
     second: u64,
@@ -109,7 +109,7 @@ impl DateLine {
         if self.line.is_empty() || second != self.second {
             self.second = second;
             self.line.clear();
-            // At once: pieces that it would outgrow the C library keeps for each thread, however long that sleeps.
+            // Allocated once: as it grew, the C library would keep each outgrown piece for this thread.
             self.line.reserve_exact(DATE_LENGTH);
             write_date(&mut self.line, Utc::from_system(now));
         }

@@ -18,7 +18,7 @@ const MAX_EXTENSIONS: usize = 4 * 1024;
 /// All trailer fields of a body together. Go: 4 KiB of buffer.
 const MAX_TRAILER: usize = 8 * 1024;
 /// A client that sends this much in a second never meets the body's deadline. Apache: `MinRate=500`.
-const MIN_BYTES_PER_SECOND: u64 = 500;
+const MIN_BYTES_PER_SECOND: u32 = 500;
 
 /// Reads the body that `head` announces.
 ///
@@ -57,8 +57,8 @@ struct BodyReader<'r> {
 
 impl BodyReader<'_> {
     fn deadline(&self) -> Instant {
-        let earned = self.body.len() as u64 / MIN_BYTES_PER_SECOND;
-        self.started + self.patience + Duration::from_secs(earned)
+        let millis = self.body.len() as u64 * 1000 / u64::from(MIN_BYTES_PER_SECOND);
+        self.started + self.patience + Duration::from_millis(millis)
     }
 
     fn read_exactly(&mut self, length: u64) -> Result<(), ReadError> {

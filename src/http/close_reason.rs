@@ -85,3 +85,17 @@ impl fmt::Display for CloseReason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for reason in CloseReason::ALL {
+            assert_eq!(CloseReason::from_number(reason as u8), Some(reason));
+        }
+        assert_eq!(CloseReason::from_number(0), None);
+        assert_eq!(CloseReason::from_number(1 + CloseReason::ALL.len() as u8), None);
+    }
+}

@@ -8,7 +8,10 @@ use super::{Request, Response, Status};
 /// Only what a GET or HEAD found counts; another method acts, whatever the client has (§13.1.2 is 412 there,
 /// which is for handlers to say).
 pub(crate) fn apply(request: &Request, response: Response) -> Response {
-    let is_lookup = matches!(request.method(), "GET" | "HEAD") && response.status_code() == Status::OK;
+    // A stream is never had already.
+    let is_lookup = matches!(request.method(), "GET" | "HEAD")
+        && response.status_code() == Status::OK
+        && response.body_bytes().is_some();
     match response.header_value("ETag") {
         Some(tag) if is_lookup && names(request, tag) => {
             // What would have been said of the page is said again, but not its type (§15.4.5).
@@ -42,7 +45,7 @@ pub(crate) fn entity_tag(bytes: &[u8]) -> String {
 fn names(request: &Request, tag: &str) -> bool {
     let tag = opaque(tag.as_bytes());
     // A list is cut at each comma. So a tag that holds one is never found, and its answer always sent.
-    let is_in = |list| list_elements(list).any(|candidate| candidate == b"*" || opaque(candidate) == tag);
+    let is_in = |list| list == b"*" || list_elements(list).any(|candidate| opaque(candidate) == tag);
     request.head().values("If-None-Match").any(is_in)
 }
 

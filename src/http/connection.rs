@@ -17,7 +17,7 @@ use crate::clock::Clock;
 /// A client that takes this much has earned a new write deadline.
 ///
 /// A write timeout alone never fires while a reader trickles: each byte taken starts it anew.
-const WRITE_PROGRESS: usize = 64 * 1024;
+pub(crate) const WRITE_PROGRESS: usize = 64 * 1024;
 
 /// What a client may send into its stream; one that sends more is cut off.
 const MAX_STRAY_BYTES: u32 = 64 * 1024;
@@ -81,7 +81,7 @@ pub(crate) trait Seat: Send + Sync {
     /// Since when it has been in its phase, in microseconds of the host's life.
     fn since(&self) -> u64;
 
-    /// Whether the connection is in that phase, and nothing is lost if it gives its place away.
+    /// Whether the connection is in that phase, and may give its place away.
     fn may_give_away(&self, from: Phase) -> bool;
 
     /// Gives the place away, if it may.

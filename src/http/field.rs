@@ -90,6 +90,17 @@ mod tests {
         }
     }
 
+    /// RFC 9110 §5.6.2 and §5.5, byte by byte.
+    #[test]
+    fn bytes() {
+        let tokens = "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~";
+        for byte in 0..=255 {
+            assert_eq!(is_token_byte(byte), tokens.bytes().any(|one| one == byte), "{byte:#04x}");
+            let is_control = (byte < 0x20 && byte != b'\t') || byte == 0x7f;
+            assert_eq!(is_value_byte(byte), !is_control, "{byte:#04x}");
+        }
+    }
+
     #[test]
     fn lists() {
         let elements: Vec<_> = list_elements(b" close,\tTE ,, x").collect();

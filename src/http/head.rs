@@ -23,6 +23,8 @@ pub(crate) const MAX_FIELD_LINE: usize = 8 * 1024;
 pub(crate) const MAX_FIELDS: usize = 100;
 /// The largest head. nginx: four buffers of 8 KiB; Node: 16 KiB.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
+/// The same without the LF at its very end. Lengths are judged before the LF of a line.
+const MAX_HEAD_BUT_LF: usize = MAX_HEAD - 1;
 /// The longest method. The longest registered one, `UPDATEREDIRECTREF`, has 17 bytes.
 const MAX_METHOD: usize = 32;
 /// ` HTTP/1.1` behind the target.
@@ -103,10 +105,10 @@ impl HeadScan {
         }
     }
 
-    /// How many bytes go on until something is too long: the same one, in however many pieces they come.
+    /// How many bytes there are to the limit that is met first, which is the same one in however many pieces they come.
     fn room(&self) -> usize {
         let line_end = self.line_start + self.max_line();
-        let head_end = self.head_start + MAX_HEAD;
+        let head_end = self.head_start + MAX_HEAD_BUT_LF;
         line_end.min(head_end) + 1 - self.at
     }
 
@@ -120,7 +122,7 @@ impl HeadScan {
                 _ => Refusal::FieldTooLarge,
             });
         }
-        if self.at - self.head_start > MAX_HEAD {
+        if self.at - self.head_start > MAX_HEAD_BUT_LF {
             return Err(Refusal::HeadTooLarge);
         }
         Ok(())
@@ -223,9 +225,6 @@ impl Head {
         let bytes = lines.bytes;
         let mut framing = FramingFields::default();
         for line in lines.take_while(|line| !line.is_empty()) {
-            if line.len() > MAX_FIELD_LINE {
-                return Err(Refusal::FieldTooLarge);
-            }
             let (name, value) = field::parse(&bytes[line.clone()])?;
             let (name, value) = (shift(&name, line.start), shift(&value, line.start));
             self.read_field(

@@ -32,7 +32,7 @@ pub use response::{FieldValue, IntoResponse, Response};
 pub use socket::Socket;
 pub use status::Status;
 
-pub(crate) use connection::{Connection, Phase, Record, Seat};
+pub(crate) use connection::{Connection, Phase, Record, Seat, WRITE_PROGRESS};
 pub(crate) use head::Head;
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;

@@ -18,6 +18,7 @@ use super::Refusal;
 pub(super) const FIRST_BUFFER: usize = 1536;
 /// One read of a body takes this much at most, so that a declared length alone allocates little.
 const BODY_READ: usize = 64 * 1024;
+
 /// Why there is no request, or not all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadError {

@@ -30,7 +30,7 @@ use crate::locks::{lock, wait};
 /// use std::os::unix::net::UnixStream;
 /// use std::time::Duration;
 ///
-/// /// Orphan rules ask for a type of one's own; all of its methods are there already.
+/// /// What it takes. (A `UnixStream` is a `Socket` by itself.)
 /// struct Unix(UnixStream);
 ///
 /// impl Socket for Unix {

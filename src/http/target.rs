@@ -217,6 +217,18 @@ mod tests {
         }
     }
 
+    /// RFC 3986 §3.2.2 and appendix A, byte by byte.
+    #[test]
+    fn bytes() {
+        let alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let reg_name = format!("{alphanumeric}-._~%!$&'()*+,;=");
+        let target = format!("{reg_name}:@/?[]{{}}|\\^`");
+        for byte in 0..=255_u8 {
+            assert_eq!(is_reg_name_byte(byte), reg_name.bytes().any(|one| one == byte), "{byte:#04x}");
+            assert_eq!(is_target_byte(byte), target.bytes().any(|one| one == byte), "{byte:#04x}");
+        }
+    }
+
     #[test]
     fn authorities() {
         for good in [
@@ -232,8 +244,26 @@ mod tests {
             assert!(is_authority(good), "{good:?}");
         }
         for bad in [
-            "", ":80", "a b", "a/b", "u@h", "a:b", "a:1:2", "a:65536", "::1", "[::1", "[]", "[::1]x",
-            "[v1.x]", "ü", "%zz", "a:+1",
+            "",
+            ":80",
+            "a b",
+            "a/b",
+            "u@h",
+            "a:b",
+            "a:1:2",
+            "a:65536",
+            "::1",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "[v1.x]",
+            "ü",
+            "%zz",
+            "a:+1",
+            "[::1]x:80",
+            "a]:80",
+            "x:]",
+            "[::1]:80]",
         ] {
             assert!(!is_authority(bad), "{bad:?}");
         }

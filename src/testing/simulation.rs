@@ -11,7 +11,8 @@ use super::timeline::Timeline;
 use super::transcript::Transcript;
 use crate::clock::Clock;
 use crate::http::{
-    body, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat, StopSignal,
+    body, conditional, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat,
+    StopSignal,
 };
 
 /// A stream that goes on for longer, or brings more, has probably lost its end.
@@ -174,12 +175,14 @@ impl<'h> Simulation<'h> {
 
         let mut client = socket.client();
         client.move_into(&mut transcript);
+        let (panic, fault) = (client.panic.take(), client.fault.take());
+        drop(client);
         transcript.duration = time.elapsed();
-        if let Some(panic) = client.panic.take() {
+        if let Some(panic) = panic {
             resume_unwind(panic);
         }
         let is_stuck = time.is_stuck().then(|| String::from(STUCK));
-        if let Some(fault) = client.fault.take().or(is_stuck) {
+        if let Some(fault) = fault.or(is_stuck) {
             panic!("{fault}\nThe last of it:\n  {}", transcript.last_lines(5).join("\n  "));
         }
         transcript
@@ -193,7 +196,7 @@ fn answer(
     connection: &Arc<Connection>,
     socket: &MemorySocket,
 ) -> Transcript {
-    let mut response = handler.handle(request.clone());
+    let mut response = conditional::apply(request, handler.handle(request.clone()));
     let mut transcript = Transcript::new(&response);
     transcript.error = response.take_error();
     match response.body_bytes() {

@@ -55,7 +55,7 @@ impl Timeline {
         while !self.advance(self.now()) {}
     }
 
-    /// Whether there were too many of those calls.
+    /// Whether there were too many calls that let no time pass.
     pub(super) fn is_stuck(&self) -> bool {
         self.state().idle_calls >= MOST_IDLE_CALLS
     }

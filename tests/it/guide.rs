@@ -17,7 +17,7 @@ const LIMITS: [(&str, &str); 36] = [
     ("MAX_EXTENSIONS = 4 * 1024;", "| chunk extensions of a body | 4 KiB |"),
     ("MAX_TRAILER = 8 * 1024;", "| trailer fields of a body | 8 KiB |"),
     ("max_connections: 512,", "Limits::max_connections) | 512 |"),
-    ("OVERFLOW = 32;", "| connections above that, being told so | 32 |"),
+    ("OVERFLOW = 32;", "| connections above that, being told so | 32,"),
     ("max_heads: 128,", "Limits::max_heads) | 128 |"),
     ("idle_deadline: Duration::from_secs(60)", "Limits::idle_deadline) | 60 s |"),
     ("write_deadline: Duration::from_secs(30)", "Limits::write_deadline) | 30 s |"),

@@ -4,7 +4,6 @@
 //! sealed never changes: writers hold on to it without holding the log.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::digits::Digits;
@@ -305,10 +304,8 @@ impl Log {
 
 /// A number as we write it: no sign, no zeros in front.
 fn sequence_number(text: &str) -> Option<u64> {
-    let number: u64 = text.parse().ok()?;
-    let mut written = String::new();
-    let _ = write!(written, "{number}"); // a String takes everything
-    (written == text).then_some(number)
+    let number = text.parse().ok()?;
+    (Digits::of(number).as_str() == text).then_some(number)
 }
 
 #[cfg(test)]

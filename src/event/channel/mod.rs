@@ -77,7 +77,7 @@ pub struct Published {
 /// # Ok::<(), brooklet::SendError>(())
 /// ```
 ///
-/// It is set up before it is cloned:
+/// It is set up before it is cloned or used:
 ///
 /// ```
 /// use brooklet::{Channel, Event, Formatting, SendError};
@@ -113,8 +113,8 @@ pub struct Published {
 ///
 /// They delay nobody. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
 /// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
-/// [`follow_after`](EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back. One that takes nothing for as long as the host's write
-/// deadline is closed.
+/// [`follow_after`](EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back.
+/// One that takes nothing for as long as the host's write deadline is closed.
 ///
 /// In the guide: [channels](crate::guide::channels).
 #[derive(Clone)]
@@ -152,8 +152,8 @@ impl Channel {
     fn into_settings(self) -> Settings {
         // Nobody has it yet: the handles of a channel are its clones.
         match Arc::try_unwrap(self.shared) {
-            Ok(shared) => shared.settings,
-            Err(_) => panic!("a channel is set up before it is cloned"),
+            Ok(shared) if !shared.is_in_use() => shared.settings,
+            _ => panic!("a channel is set up before it is cloned or used"),
         }
     }
 
@@ -412,14 +412,13 @@ impl Channel {
         request: &Request,
         cursor: u64,
         terms: Terms,
-    ) -> Result<(), SendError> {
+    ) {
         let as_sleeper: Arc<dyn Wake> = Arc::clone(&self.shared) as _;
         connection.stop_signal().wake_on_request(&Arc::downgrade(&as_sleeper));
         let request = self.shared.watchers.tell_joined(request);
         self.shared.subscribers.fetch_add(1, Ordering::Relaxed);
         let settings = &self.shared.settings;
         self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, terms, request, settings));
-        Ok(())
     }
 }
 

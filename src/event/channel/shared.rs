@@ -103,6 +103,12 @@ impl Shared {
         }
     }
 
+    /// Whether there is anything that a new start would lose.
+    pub(super) fn is_in_use(&self) -> bool {
+        let state = self.state();
+        state.log.next() > 1 || state.is_closed || self.watchers.is_anybody_there()
+    }
+
     /// A name to report under for somebody who is no shard.
     pub(super) fn new_reporter(&self) -> u64 {
         // Shards report under their index.

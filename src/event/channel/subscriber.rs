@@ -8,13 +8,11 @@ use super::greeting::write_reset;
 use super::log::{Chunk, CHUNK};
 use super::shared::{Settings, State};
 use crate::event::wire::{self, KEEP_ALIVE};
-use crate::http::{CloseReason, Connection, Request};
+use crate::http::{CloseReason, Connection, Request, WRITE_PROGRESS};
 
 /// A socket that was full is tried again after this, and then after twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_millis(1);
 const LAST_RETRY: Duration = Duration::from_millis(50);
-/// Who takes this much has earned a new deadline, as with all other writes.
-const WRITE_PROGRESS: u64 = 64 * 1024;
 
 /// What a writer sees of the log: the sealed chunks, without any lock.
 #[derive(Debug, Default)]
@@ -332,7 +330,7 @@ impl Subscriber {
             Some(backlog) => backlog,
             None => self.owe(Vec::new(), now),
         };
-        if bytes - backlog.renewed_at >= WRITE_PROGRESS {
+        if bytes - backlog.renewed_at >= WRITE_PROGRESS as u64 {
             (backlog.deadline, backlog.renewed_at) = (deadline, bytes);
         }
         if now >= backlog.deadline {

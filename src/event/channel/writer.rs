@@ -70,7 +70,8 @@ impl Shared {
             .name(String::from("brooklet-channel"))
             .spawn(move || Writer::new(shared, index).run());
         if spawned.is_err() {
-            // No thread to be had: this one has nothing else to do, it was a connection's.
+            // No thread to be had: this one has nothing else to do, it was a connection's. That one stays open until
+            // nobody follows any more.
             Writer::new(Arc::clone(self), index).run();
         }
     }

@@ -85,6 +85,9 @@ fn bounds() {
     check(&head(1, MAX_FIELD_LINE + 1, 1), Some(Refusal::FieldTooLarge));
     check(&head(1, 4, MAX_FIELDS), None);
     check(&head(1, 4, MAX_FIELDS + 1), Some(Refusal::TooManyFields));
+    let rest = MAX_HEAD - head(1, 8000, 4).len(); // of the target
+    check(&head(1 + rest, 8000, 4), None);
+    check(&head(2 + rest, 8000, 4), Some(Refusal::HeadTooLarge));
     check(&head(1, 8000, 5), Some(Refusal::HeadTooLarge));
     check(&"x".repeat(MAX_HEAD), Some(Refusal::MethodTooLong));
     check(&format!("GET /{}", "x".repeat(MAX_HEAD)), Some(Refusal::TargetTooLong));
@@ -94,6 +97,11 @@ fn bounds() {
     #[track_caller]
     fn check(text: &str, expected: Option<Refusal>) {
         assert_eq!(judge(text.as_bytes()).err(), expected, "{} bytes", text.len());
+        let mut random = Xorshift(text.len() as u64);
+        for piece in [1, 1021] {
+            let pieces = in_pieces(text.as_bytes(), || 1 + random.below(piece));
+            assert_eq!(pieces.err(), expected, "{} bytes in pieces", text.len());
+        }
     }
 }
 
@@ -122,7 +130,7 @@ fn mutations() {
             }
         }
         let whole = judge(&bytes);
-        assert_eq!(in_pieces(&bytes, &mut random), whole, "{}", bytes.escape_ascii());
+        assert_eq!(in_pieces(&bytes, || 1 + random.below(30)), whole, "{}", bytes.escape_ascii());
         match &whole {
             Ok(_) => heads += 1,
             Err(_) => refusals += 1,
@@ -130,21 +138,6 @@ fn mutations() {
         keeps_its_word(&bytes);
     }
     assert!(heads > 1000 && refusals > 1000, "{heads} heads and {refusals} refusals are no test");
-
-    /// The scan sees the bytes grow; what it says at the end must not depend on how they grew.
-    fn in_pieces(bytes: &[u8], random: &mut Xorshift) -> Result<String, Refusal> {
-        let mut scan = HeadScan::default();
-        let mut length = 0;
-        loop {
-            if let Some(head) = scan.advance(&bytes[..length])? {
-                return Head::parse(&bytes[head]).map(|head| describe(&head));
-            }
-            if length == bytes.len() {
-                return Ok(String::from("incomplete"));
-            }
-            length = bytes.len().min(length + 1 + random.below(30));
-        }
-    }
 
     fn keeps_its_word(bytes: &[u8]) {
         let range = match HeadScan::default().advance(bytes) {
@@ -160,6 +153,21 @@ fn mutations() {
                 field::is_token(name.as_bytes()) && value.iter().all(|byte| field::is_value_byte(*byte))
             }));
         }
+    }
+}
+
+/// The scan sees the bytes grow; what it says at the end must not depend on how they grew.
+fn in_pieces(bytes: &[u8], mut piece: impl FnMut() -> usize) -> Result<String, Refusal> {
+    let mut scan = HeadScan::default();
+    let mut length = 0;
+    loop {
+        if let Some(head) = scan.advance(&bytes[..length])? {
+            return Head::parse(&bytes[head]).map(|head| describe(&head));
+        }
+        if length == bytes.len() {
+            return Ok(String::from("incomplete"));
+        }
+        length = bytes.len().min(length + piece());
     }
 }
 

@@ -229,6 +229,18 @@ fn setting_up() {
         let clone = channel.clone();
         assert!(catch_unwind(AssertUnwindSafe(|| change(channel))).is_err());
         change(clone);
+
+        // What has happened to it would be lost.
+        let uses = [
+            |channel: &Channel| drop(channel.publish(Event::new(1))),
+            |channel: &Channel| channel.close(),
+            |channel: &Channel| std::mem::forget(channel.presence()),
+        ];
+        for use_it in uses {
+            let channel = Channel::new();
+            use_it(&channel);
+            assert!(catch_unwind(AssertUnwindSafe(|| change(channel))).is_err());
+        }
     }
     assert!(catch_unwind(|| Channel::new().reset_type("a\nb")).is_err());
 }

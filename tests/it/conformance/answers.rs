@@ -141,6 +141,7 @@ fn conditions() {
         (format!("If-None-Match: \"x\"\r\nIf-None-Match: {tag}\r\n"), 304),
         ("If-None-Match: *\r\n".to_owned(), 304),
         (format!("If-None-Match: {tag}\r\nIf-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n"), 304),
+        ("If-None-Match: \"x,*,y\"\r\n".to_owned(), 200), // one tag, and no asterisk
         (format!("If-None-Match: {}\r\n", tag.trim_matches('"')), 200),
         (format!("If-None-Match: {}\r\n", tag.to_uppercase().replace('"', "\"x")), 200),
         ("If-None-Match: \"x\"\r\n".to_owned(), 200),

@@ -29,7 +29,7 @@ fn the_refusal_names_the_remedy() {
 
 #[test]
 fn allowed_names() {
-    let host = host(page()).allow_host("tool.example").allow_host("Other.Example.").start().unwrap();
+    let host = host(page()).allow_host("tool.example").allow_host("Other.Example.:80").start().unwrap();
     for (name, expected) in [
         ("tool.example", 200),
         ("TOOL.example.:8080", 200),

@@ -13,7 +13,20 @@ fn app() -> Layout {
         })
         .add("panic", |_: Request| -> Response { panic!("number {}", 7) })
         .add("bomb", |_: Request| -> Response { std::panic::panic_any(Bomb) })
+        .add("mute", |_: Request| -> Result<Response, Mute> { Err(Mute) })
 }
+
+/// An error that cannot even be told.
+#[derive(Debug)]
+struct Mute;
+
+impl std::fmt::Display for Mute {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no words")
+    }
+}
+
+impl std::error::Error for Mute {}
 
 /// A payload that panics when it is dropped, which must not end the thread a second time.
 struct Bomb;
@@ -72,6 +85,7 @@ fn development_shows_errors() {
     let host = host(app()).development().start().unwrap();
     check(&host, "/fail", "500 Internal Server Error: the disk is <full>\n");
     check(&host, "/panic", "500 Internal Server Error: panicked: number 7\n");
+    check(&host, "/mute", "500 Internal Server Error: panicked: no words\n");
 
     #[track_caller]
     fn check(host: &RunningHost, path: &str, body: &str) {

@@ -101,10 +101,13 @@ fn stopped_before_it_runs() {
     in_time(move || host_to_run.run()).unwrap();
 
     let host_to_start = host(hello);
-    host_to_start.stopper().request_stop();
+    let stopper = host_to_start.stopper(); // which outlives it
+    stopper.request_stop();
     let host = host_to_start.start().unwrap();
+    let address = host.address();
     let report = in_time(move || host.stop());
     assert_eq!((report.ended, report.forced), (0, 0));
+    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
 }
 
 /// Threads get the stack that was asked for: more for deep handlers, less for many streams.

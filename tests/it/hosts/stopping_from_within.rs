@@ -1,10 +1,12 @@
 //! Stops that come from the host's own threads: they must not wait for themselves.
 
 use super::{again, ask, here, host, open, retry, start, GET, LONG, STOPS_WITHIN};
-use crate::patience::{in_time, Gate, DEADLINE};
+use crate::patience::{eventually, in_time, Gate, DEADLINE};
 use brooklet::{
-    CloseReason, Handler, Layout, Limits, Notice, Request, Response, RunningHost, SendError, StopReport,
+    Channel, CloseReason, EventSource, Handler, Layout, Limits, Notice, Request, Response, RunningHost,
+    SendError, StopReport,
 };
+use std::net::TcpStream;
 use std::sync::{mpsc, Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -131,6 +133,66 @@ fn a_log_asks_for_a_stop() {
     assert_eq!(wire.head().unwrap().status, 200);
     retry(&wire.rest().unwrap());
     in_time(move || host.stop());
+}
+
+/// That a follower has left is told on a thread of no connection; who stops the host there must not wait for the place
+/// that is given back when it has been told.
+#[test]
+fn who_is_told_of_an_end_stops_and_waits() {
+    let (sender, stopped) = mpsc::sync_channel(1);
+    let reach = Reach::default();
+    let within = reach.clone();
+    let channel = Channel::new();
+    let source = EventSource::channel(&channel);
+    let host =
+        host(Layout::new().add("news", source).add("wait", here(|c| c.wait(LONG)))).log(move |notice| {
+            if matches!(notice, Notice::StreamEnded { target: "/news", .. }) {
+                sender.send(stop(&within)).unwrap();
+            }
+        });
+    let host = reach.keep(host.start().unwrap());
+    let mut stream = open(&host, "/wait");
+    let follower = ask(&host, &GET.replace("/ ", "/news "));
+    eventually("it follows", || channel.subscribers() == 1);
+    drop(follower);
+    retry(&stream.rest().unwrap());
+    check(stopped.recv_timeout(DEADLINE).unwrap());
+    in_time(move || host.stop());
+}
+
+/// What is the user's own may take its time to be dropped; nobody listens meanwhile.
+#[test]
+fn the_port_is_closed_before_the_handler_is_dropped() {
+    struct Slow(Gate, mpsc::SyncSender<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+            self.0.pass();
+        }
+    }
+    let gate = Gate::default();
+    let (sender, dropping) = mpsc::sync_channel(1);
+    let slow = Slow(gate.clone(), sender);
+    let host = start(move |_: Request| {
+        let _held = &slow;
+        Response::text("hello")
+    });
+    let address = host.address();
+    host.stopper().request_stop();
+    dropping.recv_timeout(DEADLINE).unwrap();
+    let connected = TcpStream::connect(address);
+    gate.open();
+    assert!(connected.is_err(), "somebody still listens");
+    in_time(move || host.stop());
+}
+
+#[test]
+fn all_the_time_in_the_world() {
+    let host = start(here(|c| c.wait(LONG)));
+    let mut stream = open(&host, "/");
+    let report = in_time(move || host.stop_within(Duration::MAX));
+    assert_eq!((report.ended, report.forced), (1, 0));
+    retry(&stream.rest().unwrap());
 }
 
 /// The thread that accepts hears of a crowd, and whoever stops the host there must not wait for that thread.

@@ -1,7 +1,7 @@
 //! Content: fixed bytes and files, and clients that have them already.
 
 use super::{Site, NOT_FOUND};
-use brooklet::{Content, Layout, Request, Response, Status};
+use brooklet::{Content, EventSource, Handler, Layout, Request, Response, Status};
 use std::path::PathBuf;
 use std::{env, fs, io, process};
 
@@ -68,9 +68,11 @@ fn not_modified_has_no_media_type() {
 fn a_tag_of_ones_own() {
     let site = Site::new(|request: Request| match request.path() {
         "/gone" => Response::error(Status::GONE).header("ETag", "\"v1\""),
+        "/stream" => EventSource::new(|_| Ok(())).handle(request).header("ETag", "\"v1\""),
         _ => Response::text("first").header("ETag", "\"v1\""),
     });
     for (method, target, tag, status) in [
+        ("GET", "/stream", "\"v1\"", 200), // nobody has a stream already
         ("GET", "/", "\"v1\"", 304),
         ("HEAD", "/", "\"v0\", W/\"v1\"", 304),
         ("GET", "/", "\"v2\"", 200),

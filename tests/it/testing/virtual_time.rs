@@ -2,13 +2,26 @@
 
 use super::{as_it_is, check, secs};
 use brooklet::testing::Client;
-use brooklet::{Channel, CloseReason, Event, EventConnection, EventSource, Presence, Replay};
+use brooklet::{
+    Channel, CloseReason, Content, Event, EventConnection, EventSource, Presence, Replay, Status,
+};
 use std::sync::{mpsc, Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// A page that the client has already is not sent again, as on a host.
+#[test]
+fn a_page_that_the_client_has() {
+    let page = Content::text("hello");
+    let first = Client::get("/").in_memory(&page).run();
+    let tag = first.header("ETag").expect("content is tagged").to_owned();
+    let again = Client::get("/").header("If-None-Match", &tag).in_memory(&page).run();
+    assert_eq!((first.status(), again.status()), (Status::OK, Status::NOT_MODIFIED));
+    assert_eq!((&*first.text(), &*again.text()), ("hello", ""));
 }
 
 /// Each wait takes as long as it says, to the nanosecond, and no time at all.
