@@ -22,3 +22,10 @@ pub(crate) fn alone(name: &str, test: fn()) {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     eprintln!("{text}");
 }
+
+/// Bytes of memory that this process has touched.
+pub(crate) fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use super::{assert_whole, epoch, get_after, start, Client, FINISH, GET};
+use crate::alone::resident;
 use crate::patience::{eventually, DEADLINE};
 use crate::random::Random;
 use brooklet::{Channel, Event, Lag};
@@ -162,11 +163,4 @@ fn ticks() -> u64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     fields.iter().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
-}
-
-/// Bytes of memory that this process has touched.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }

@@ -1,6 +1,7 @@
 //! A minute of everything at once, and afterwards nothing is left of it.
 
 use super::{app, bound, connect, say, GET, POST};
+use crate::alone::resident;
 use crate::patience::eventually;
 use crate::random::Random;
 use brooklet::{Channel, Event, EventSource, Limits, Replay};
@@ -16,17 +17,14 @@ const LENGTH: Duration = Duration::from_secs(60);
 /// Threads that come and go.
 const CROWD: usize = 24;
 /// How much more memory there may be than after a first round: what allocators keep of many threads.
-const TOLERANCE: u64 = 24 << 20;
+const TOLERANCE: usize = 24 << 20;
 /// The events of a stream that counts.
 const COUNTED: u64 = 200;
 
 /// What the process holds now: threads, descriptors, bytes in memory.
-fn held() -> (usize, usize, u64) {
+fn held() -> (usize, usize, usize) {
     let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    (count("/proc/self/task"), count("/proc/self/fd"), kibibytes * 1024)
+    (count("/proc/self/task"), count("/proc/self/fd"), resident())
 }
 
 type Tally = Arc<Mutex<BTreeMap<&'static str, u64>>>;

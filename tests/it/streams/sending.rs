@@ -172,3 +172,31 @@ fn the_request_is_there_while_sending() {
         [&b"event: a\ndata: ada\n\n"[..], b"event: b\ndata: ada\n\n", b"data: 7\n\n"]
     );
 }
+
+/// One large event is no reason to hold on to its memory for the rest of a long stream.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_event_leaves_no_memory_behind() {
+    use super::telling;
+    use crate::alone::resident;
+    use crate::patience::DEADLINE;
+    use std::io::{self, Write};
+    use std::net::TcpStream;
+
+    crate::alone::alone("streams::sending::a_large_event_leaves_no_memory_behind", || {
+        const SIZE: usize = 64 << 20;
+        let (source, told) = telling(|c| {
+            let before = resident();
+            c.data("x".repeat(SIZE)).and_then(|()| c.wait(Duration::ZERO)).unwrap();
+            resident().saturating_sub(before)
+        });
+        let host = host(source).start().unwrap();
+        let mut client = TcpStream::connect(host.address()).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.write_all(GET.as_bytes()).unwrap();
+        let sent = io::copy(&mut client, &mut io::sink()).unwrap();
+        let grown = told.next();
+        assert!(sent > SIZE as u64, "{sent} bytes");
+        assert!(grown < SIZE / 4, "{grown} bytes are kept");
+    });
+}
