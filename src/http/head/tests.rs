@@ -89,6 +89,9 @@ fn bounds() {
     check(&head(1 + rest, 8000, 4), None);
     check(&head(2 + rest, 8000, 4), Some(Refusal::HeadTooLarge));
     check(&head(1, 8000, 5), Some(Refusal::HeadTooLarge));
+    let begun = head(1, 8000, 4);
+    let both = format!("{}A: {}", begun.trim_end_matches("\r\n"), "x".repeat(9000));
+    check(&both.replace("xA:", "x\r\nA:"), Some(Refusal::HeadTooLarge)); // met before the line's
     check(&"x".repeat(MAX_HEAD), Some(Refusal::MethodTooLong));
     check(&format!("GET /{}", "x".repeat(MAX_HEAD)), Some(Refusal::TargetTooLong));
     check(&format!("GET / HTTP/1.1\r\n{}", "x".repeat(MAX_HEAD)), Some(Refusal::FieldTooLarge));
