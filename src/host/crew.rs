@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::stats::Counters;
 use crate::locks::lock;
 
 /// How many threads may wait for work: as many as a burst that overflows std's backlog leaves behind.
@@ -17,14 +18,15 @@ const MAX_PARKED: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long whoever makes threads waits before it looks whether they are needed.
 const PACE: Duration = Duration::from_millis(1);
-/// And how many it makes at once: at first, so that the few connections of one browser wait for nothing, and at most.
-const FIRST_AT_ONCE: usize = 8;
+/// And how many it makes at once: as long as nobody has been answered, which is enough for the few connections of one
+/// browser, and at most.
+const FEW_AT_ONCE: usize = 8;
 const MOST_AT_ONCE: usize = 64;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-#[derive(Default)]
 pub(super) struct Crew {
+    counters: Arc<Counters>,
     state: Mutex<State>,
 }
 
@@ -52,6 +54,10 @@ struct Berth {
 }
 
 impl Crew {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self { counters, state: Mutex::default() }
+    }
+
     /// Has a connection served, by a parked thread if there is one, else by a new one. An error may be that of earlier
     /// ones; this one is served then all the same.
     pub(super) fn assign(self: &Arc<Self>, job: Job, stack_size: Option<usize>) -> io::Result<()> {
@@ -80,11 +86,13 @@ impl Crew {
     }
 
     /// Makes threads as long as more connections wait than this one can serve itself, which it takes in the end: one
-    /// at a time while others take some as well, ever more while nobody does.
+    /// at a time while others take some as well; ever more where requests are answered and nobody comes back, as with
+    /// streams; a few while no request has come yet, since more would wait for their clients as well.
     ///
     /// So in a burst whoever accepts does nothing but that.
     fn grow(self: &Arc<Self>, stack_size: Option<usize>) -> Option<Job> {
-        let mut count = FIRST_AT_ONCE;
+        let mut count = FEW_AT_ONCE;
+        let mut answered = self.counters.answered.value();
         loop {
             let mut state = self.state();
             let taken = std::mem::take(&mut state.taken);
@@ -111,7 +119,11 @@ impl Crew {
             }
             if count < others {
                 thread::sleep(PACE);
-                count = (2 * count).min(MOST_AT_ONCE);
+                let before = std::mem::replace(&mut answered, self.counters.answered.value());
+                count = match answered > before {
+                    true => (2 * count).min(MOST_AT_ONCE),
+                    false => FEW_AT_ONCE,
+                };
             }
         }
     }
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn every_job_is_done_and_threads_are_used_again() {
-        let crew = Arc::new(Crew::default());
+        let crew = Arc::new(Crew::new(Arc::default()));
         let (sender, receiver) = mpsc::channel();
         let mut threads = std::collections::HashSet::new();
         for _ in 0..200 {
@@ -281,9 +293,10 @@ mod tests {
         crew.dismiss();
         assert!(crew.state().parked.is_empty());
     }
+
     #[test]
     fn jobs_that_wait_for_each_other_all_begin() {
-        let crew = Arc::new(Crew::default());
+        let crew = Arc::new(Crew::new(Arc::default()));
         let everybody = Arc::new(std::sync::Barrier::new(100));
         let (sender, receiver) = mpsc::channel();
         for _ in 0..100 {
@@ -301,7 +314,7 @@ mod tests {
 
     #[test]
     fn without_threads_there_is_an_error_until_there_are_some() {
-        let crew = Arc::new(Crew::default());
+        let crew = Arc::new(Crew::new(Arc::default()));
         for _ in 0..2 {
             assert!(crew.assign(Box::new(|| ()), Some(1 << 60)).is_err());
         }
@@ -312,7 +325,7 @@ mod tests {
 
     #[test]
     fn whoever_can_make_no_threads_serves_one_itself() {
-        let crew = Arc::new(Crew::default());
+        let crew = Arc::new(Crew::new(Arc::default()));
         let dropped = Arc::new(());
         for _ in 0..3 {
             let held = Arc::clone(&dropped);
@@ -326,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_follows_is_done_in_its_order() {
-        let crew = Arc::new(Crew::default());
+        let crew = Arc::new(Crew::new(Arc::default()));
         let (sender, receiver) = mpsc::channel();
         for number in 0..100 {
             let sender = sender.clone();

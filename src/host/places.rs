@@ -20,7 +20,7 @@ pub(super) struct Places {
     started: Instant,
     pub(super) stop: StopSignal,
     pub(super) door: Door,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
     pub(super) crew: Arc<Crew>,
     state: Mutex<State>,
     /// Told whenever a place is given back.
@@ -48,12 +48,13 @@ impl fmt::Debug for Places {
 
 impl Default for Places {
     fn default() -> Self {
+        let counters = Arc::new(Counters::default());
         Self {
             started: Instant::now(),
             stop: StopSignal::default(),
             door: Door::default(),
-            counters: Counters::default(),
-            crew: Arc::default(),
+            counters: Arc::clone(&counters),
+            crew: Arc::new(Crew::new(counters)),
             state: Mutex::default(),
             left: Condvar::new(),
         }

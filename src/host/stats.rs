@@ -141,7 +141,7 @@ impl Counter {
         self.0.fetch_max(value, Ordering::Relaxed).max(value)
     }
 
-    fn value(&self) -> u64 {
+    pub(super) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
