@@ -31,7 +31,8 @@ use brooklet::{
 /// How far publishing as fast as goes may be ahead of the slowest subscriber.
 const LEAD: Lag = Lag::Bytes(128 * 1024);
 
-const PADDING: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+/// What data is filled up with, piece by piece.
+const PADDING: &str = "................................................................";
 
 fn main() -> Result<(), StartError> {
     let mut arguments = std::env::args().skip(1);
@@ -139,7 +140,7 @@ impl Clock {
     }
 }
 
-/// `<nanoseconds> <index> xxx…`, so many bytes: data that becomes text where it is sent, without a `String`.
+/// `<nanoseconds> <index> ` and padding, so many bytes: data that becomes text where it is sent, without a `String`.
 struct Reading {
     nanos: u64,
     index: u64,

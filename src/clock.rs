@@ -1,12 +1,16 @@
 //! What time it is for a stream: the system's time, or that of a test, which passes only where a stream waits.
 //!
 //! A stream asks its clock instead of the system whenever it waits, or notes when something happened. What a peer is
-//! given to read or write keeps to the system's time: a socket in memory never makes anybody wait.
+//! given to read or write keeps to the system's time: a socket in memory never makes anybody wait. How long "never" is
+//! stands here as well, for all who wait.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// As good as never, where a clock could not hold more: nobody waits for longer.
+pub(crate) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The clock of a stream.
 #[derive(Debug, Clone)]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::http::conditional;
 use crate::http::{FieldValue, Handler, Request, Response, Status};
 
-/// Answers GET and HEAD with fixed bytes, and `304` to a client that has them already.
+/// Answers GET and HEAD with fixed bytes, and with their entity tag, by which the host says `304` to a client that has
+/// them already.
 ///
 /// ```
 /// use brooklet::{Content, Layout};

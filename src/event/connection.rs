@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::channel::{Behind, Channel, Terms};
 use super::stream::{Stream, StreamSettings};
 use super::wire::{self, Event, SendError};
+use crate::clock::NEVER;
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
@@ -260,10 +261,7 @@ impl<'r> EventConnection<'r> {
     /// # });
     /// ```
     pub fn wait(&mut self, duration: Duration) -> Result<(), SendError> {
-        let now = self.now();
-        // A time that the clock cannot hold is as good as never.
-        const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-        self.wait_until(now.checked_add(duration).unwrap_or(now + NEVER))
+        self.wait_until(self.now() + duration.min(NEVER))
     }
 
     /// [`wait`](Self::wait), until a moment by the stream's [clock](Self::now). For a steady rhythm, whatever the

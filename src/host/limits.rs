@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clock::NEVER;
+
 /// The bounds of a host. None of them can be switched off; large values come close.
 ///
 /// These are the ones that can be set. What is fixed, and what streams and channels are bounded by, is in
@@ -144,7 +146,7 @@ impl Limits {
     }
 }
 
-/// Zero would mean "for ever" to a socket, and some hundred years more than a clock can hold.
+/// Zero would mean "for ever" to a socket.
 fn at_least_a_tick(deadline: Duration) -> Duration {
-    deadline.clamp(Duration::from_millis(1), Duration::from_secs(100 * 365 * 24 * 3600))
+    deadline.clamp(Duration::from_millis(1), NEVER)
 }

@@ -236,6 +236,7 @@ impl Conversation<'_> {
                 None => Next::Close,
             };
         }
+        // Where nobody listens, nobody asks the clock either.
         if !self.settings.log.is_silent() {
             self.settings.log.write(&Notice::Answered {
                 peer: self.peer,
@@ -303,7 +304,7 @@ fn run_stream(
     stream: StreamBody,
 ) {
     place.open_stream(request, &settings.log);
-    // Held to the end: what it has sent is counted until its place has taken that over.
+    // Held to the end, so that what it sends is counted; its place takes that over as soon as it is gone.
     let _held = Arc::clone(&connection);
     if let Err(error) = stream(connection) {
         settings.report(request, &*error);

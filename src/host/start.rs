@@ -57,7 +57,7 @@ pub(super) enum Bind {
 impl Default for Bind {
     fn default() -> Self {
         let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
-        Self::Addresses(String::from("127.0.0.1:8080"), Ok(vec![usual]))
+        Self::Addresses(usual.to_string(), Ok(vec![usual]))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
+use crate::clock::NEVER;
 use crate::locks::lock;
 
 /// A connection to ourselves either works at once or not at all.
@@ -13,8 +14,6 @@ const KNOCK: Duration = Duration::from_secs(1);
 const CLOSING: Duration = Duration::from_secs(1);
 /// After their sockets were shut down, threads that wait for them have this long to notice.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
-/// As good as for ever, and a time that a clock can hold.
-const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Ends a host from anywhere: handlers, generators, other threads, beside [`run`](crate::Host::run).
 ///
@@ -168,7 +167,7 @@ impl Stopper {
     pub(super) fn stop_within(&self, grace: Duration) -> StopReport {
         let open = self.places.held_by_others();
         self.request_stop();
-        if self.places.wait_until_empty(Instant::now() + grace.min(LONGEST_GRACE)) {
+        if self.places.wait_until_empty(Instant::now() + grace.min(NEVER)) {
             return StopReport { ended: open, forced: 0 };
         }
         let left = self.places.connections_of_others();

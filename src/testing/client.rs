@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::parser::Parser;
 use super::simulation::Simulation;
 use super::stream::EventStream;
+use crate::clock::NEVER;
 use crate::http::Handler;
 
 /// For whatever has to happen at all. It is long, since a busy machine is no defect.
@@ -97,7 +98,7 @@ impl Client {
 
     /// Bounds everything that is waited for over TCP: ten seconds, unless set.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(NEVER);
         self
     }
 

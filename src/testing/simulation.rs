@@ -9,7 +9,7 @@ use super::client::Client;
 use super::socket::{MemoryClient, MemorySocket};
 use super::timeline::Timeline;
 use super::transcript::Transcript;
-use crate::clock::Clock;
+use crate::clock::{Clock, NEVER};
 use crate::http::{
     body, conditional, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat,
     StopSignal,
@@ -18,9 +18,6 @@ use crate::http::{
 /// A stream that goes on for longer, or brings more, has probably lost its end.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
 const MAX_EVENTS: usize = 100_000;
-
-/// A socket in memory never makes anybody wait, so that no deadline of the system's time is passed.
-const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const STUCK: &str =
     "the generator goes on and on without waiting: it polls for something that no time brings, \
@@ -161,7 +158,7 @@ impl<'h> Simulation<'h> {
         }
         let clock = Clock::Virtual(Arc::clone(&time) as _);
         let seat = Arc::new(MemorySeat { record: Record::default(), clock });
-        let connection = Connection::new(AnySocket::Other(Box::new(socket.clone())), stop, NO_DEADLINE, seat)
+        let connection = Connection::new(AnySocket::Other(Box::new(socket.clone())), stop, NEVER, seat)
             .expect("a socket in memory can be set to everything");
         let connection = Arc::new(connection);
         let request = match read_request(&connection) {
@@ -219,8 +216,8 @@ fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
         ReadError::Refused(refusal) => refusal.as_str().to_owned(),
         other => format!("{other:?}"),
     };
-    let head = reader.read_head(NO_DEADLINE, NO_DEADLINE, &|| {}).map_err(why)?;
-    let body = body::read(&mut reader, &head, u64::MAX, NO_DEADLINE).map_err(why)?;
+    let head = reader.read_head(NEVER, NEVER, &|| {}).map_err(why)?;
+    let body = body::read(&mut reader, &head, u64::MAX, NEVER).map_err(why)?;
     Ok(Request::new(head, body, None))
 }
 

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::EventConnection;
 use super::wire::{Event, SendError};
+use crate::clock::NEVER;
 use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection, Request, Wake};
 use crate::locks::wait;
@@ -163,7 +164,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// As all that set a channel up, if it has been cloned already: an error in the program.
+    /// As all that set a channel up, if it has been cloned or used already: an error in the program.
     #[track_caller]
     pub fn history(self, events: u64, bytes: u64) -> Self {
         Self::of(Settings { history: History { events, bytes }, ..self.into_settings() })
@@ -303,7 +304,7 @@ impl Channel {
     /// # Ok::<(), brooklet::SendError>(())
     /// ```
     pub fn catch_up(&self, lag: Lag, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600));
+        let deadline = Instant::now() + patience.min(NEVER);
         let shared = &*self.shared;
         let mut state = shared.state();
         state.waiting += 1;

@@ -8,7 +8,7 @@ use super::greeting::write_reset;
 use super::log::{Chunk, CHUNK};
 use super::shared::State;
 use super::Channel;
-use crate::clock::Clock;
+use crate::clock::{Clock, NEVER};
 use crate::event::connection::EventConnection;
 use crate::event::wire::SendError;
 use crate::http::{CloseReason, Connection, Request};
@@ -80,7 +80,7 @@ impl Subscription {
         patience: Duration,
     ) -> Result<bool, SendError> {
         let clock = connection.stream().clock().clone();
-        let deadline = clock.now() + patience.min(Duration::from_secs(365 * 24 * 3600));
+        let deadline = clock.now() + patience.min(NEVER);
         loop {
             let until = connection.stream().tick()?.min(deadline);
             match self.find(until, &clock) {

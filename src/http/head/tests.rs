@@ -90,6 +90,9 @@ fn bounds() {
     check(&head(2 + rest, 8000, 4), Some(Refusal::HeadTooLarge));
     check(&head(1, 8000, 5), Some(Refusal::HeadTooLarge));
     let begun = head(1, 8000, 4);
+    let lines = begun.strip_suffix("\r\n").expect("an empty line");
+    let full = format!("{lines}A: {}\r\n", "x".repeat(MAX_HEAD - lines.len() - "A: \r\n".len()));
+    check(&format!("{full}A: b\r\n\r\n"), Some(Refusal::HeadTooLarge)); // a line has taken the last byte
     let both = format!("{}A: {}", begun.trim_end_matches("\r\n"), "x".repeat(9000));
     check(&both.replace("xA:", "x\r\nA:"), Some(Refusal::HeadTooLarge)); // met before the line's
     check(&"x".repeat(MAX_HEAD), Some(Refusal::MethodTooLong));

@@ -100,6 +100,10 @@ fn deadlines() {
     assert_eq!(next, Some(Item::Comment(String::new())), "what has arrived is there");
     drop(stream);
 
+    let mut patient = Client::get("/silent").deadline(Duration::MAX).connect(host.address()).unwrap();
+    let next = in_time(move || patient.next_item().unwrap());
+    assert_eq!(next, Some(Item::Comment(String::new())), "there is such a time");
+
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let error = in_time(move || Client::get("/").deadline(DEADLINE).connect(address).unwrap_err());
