@@ -46,13 +46,13 @@ pub struct Stats {
     pub failures: u64,
     /// Handlers and generators that panicked so far.
     pub panics: u64,
-    ended: [u64; CloseReason::ALL.len()],
+    ended: [u64; CloseReason::COUNT],
 }
 
 impl Stats {
     /// How many streams have ended so far for a reason.
     pub fn ended_by(&self, reason: CloseReason) -> u64 {
-        self.ended[reason as usize - 1]
+        self.ended[reason as usize]
     }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Stats {
             writeln!(f, "brooklet_refused_total{{cause=\"{cause}\"}} {count}")?;
         }
         head(f, "streams_ended_total", "counter", "Event streams that have ended, by reason.")?;
-        let ends = CloseReason::ALL.into_iter().filter(|reason| *reason != CloseReason::HandedOver);
+        let ends = CloseReason::all().filter(|reason| *reason != CloseReason::HandedOver);
         for reason in ends {
             let label = reason.as_str().replace(' ', "_");
             writeln!(f, "brooklet_streams_ended_total{{reason=\"{label}\"}} {}", self.ended_by(reason))?;
@@ -117,7 +117,7 @@ pub(super) struct Counters {
     pub(super) bytes: Counter,
     pub(super) failures: Counter,
     pub(super) panics: Counter,
-    ended: [Counter; CloseReason::ALL.len()],
+    ended: [Counter; CloseReason::COUNT],
     /// What was told last. A connection that is just ending is not open any more, and may not have been added yet.
     told_events: Counter,
     told_bytes: Counter,
@@ -148,12 +148,12 @@ impl Counter {
 
 impl Counters {
     pub(super) fn ended_by(&self, reason: CloseReason) -> &Counter {
-        &self.ended[reason as usize - 1]
+        &self.ended[reason as usize]
     }
 
     /// The counters, and what the open connections have sent so far.
     pub(super) fn stats(&self, connections: usize, open_events: u64, open_bytes: u64) -> Stats {
-        let mut ended = [0; CloseReason::ALL.len()];
+        let mut ended = [0; CloseReason::COUNT];
         for (value, counter) in ended.iter_mut().zip(&self.ended) {
             *value = counter.value();
         }

@@ -2,81 +2,66 @@
 
 use std::fmt;
 
-/// Why a connection, or the stream on it, ended.
-///
-/// ```
-/// assert_eq!(brooklet::CloseReason::PeerClosed.to_string(), "peer closed");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum CloseReason {
-    /// The client closed its side.
-    PeerClosed = 1,
-    /// The connection broke: a reset, or an error of the network.
-    Reset,
-    /// The client did not take what was sent within the write deadline.
-    WriteDeadline,
-    /// The client went on sending after its request for a stream.
-    UnexpectedInput,
-    /// The host is stopping.
-    Stopped,
-    /// The generator sent [`retry`](crate::EventConnection::retry).
-    Retry,
-    /// The generator sent [`finish`](crate::EventConnection::finish).
-    Finished,
-    /// The generator returned.
-    Returned,
-    /// The generator returned an error.
-    Failed,
-    /// The generator panicked.
-    Panicked,
-    /// The stream was as old as its source lets it become.
-    MaxAge,
-    /// The client fell behind what its channel keeps, and is to come back for a snapshot.
-    Lagged,
-    /// The stream was handed to a channel, and goes on there.
-    HandedOver,
+use super::rows::rows;
+
+rows! {
+    /// Why a connection, or the stream on it, ended.
+    ///
+    /// ```
+    /// assert_eq!(brooklet::CloseReason::PeerClosed.to_string(), "peer closed");
+    /// ```
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum CloseReason: &'static str {
+        /// The client closed its side.
+        PeerClosed = "peer closed";
+        /// The connection broke: a reset, or an error of the network.
+        Reset = "connection reset";
+        /// The client did not take what was sent within the write deadline.
+        WriteDeadline = "write deadline passed";
+        /// The client went on sending after its request for a stream.
+        UnexpectedInput = "unexpected input";
+        /// The host is stopping.
+        Stopped = "host stopped";
+        /// The generator sent [`retry`](crate::EventConnection::retry).
+        Retry = "sent away to retry";
+        /// The generator sent [`finish`](crate::EventConnection::finish).
+        Finished = "finished";
+        /// The generator returned.
+        Returned = "generator returned";
+        /// The generator returned an error.
+        Failed = "generator failed";
+        /// The generator panicked.
+        Panicked = "generator panicked";
+        /// The stream was as old as its source lets it become.
+        MaxAge = "maximum age reached";
+        /// The client fell behind what its channel keeps, and is to come back for a snapshot.
+        Lagged = "lagged behind";
+        /// The stream was handed to a channel, and goes on there.
+        HandedOver = "handed to a channel";
+    }
 }
 
 impl CloseReason {
-    /// All of them, in the order of their numbers, which begin with 1.
-    pub(crate) const ALL: [Self; 13] = [
-        Self::PeerClosed,
-        Self::Reset,
-        Self::WriteDeadline,
-        Self::UnexpectedInput,
-        Self::Stopped,
-        Self::Retry,
-        Self::Finished,
-        Self::Returned,
-        Self::Failed,
-        Self::Panicked,
-        Self::MaxAge,
-        Self::Lagged,
-        Self::HandedOver,
-    ];
+    /// How many there are: a table has a place for each, at `reason as usize`.
+    pub(crate) const COUNT: usize = Self::ROWS.len();
+
+    /// All of them in their order.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ROWS.iter().map(|(reason, _)| *reason)
+    }
+
+    /// The number of a reason in an atomic, where 0 is none.
+    pub(super) fn number(self) -> u8 {
+        self as u8 + 1
+    }
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+        Self::all().find(|reason| reason.number() == number)
     }
 
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer closed",
-            Self::Reset => "connection reset",
-            Self::WriteDeadline => "write deadline passed",
-            Self::UnexpectedInput => "unexpected input",
-            Self::Stopped => "host stopped",
-            Self::Retry => "sent away to retry",
-            Self::Finished => "finished",
-            Self::Returned => "generator returned",
-            Self::Failed => "generator failed",
-            Self::Panicked => "generator panicked",
-            Self::MaxAge => "maximum age reached",
-            Self::Lagged => "lagged behind",
-            Self::HandedOver => "handed to a channel",
-        }
+        self.row()
     }
 }
 
@@ -92,10 +77,10 @@ mod tests {
 
     #[test]
     fn numbers() {
-        for reason in CloseReason::ALL {
-            assert_eq!(CloseReason::from_number(reason as u8), Some(reason));
+        for reason in CloseReason::all() {
+            assert_eq!(CloseReason::from_number(reason.number()), Some(reason));
         }
         assert_eq!(CloseReason::from_number(0), None);
-        assert_eq!(CloseReason::from_number(1 + CloseReason::ALL.len() as u8), None);
+        assert_eq!(CloseReason::from_number(1 + CloseReason::COUNT as u8), None);
     }
 }

@@ -156,7 +156,7 @@ impl Connection {
 
     /// Notes why the connection ended, unless that is known already; returns the reason that counts.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
-        let number = reason as u8;
+        let number = reason.number();
         match self.record().reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => reason,
             Err(first) => CloseReason::from_number(first).unwrap_or(reason),

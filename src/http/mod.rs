@@ -4,6 +4,7 @@
 //! host or of events.
 
 mod byte_class;
+mod rows;
 mod status;
 mod refusal;
 mod socket;

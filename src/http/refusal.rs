@@ -1,97 +1,55 @@
 //! Why a request is refused before a handler sees it, and the status that says so.
 
-use std::fmt;
-
+use super::rows::rows;
 use super::Status;
 
-/// One reason each; the text is what the client and the operator read, and holds nothing that the client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    RequestLine,
-    MethodTooLong,
-    Version,
-    Target,
-    TargetTooLong,
-    LineEnd,
-    ControlByte,
-    FieldLine,
-    FieldTooLarge,
-    TooManyFields,
-    HeadTooLarge,
-    Host,
-    ContentLength,
-    Framing,
-    Coding,
-    Chunk,
-    Expectation,
-    TraceBody,
-    Connect,
-    BodyTooLarge,
-    HeadTruncated,
-    BodyTruncated,
-    HeadDeadline,
-    BodyDeadline,
+rows! {
+    /// A reason each, with its status and the text that the client and the operator read. The text holds nothing that
+    /// the client sent.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Refusal: (Status, &'static str) {
+        // RFC 9112 §2 and §3, the request line
+        RequestLine = (Status::BAD_REQUEST, "the request line is malformed");
+        MethodTooLong = (Status::NOT_IMPLEMENTED, "the method is longer than any known one");
+        Version = (Status::HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+        Target = (Status::BAD_REQUEST, "the request target is malformed"); // §3.2
+        TargetTooLong = (Status::URI_TOO_LONG, "the request target is too long");
+        LineEnd = (Status::BAD_REQUEST, "a line does not end with CR LF"); // §2.2
+        ControlByte = (Status::BAD_REQUEST, "the head holds a control byte"); // RFC 9110 §5.5
+
+        // RFC 9112 §5, the field lines; RFC 6585 §5 where there is too much of them
+        FieldLine = (Status::BAD_REQUEST, "a field line is malformed");
+        FieldTooLarge = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "a field line is too long");
+        TooManyFields = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many field lines");
+        HeadTooLarge = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too large");
+        Host = (Status::BAD_REQUEST, "the Host field is missing, repeated or malformed"); // §3.2
+
+        // RFC 9112 §6 and §7, the framing of the body
+        ContentLength = (Status::BAD_REQUEST, "the Content-Length is repeated or not a number"); // §6.2
+        Framing = (Status::BAD_REQUEST, "the framing of the body is ambiguous"); // §6.3
+        Coding = (Status::NOT_IMPLEMENTED, "the transfer coding is not implemented"); // §6.1
+        Chunk = (Status::BAD_REQUEST, "the chunked body is malformed"); // §7.1
+
+        // RFC 9110, what is asked for
+        Expectation = (Status::EXPECTATION_FAILED, "the expectation cannot be met"); // §10.1.1
+        TraceBody = (Status::BAD_REQUEST, "a TRACE request must not have a body"); // §9.3.8
+        Connect = (Status::NOT_IMPLEMENTED, "this server is not a proxy"); // §9.3.6
+        BodyTooLarge = (Status::CONTENT_TOO_LARGE, "the body is too large"); // §15.5.14
+
+        // RFC 9112 §8 where it ends too early, RFC 9110 §15.5.9 where it takes too long
+        HeadTruncated = (Status::BAD_REQUEST, "the head ended too early");
+        BodyTruncated = (Status::BAD_REQUEST, "the body ended too early");
+        HeadDeadline = (Status::REQUEST_TIMEOUT, "the head did not arrive in time");
+        BodyDeadline = (Status::REQUEST_TIMEOUT, "the body did not arrive in time");
+    }
 }
 
 impl Refusal {
     pub(crate) fn status(self) -> Status {
-        match self {
-            Self::RequestLine
-            | Self::Target
-            | Self::LineEnd
-            | Self::ControlByte
-            | Self::FieldLine
-            | Self::Host
-            | Self::ContentLength
-            | Self::Framing
-            | Self::Chunk
-            | Self::TraceBody
-            | Self::HeadTruncated
-            | Self::BodyTruncated => Status::BAD_REQUEST,
-            Self::HeadDeadline | Self::BodyDeadline => Status::REQUEST_TIMEOUT,
-            Self::BodyTooLarge => Status::CONTENT_TOO_LARGE,
-            Self::TargetTooLong => Status::URI_TOO_LONG, // RFC 9112 §3
-            Self::Expectation => Status::EXPECTATION_FAILED, // RFC 9110 §10.1.1
-            Self::FieldTooLarge | Self::TooManyFields | Self::HeadTooLarge => {
-                Status::REQUEST_HEADER_FIELDS_TOO_LARGE // RFC 6585 §5
-            }
-            Self::MethodTooLong | Self::Connect | Self::Coding => Status::NOT_IMPLEMENTED, // RFC 9112 §3, §6.1
-            Self::Version => Status::HTTP_VERSION_NOT_SUPPORTED,
-        }
+        self.row().0
     }
 
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::RequestLine => "the request line is malformed",
-            Self::MethodTooLong => "the method is longer than any known one",
-            Self::Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
-            Self::Target => "the request target is malformed",
-            Self::TargetTooLong => "the request target is too long",
-            Self::LineEnd => "a line does not end with CR LF",
-            Self::ControlByte => "the head holds a control byte",
-            Self::FieldLine => "a field line is malformed",
-            Self::FieldTooLarge => "a field line is too long",
-            Self::TooManyFields => "there are too many field lines",
-            Self::HeadTooLarge => "the head is too large",
-            Self::Host => "the Host field is missing, repeated or malformed",
-            Self::ContentLength => "the Content-Length is repeated or not a number",
-            Self::Framing => "the framing of the body is ambiguous",
-            Self::Coding => "the transfer coding is not implemented",
-            Self::Chunk => "the chunked body is malformed",
-            Self::Expectation => "the expectation cannot be met",
-            Self::TraceBody => "a TRACE request must not have a body",
-            Self::Connect => "this server is not a proxy",
-            Self::BodyTooLarge => "the body is too large",
-            Self::HeadTruncated => "the head ended too early",
-            Self::BodyTruncated => "the body ended too early",
-            Self::HeadDeadline => "the head did not arrive in time",
-            Self::BodyDeadline => "the body did not arrive in time",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.row().1
     }
 }

@@ -200,7 +200,7 @@ mod tests {
         #[track_caller]
         fn check(line: &str, expected: &str) {
             let (method, target) = line.split_once(' ').expect("a row is method SP target");
-            let parts = parse(method, target).unwrap_or_else(|why| panic!("{line:?}: {why}"));
+            let parts = parse(method, target).unwrap_or_else(|why| panic!("{line:?}: {why:?}"));
             let authority = match parts.form {
                 TargetForm::Absolute { authority } => format!("authority {} ", &target[authority]),
                 _ => String::new(),
