@@ -12,6 +12,8 @@
 //! | `/burst?n=N&size=S&each=1` | the same, with a write for each |
 //! | `/fan` | a stream that follows the channel |
 //! | `POST /publish?n=N&rate=R&size=S` | `202` at once; then N events to the channel, R per second, or as fast as the subscribers can take them if R is 0 |
+//! | `/rooms/I` | a stream that follows room I's own channel, made when somebody comes |
+//! | `POST /publish-rooms?n=N&rate=R&size=S` | `202` at once; then N events to each room, R per second, the rooms one after the other, evenly |
 //! | `/idle` | a stream that follows a silent channel |
 //! | `/idle?thread=1` | a silent stream that keeps its own thread |
 //!
@@ -19,7 +21,9 @@
 //!
 //! Data begins with the nanoseconds of the monotonic clock and a sequence number.
 
+use std::collections::BTreeMap;
 use std::iter;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +35,9 @@ use brooklet::{
 /// How far publishing as fast as goes may be ahead of the slowest subscriber.
 const LEAD: Lag = Lag::Bytes(128 * 1024);
 
+/// A channel for each number that somebody has asked for.
+type Rooms = Arc<Mutex<BTreeMap<u64, Channel>>>;
+
 /// What data is filled up with, piece by piece.
 const PADDING: &str = "................................................................";
 
@@ -40,12 +47,15 @@ fn main() -> Result<(), StartError> {
     let stack = arguments.next().and_then(|kib| kib.parse::<usize>().ok());
     let clock = Clock::start();
     let (news, silence) = (Channel::new(), Channel::new());
+    let rooms = Rooms::default();
     let app = Layout::new()
         .index(Content::html(format!("<!doctype html><title>load</title><p>{}", "x".repeat(986))))
         .add("none", |_: Request| Response::new(Status::NO_CONTENT))
         .add("burst", EventSource::new(move |connection| burst(connection, clock)))
         .add("fan", followers(&news))
         .add("publish", move |request: Request| start_publishing(&request, &news, clock))
+        .add("rooms", room_followers(&rooms))
+        .add("publish-rooms", move |request: Request| start_publishing_to_rooms(&request, &rooms, clock))
         .add("idle", idle(silence));
     let host =
         Host::new(app).bind(format!("127.0.0.1:{port}")).limits(Limits::default().max_connections(20_000));
@@ -98,6 +108,39 @@ fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) 
         let published = channel.publish(Event::new(clock.reading(index, size)).event_type("tick"));
         published.expect("the type is one line, and the channel is open");
     }
+}
+
+fn room_followers(rooms: &Rooms) -> EventSource {
+    let rooms = Arc::clone(rooms);
+    EventSource::new(move |connection| {
+        let path = connection.request().path();
+        let number = path.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        // As many as a client can miss between two reconnects: there may be thousands of rooms.
+        let open = || Channel::new().history(64, 64 * 1024);
+        let room = rooms.lock().expect("nothing panics with it").entry(number).or_insert_with(open).clone();
+        connection.comment("hi")?;
+        Ok(connection.follow(&room)?)
+    })
+}
+
+fn start_publishing_to_rooms(request: &Request, rooms: &Rooms, clock: Clock) -> std::io::Result<Response> {
+    let (count, rate) = (number(request, "n", 1), number(request, "rate", 1).max(1));
+    let size = number(request, "size", 64) as usize;
+    let rooms: Vec<_> = rooms.lock().expect("nothing panics with it").values().cloned().collect();
+    let publish = move || {
+        let interval = Duration::from_secs(1) / (rate * rooms.len().max(1) as u64) as u32;
+        let mut due = Instant::now();
+        for index in 0..count {
+            for room in &rooms {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                let published = room.publish(Event::new(clock.reading(index, size)).event_type("tick"));
+                published.expect("the type is one line, and the channel is open");
+                due += interval;
+            }
+        }
+    };
+    thread::Builder::new().spawn(publish)?;
+    Ok(Response::new(Status::ACCEPTED))
 }
 
 fn idle(silence: Channel) -> EventSource {

@@ -37,8 +37,8 @@ const LIMITS: [(&str, &str); 36] = [
     ("events: 1024, bytes: 1024 * 1024", "Channel::history) | 1024 events, 1 MiB |"),
     ("LIVE_WINDOW = 256 * 1024;", "| the history, or 256 KiB if that is more |"),
     ("CHUNK = 64 * 1024;", "| one write to a subscriber | 64 KiB |"),
-    ("MAX_SHARDS = 4;", "| as many as processors, 4 at most |"),
-    ("TEND = Duration::from_secs(1);", "| within about 1 s |"),
+    ("MAX_WRITERS = 4;", "| as many as processors, 4 at most |"),
+    ("SWEEP = Duration::from_secs(1);", "| within about 1 s |"),
     ("GRACE = Duration::from_secs(5);", "RunningHost::stop_within) | 5 s |"),
     ("LAST_MOMENT = Duration::from_millis(250);", "for threads to notice | 250 ms |"),
 ];

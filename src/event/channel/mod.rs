@@ -21,7 +21,7 @@ use super::connection::EventConnection;
 use super::wire::{Event, SendError};
 use crate::clock::NEVER;
 use crate::data::{Data, Formatting};
-use crate::http::{CloseReason, Connection, Request, Wake};
+use crate::http::{CloseReason, Connection, Request};
 use crate::locks::wait;
 use greeting::Greeting;
 use log::{History, Numbering, Resume};
@@ -280,8 +280,9 @@ impl Channel {
             return Err(SendError::Closed(CloseReason::Finished));
         }
         let id = state.log.append(&encoded, own_id.as_deref());
-        let has_sleepers = state.sleeping > 0;
+        let (called, has_sleepers) = (state.call(), state.sleeping > 0);
         drop(state);
+        writer::tell(&self.shared, called);
         if has_sleepers {
             shared.news.notify_all();
         }
@@ -365,8 +366,10 @@ impl Channel {
     pub fn close(&self) {
         let mut state = self.shared.state();
         state.is_closed = true;
+        let called = state.call();
         drop(state);
-        self.shared.wake();
+        writer::tell(&self.shared, called);
+        self.shared.news.notify_all();
     }
 
     /// Whether the channel is closed.
@@ -414,12 +417,11 @@ impl Channel {
         cursor: u64,
         terms: Terms,
     ) {
-        let as_sleeper: Arc<dyn Wake> = Arc::clone(&self.shared) as _;
-        connection.stop_signal().wake_on_request(&Arc::downgrade(&as_sleeper));
         let request = self.shared.watchers.tell_joined(request);
         self.shared.subscribers.fetch_add(1, Ordering::Relaxed);
         let settings = &self.shared.settings;
-        self.shared.hand_over(Subscriber::new(Arc::clone(connection), cursor, terms, request, settings));
+        let follower = Subscriber::new(Arc::clone(connection), cursor, terms, request, settings);
+        writer::hand_over(&self.shared, follower);
     }
 }
 

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use super::greeting::Replay;
 use super::log::{History, Log, Numbering};
 use super::presence::Watchers;
-use super::writer::{self, Shard};
+use super::subscriber::Subscriber;
 use crate::data::Formatting;
 use crate::event::wire::SendError;
-use crate::http::Wake;
 use crate::locks::{lock, wait};
 
 /// How far subscribers may be behind, for [`Channel::catch_up`](super::Channel::catch_up).
@@ -48,11 +47,10 @@ pub(super) struct Settings {
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) state: Mutex<State>,
-    /// Told when there is something for the writers to do.
+    /// Told when there is something for those who follow on threads of their own.
     pub(super) news: Condvar,
     /// Told when subscribers have got on, if somebody waits for them.
     pub(super) progress: Condvar,
-    pub(super) shards: Vec<Shard>,
     pub(super) subscribers: AtomicUsize,
     next_reporter: AtomicU64,
     pub(super) watchers: Watchers,
@@ -62,16 +60,25 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) log: Log,
     pub(super) is_closed: bool,
-    /// Counts newcomers: one writer has to look up for each.
-    pub(super) calls: u64,
-    /// Counts what concerns every subscriber beside events: the end of the channel or of a host.
-    pub(super) alarms: u64,
     /// How many wait for news.
     pub(super) sleeping: usize,
-    /// The slowest subscriber of each shard, and of those with threads of their own.
+    /// What each writer has of it; none as long as nobody follows.
+    pub(super) shares: Vec<Share>,
+    /// How far those with threads of their own are.
     pub(super) cursors: Vec<(u64, u64)>,
     /// How many publishers wait for their subscribers.
     pub(super) waiting: usize,
+}
+
+/// What one writer has of a channel.
+#[derive(Default)]
+pub(super) struct Share {
+    /// Whether the channel is on the writer's agenda.
+    is_called: bool,
+    /// Those whom the writer has not taken yet.
+    newcomers: Vec<Subscriber>,
+    /// The first event that one of its followers has not got yet; none where there are none.
+    pub(super) slowest: Option<u64>,
 }
 
 impl Settings {
@@ -87,18 +94,16 @@ impl Shared {
             state: Mutex::new(State {
                 log: Log::new(settings.numbering.clone(), settings.history),
                 is_closed: false,
-                calls: 0,
-                alarms: 0,
                 sleeping: 0,
+                shares: Vec::new(),
                 cursors: Vec::new(),
                 waiting: 0,
             }),
             settings,
             news: Condvar::new(),
             progress: Condvar::new(),
-            shards: writer::shards(),
             subscribers: AtomicUsize::new(0),
-            next_reporter: AtomicU64::new(1 << 32),
+            next_reporter: AtomicU64::new(0),
             watchers: Watchers::default(),
         }
     }
@@ -109,9 +114,8 @@ impl Shared {
         state.log.next() > 1 || state.is_closed || self.watchers.is_anybody_there()
     }
 
-    /// A name to report under for somebody who is no shard.
+    /// A name to report under for somebody with a thread of its own.
     pub(super) fn new_reporter(&self) -> u64 {
-        // Shards report under their index.
         self.next_reporter.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -131,25 +135,48 @@ impl Shared {
     }
 }
 
-/// A host that stops wakes the writers, which see that their connections are to end.
-impl Wake for Shared {
-    fn wake(&self) {
-        self.state().alarms += 1;
-        self.news.notify_all();
-    }
-}
-
 impl State {
     pub(super) fn is_within(&self, lag: Lag) -> bool {
         let next = self.log.next();
-        let slowest = self.cursors.iter().map(|(_, cursor)| *cursor).min().unwrap_or(next);
+        let newcomers = |share: &Share| share.newcomers.iter().map(Subscriber::cursor).min();
+        let shares =
+            self.shares.iter().filter_map(|share| share.slowest.into_iter().chain(newcomers(share)).min());
+        let slowest = self.cursors.iter().map(|(_, cursor)| *cursor).chain(shares).min().unwrap_or(next);
         match lag {
             Lag::Events(events) => next - slowest <= events,
             Lag::Bytes(bytes) => self.log.offset_of(next) - self.log.offset_of(slowest) <= bytes,
         }
     }
 
-    /// Notes how far the slowest of a shard or a subscription is; `None` when there is nobody any more.
+    /// Calls the writers that have followers: those that were not called yet, by a bit each.
+    pub(super) fn call(&mut self) -> u8 {
+        let mut called = 0;
+        for (index, share) in self.shares.iter_mut().enumerate() {
+            if share.slowest.is_some() && !std::mem::replace(&mut share.is_called, true) {
+                called |= 1 << index;
+            }
+        }
+        called
+    }
+
+    /// Notes a newcomer for a writer; whether that is to be called.
+    pub(super) fn welcome(&mut self, index: usize, subscriber: Subscriber) -> bool {
+        while self.shares.len() <= index {
+            self.shares.push(Share::default());
+        }
+        let share = &mut self.shares[index];
+        share.newcomers.push(subscriber);
+        !std::mem::replace(&mut share.is_called, true)
+    }
+
+    /// A writer looks: what it is told from now on is another call.
+    pub(super) fn answer(&mut self, index: usize) -> Vec<Subscriber> {
+        let share = &mut self.shares[index];
+        share.is_called = false;
+        std::mem::take(&mut share.newcomers)
+    }
+
+    /// Notes how far a subscription is; `None` when it is over.
     pub(super) fn report(&mut self, reporter: u64, cursor: Option<u64>) {
         let known = self.cursors.iter().position(|(known, _)| *known == reporter);
         match (known, cursor) {

@@ -8,7 +8,7 @@ use super::greeting::write_reset;
 use super::log::{Chunk, CHUNK};
 use super::shared::{Settings, State};
 use crate::event::wire::{self, KEEP_ALIVE};
-use crate::http::{CloseReason, Connection, Request, WRITE_PROGRESS};
+use crate::http::{CloseReason, Connection, Request, StopSignal, WRITE_PROGRESS};
 
 /// A socket that was full is tried again after this, and then after twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_millis(1);
@@ -195,6 +195,10 @@ impl Subscriber {
 
     pub(super) fn cursor(&self) -> u64 {
         self.cursor
+    }
+
+    pub(super) fn stop_signal(&self) -> &StopSignal {
+        self.connection.stop_signal()
     }
 
     pub(super) fn keep_alive(&self) -> Option<Duration> {

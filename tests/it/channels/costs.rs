@@ -2,15 +2,16 @@
 //! one that is counted.
 #![cfg(target_os = "linux")]
 
-use super::{assert_whole, epoch, get_after, start, Client, FINISH, GET};
+use super::{assert_whole, epoch, get_after, host, start, Client, FINISH, GET};
 use crate::alone::resident;
 use crate::patience::{eventually, DEADLINE};
 use crate::random::Random;
-use brooklet::{Channel, Event, Lag};
+use brooklet::{Channel, Event, EventSource, Lag};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, thread};
 
-/// Accepting, and as many writers as a channel may have at most, with one to spare.
+/// Accepting, and as many writers as the process may have at most, with one to spare.
 const FEW: usize = 6;
 
 #[track_caller]
@@ -41,6 +42,44 @@ fn a_thousand_idle_subscribers() {
         }
         channel.close();
         for client in &mut clients {
+            assert!(client.rest().ends_with(FINISH));
+        }
+        drop((clients, host));
+        eventually("all threads have ended", || threads() == threads_before);
+        assert_eq!(descriptors(), descriptors_before);
+    });
+}
+
+/// A thousand channels with one follower each take as few threads, and nobody gets what another channel has.
+#[test]
+fn a_thousand_channels() {
+    alone("a_thousand_channels", || {
+        let (threads_before, descriptors_before) = (threads(), descriptors());
+        let rooms: Arc<Vec<_>> = Arc::new((0..1000).map(|_| Channel::new()).collect());
+        let source = EventSource::new({
+            let rooms = Arc::clone(&rooms);
+            move |connection| {
+                let number = connection.request().query("room").and_then(|room| room.parse().ok());
+                let room: usize = number.expect("each says which");
+                Ok(connection.follow(&rooms[room])?)
+            }
+        });
+        let host = host(source).start().unwrap();
+        let mut clients: Vec<_> = (0..rooms.len())
+            .map(|room| Client::open(host.address(), GET.replace("/ ", &format!("/?room={room} "))))
+            .collect();
+        eventually("all have joined", || rooms.iter().all(|room| room.subscribers() == 1));
+        eventually("a few threads", || threads() <= threads_before + FEW);
+        for round in 0..5 {
+            for (number, room) in rooms.iter().enumerate() {
+                room.publish(Event::new(format!("{round} of {number}"))).unwrap();
+            }
+        }
+        for (number, client) in clients.iter_mut().enumerate() {
+            for round in 0..5 {
+                assert_eq!(client.next().data, format!("{round} of {number}"));
+            }
+            rooms[number].close();
             assert!(client.rest().ends_with(FINISH));
         }
         drop((clients, host));
