@@ -11,81 +11,49 @@ use std::time::{Duration, SystemTime};
 use super::{Data, Writer};
 use crate::calendar::Utc;
 
-macro_rules! integers {
-    ($write:ident($wide:ty): $($type:ty)*) => {
-        $(impl Data for $type {
-            fn write(&self, out: &mut Writer<'_>) {
-                if !out.overridden_number(self) {
-                    out.$write(*self as $wide);
-                }
+/// Implements `Data` for each of some types by the same expression.
+macro_rules! data {
+    (|$value:ident, $out:ident| $write:expr; $([$($parameters:tt)*] $type:ty),+) => {
+        $(impl<$($parameters)*> Data for $type {
+            fn write(&self, $out: &mut Writer<'_>) {
+                let $value = self;
+                $write
             }
-        })*
+        })+
     };
 }
 
-integers! { unsigned(u64): u8 u16 u32 u64 usize }
-integers! { signed(i64): i8 i16 i32 i64 isize }
-
-macro_rules! large_integers {
-    ($($type:ty)*) => {
-        $(impl Data for $type {
-            fn write(&self, out: &mut Writer<'_>) {
-                if !out.overridden_number(self) {
-                    out.verbatim(format_args!("{self}"));
-                }
-            }
-        })*
+/// The same for types that a [`Formatting`](super::Formatting) may have another text for, and where `overridden_number`
+/// asks for it, one that stays a number inside JSON.
+macro_rules! data_unless {
+    ($overridden:ident, |$value:ident, $out:ident| $write:expr; $($type:ty),+) => {
+        data! { |$value, $out| if !$out.$overridden($value) { $write }; $([] $type),+ }
     };
 }
 
-large_integers! { i128 u128 }
-
-macro_rules! floats {
-    ($($type:ty)*) => {
-        $(impl Data for $type {
-            fn write(&self, out: &mut Writer<'_>) {
-                if out.overridden_number(self) {
-                    return;
-                }
-                // As JavaScript writes them: never hundreds of digits.
-                let magnitude = self.abs();
-                if self.is_nan() {
-                    out.not_a_json_number("NaN");
-                } else if self.is_infinite() {
-                    out.not_a_json_number(if *self > 0.0 { "Infinity" } else { "-Infinity" });
-                } else if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-                    out.verbatim(format_args!("{self}"));
-                } else {
-                    out.verbatim(format_args!("{self:e}"));
-                }
-            }
-        })*
-    };
-}
-
-floats! { f32 f64 }
-
-impl Data for bool {
-    fn write(&self, out: &mut Writer<'_>) {
-        if !out.overridden(self) {
-            out.verbatim(format_args!("{self}"));
-        }
+data_unless! { overridden_number, |number, out| out.unsigned(*number as u64); u8, u16, u32, u64, usize }
+data_unless! { overridden_number, |number, out| out.signed(*number as i64); i8, i16, i32, i64, isize }
+data_unless! { overridden_number, |number, out| out.verbatim(format_args!("{number}")); i128, u128 }
+data_unless! { overridden_number, |number, out| {
+    // As JavaScript writes them: never hundreds of digits.
+    let magnitude = number.abs();
+    if number.is_nan() {
+        out.not_a_json_number("NaN");
+    } else if number.is_infinite() {
+        out.not_a_json_number(if *number > 0.0 { "Infinity" } else { "-Infinity" });
+    } else if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        out.verbatim(format_args!("{number}"));
+    } else {
+        out.verbatim(format_args!("{number:e}"));
     }
-}
+}; f32, f64 }
 
-macro_rules! displayed {
-    ($($type:ty)*) => {
-        $(impl Data for $type {
-            fn write(&self, out: &mut Writer<'_>) {
-                if !out.overridden(self) {
-                    out.display(self);
-                }
-            }
-        })*
-    };
+data_unless! { overridden, |truth, out| out.verbatim(format_args!("{truth}")); bool }
+data_unless! { overridden, |text, out| out.text(text); String }
+data_unless! { overridden, |time, out| out.display(Rfc3339(Utc::from_system(*time))); SystemTime }
+data_unless! { overridden, |value, out| out.display(value);
+    char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6
 }
-
-displayed! { char IpAddr Ipv4Addr Ipv6Addr SocketAddr SocketAddrV4 SocketAddrV6 }
 
 impl Data for str {
     fn write(&self, out: &mut Writer<'_>) {
@@ -96,26 +64,10 @@ impl Data for str {
     }
 }
 
-impl Data for String {
-    fn write(&self, out: &mut Writer<'_>) {
-        if !out.overridden(self) {
-            out.text(self);
-        }
-    }
-}
-
 /// `format_args!(…)`: text without a `String` in between.
 impl Data for fmt::Arguments<'_> {
     fn write(&self, out: &mut Writer<'_>) {
         out.display(self);
-    }
-}
-
-impl Data for SystemTime {
-    fn write(&self, out: &mut Writer<'_>) {
-        if !out.overridden(self) {
-            out.display(Rfc3339(Utc::from_system(*self)));
-        }
     }
 }
 
@@ -161,22 +113,9 @@ impl<T: Data> Data for Option<T> {
     }
 }
 
-macro_rules! pointers {
-    ($($type:ty)*) => {
-        $(impl<T: Data + ?Sized> Data for $type {
-            fn write(&self, out: &mut Writer<'_>) {
-                (**self).write(out);
-            }
-        })*
-    };
-}
-
-pointers! { &T &mut T Box<T> Rc<T> Arc<T> }
-
-impl<T: Data + ToOwned + ?Sized> Data for Cow<'_, T> {
-    fn write(&self, out: &mut Writer<'_>) {
-        (**self).write(out);
-    }
+data! { |value, out| (**value).write(out);
+    [T: Data + ?Sized] &T, [T: Data + ?Sized] &mut T, [T: Data + ?Sized] Box<T>, [T: Data + ?Sized] Rc<T>,
+    [T: Data + ?Sized] Arc<T>, [T: Data + ToOwned + ?Sized] Cow<'_, T>
 }
 
 fn write_list<T: Data>(out: &mut Writer<'_>, items: impl IntoIterator<Item = T>) {
@@ -187,34 +126,9 @@ fn write_list<T: Data>(out: &mut Writer<'_>, items: impl IntoIterator<Item = T>)
     });
 }
 
-impl<T: Data> Data for [T] {
-    fn write(&self, out: &mut Writer<'_>) {
-        write_list(out, self);
-    }
-}
-
-impl<T: Data, const N: usize> Data for [T; N] {
-    fn write(&self, out: &mut Writer<'_>) {
-        write_list(out, self);
-    }
-}
-
-macro_rules! lists {
-    ($($type:ident)*) => {
-        $(impl<T: Data> Data for $type<T> {
-            fn write(&self, out: &mut Writer<'_>) {
-                write_list(out, self);
-            }
-        })*
-    };
-}
-
-lists! { Vec VecDeque LinkedList BTreeSet }
-
-impl<T: Data, S> Data for HashSet<T, S> {
-    fn write(&self, out: &mut Writer<'_>) {
-        write_list(out, self);
-    }
+data! { |items, out| write_list(out, items);
+    [T: Data] [T], [T: Data, const N: usize] [T; N], [T: Data] Vec<T>, [T: Data] VecDeque<T>, [T: Data] LinkedList<T>,
+    [T: Data] BTreeSet<T>, [T: Data, S] HashSet<T, S>
 }
 
 fn write_map<K: fmt::Display, V: Data>(out: &mut Writer<'_>, entries: impl IntoIterator<Item = (K, V)>) {
@@ -225,16 +139,8 @@ fn write_map<K: fmt::Display, V: Data>(out: &mut Writer<'_>, entries: impl IntoI
     });
 }
 
-impl<K: fmt::Display, V: Data> Data for BTreeMap<K, V> {
-    fn write(&self, out: &mut Writer<'_>) {
-        write_map(out, self);
-    }
-}
-
-impl<K: fmt::Display, V: Data, S> Data for HashMap<K, V, S> {
-    fn write(&self, out: &mut Writer<'_>) {
-        write_map(out, self);
-    }
+data! { |entries, out| write_map(out, entries);
+    [K: fmt::Display, V: Data] BTreeMap<K, V>, [K: fmt::Display, V: Data, S] HashMap<K, V, S>
 }
 
 macro_rules! tuples {
