@@ -50,6 +50,7 @@ impl<'a> Json<'a> {
 }
 
 /// An object of JSON.
+#[derive(Default)]
 pub struct Object<'a> {
     members: Vec<(String, Json<'a>)>,
 }
@@ -59,6 +60,16 @@ impl<'a> Object<'a> {
     pub fn get(&self, name: &str) -> Option<Json<'a>> {
         let found = self.members.iter().rev().find(|(known, _)| known == name);
         found.map(|(_, value)| *value).filter(|value| value.text != "null")
+    }
+
+    /// Whether there is a member of that name, be it `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|(known, _)| known == name)
+    }
+
+    /// Its members, as they were sent.
+    pub fn members(&self) -> impl Iterator<Item = (&str, Json<'a>)> {
+        self.members.iter().map(|(name, value)| (name.as_str(), *value))
     }
 }
 

@@ -28,14 +28,23 @@ impl Sha256 {
     }
 
     /// The hash of all that was taken, in hexadecimal.
-    pub fn finish(mut self) -> String {
+    pub fn finish(self) -> String {
+        self.finish_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The hash of all that was taken.
+    pub fn finish_bytes(mut self) -> [u8; 32] {
         // One bit, zeros up to the last eight bytes of a block, and there the length in bits.
         let bits = self.length.wrapping_mul(8);
         let zeros = (64 + 55 - self.length % 64) % 64;
         self.update(&[0x80]);
         self.update(&[0; 64][..zeros as usize]);
         self.update(&bits.to_be_bytes());
-        self.state.iter().map(|word| format!("{word:08x}")).collect()
+        let mut hash = [0; 32];
+        for (bytes, word) in hash.chunks_exact_mut(4).zip(self.state) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        hash
     }
 
     /// §6.2.2

@@ -22,6 +22,8 @@ mod example;
 mod examples;
 mod chat;
 mod tokens;
+mod mcp;
+mod mcp_clients;
 mod progress;
 mod dashboard;
 mod ticker;
