@@ -42,6 +42,7 @@
 //! | know what it costs | [`guide::costs`] |
 //! | let other pages, other names, or only some people in | [`guide::access`] |
 //! | read a stream in a page, in Node, Python, Go, Rust | [`guide::clients`] |
+//! | give an assistant tools, by the Model Context Protocol | [`guide::mcp`] |
 //! | stop, also on Ctrl-C | [`guide::stopping`] |
 //! | put a proxy in front, or run several instances | [`guide::proxies`] |
 //! | test what you build with it | [`guide::testing`] |

@@ -13,6 +13,7 @@
 //! | [`costs`] | events per second, processor time, memory, and what they grow with |
 //! | [`access`] | other origins, other names, passwords |
 //! | [`clients`] | browsers, libraries and SDKs: what each of them does, and the lines that work |
+//! | [`mcp`] | an MCP server: tools for an assistant, without async |
 //! | [`stopping`] | ending a host in bounded time |
 //! | [`proxies`] | nginx, HAProxy, Caddy and Apache in front; several instances behind one address |
 //! | [`testing`] | in memory by a virtual clock, and over TCP |
@@ -46,6 +47,8 @@ pub mod costs {}
 pub mod access {}
 #[doc = include_str!("clients.md")]
 pub mod clients {}
+#[doc = include_str!("mcp.md")]
+pub mod mcp {}
 #[doc = include_str!("stopping.md")]
 pub mod stopping {}
 #[doc = include_str!("proxies.md")]
