@@ -31,8 +31,8 @@ macro_rules! data_unless {
     };
 }
 
-data_unless! { overridden_number, |number, out| out.unsigned(*number as u64); u8, u16, u32, u64, usize }
-data_unless! { overridden_number, |number, out| out.signed(*number as i64); i8, i16, i32, i64, isize }
+data_unless! { overridden_number, |number, out| out.unsigned(*number as _); u8, u16, u32, u64, usize }
+data_unless! { overridden_number, |number, out| out.signed(*number as _); i8, i16, i32, i64, isize }
 data_unless! { overridden_number, |number, out| out.verbatim(format_args!("{number}")); i128, u128 }
 data_unless! { overridden_number, |number, out| {
     // As JavaScript writes them: never hundreds of digits.
