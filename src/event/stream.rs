@@ -145,8 +145,12 @@ impl<'r> Stream<'r> {
     /// The same, when more is to come.
     pub(super) fn flush_some(&mut self, events: u64) -> Result<(), SendError> {
         if !self.buffer.is_empty() {
-            self.connection.write_all(self.buffer.as_bytes()).map_err(SendError::Closed)?;
+            // Before they leave: a client that has one may look at the counter.
             self.connection.count_events(events);
+            if let Err(reason) = self.connection.write_all(self.buffer.as_bytes()) {
+                self.connection.discount_events(events);
+                return Err(SendError::Closed(reason));
+            }
             self.last_write = self.clock.now();
         }
         Ok(())

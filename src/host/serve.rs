@@ -42,7 +42,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
             Next::Stream(request, stream) => {
                 // An idle stream costs a thread; it need not cost buffers as well.
                 drop(conversation);
-                return run_stream(settings, place, connection, &request, stream);
+                return run_stream(settings, connection, &request, stream);
             }
         }
     }
@@ -224,13 +224,17 @@ impl Conversation<'_> {
         let is_stream = response.body_bytes().is_none();
         let persistence = if is_stream { Persistence::Close } else { persistence };
         let connection = self.reader.connection();
-        let written = self.answers.write(connection, request.method(), &response, persistence);
+        let opens_stream = is_stream && request.method() != "HEAD";
+        // What is counted is counted before its bytes leave: a client that has them may look at the counter.
         self.settings.places.counters.answered.add(1);
-        let bytes = match written {
+        if opens_stream {
+            self.place.open_stream(&request, &self.settings.log);
+        }
+        let bytes = match self.answers.write(connection, request.method(), &response, persistence) {
             Ok(bytes) => bytes,
             Err(_) => return Next::Close, // nobody is left to read it
         };
-        if is_stream && request.method() != "HEAD" {
+        if opens_stream {
             return match response.into_stream() {
                 Some(stream) => Next::Stream(request, stream),
                 None => Next::Close,
@@ -289,21 +293,14 @@ impl Conversation<'_> {
         let connection = self.reader.connection();
         // Whether it arrives or not, the connection is over.
         let method = head.map_or("", Head::method);
-        let _ = self.answers.write(connection, method, &response, Persistence::Close);
         self.settings.places.counters.answered.add(1);
+        let _ = self.answers.write(connection, method, &response, Persistence::Close);
         self.settings.log.write(&Notice::Refused { peer: self.peer, status, why });
         Next::CloseGently
     }
 }
 
-fn run_stream(
-    settings: &Settings,
-    place: &Place,
-    connection: Arc<Connection>,
-    request: &Request,
-    stream: StreamBody,
-) {
-    place.open_stream(request, &settings.log);
+fn run_stream(settings: &Settings, connection: Arc<Connection>, request: &Request, stream: StreamBody) {
     // Held to the end, so that what it sends is counted; its place takes that over as soon as it is gone.
     let _held = Arc::clone(&connection);
     if let Err(error) = stream(connection) {

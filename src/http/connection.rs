@@ -49,7 +49,7 @@ impl Record {
         CloseReason::from_number(self.reason.load(Ordering::Acquire))
     }
 
-    /// Bytes handed to the socket.
+    /// Bytes handed to the socket, those of a write under way included.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -194,6 +194,11 @@ impl Connection {
         self.record().events.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// Takes back what was counted and not sent after all.
+    pub(crate) fn discount_events(&self, events: u64) {
+        self.record().events.fetch_sub(events, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_bytes(&self, bytes: u64) {
         self.record().bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -286,12 +291,13 @@ impl Connection {
         if let Some(reason) = self.ended() {
             return Err(reason);
         }
-        match self.write_until_done(bytes) {
-            Ok(()) => {
-                self.count_bytes(bytes.len() as u64);
-                Ok(())
-            }
+        // Before they leave: a client that has them may look at the counter.
+        self.count_bytes(bytes.len() as u64);
+        let mut written = 0;
+        match self.write_until_done(bytes, &mut written) {
+            Ok(()) => Ok(()),
             Err(error) => {
+                self.record().bytes.fetch_sub((bytes.len() - written) as u64, Ordering::Relaxed);
                 let reason = self.end(self.reason_of(&error));
                 self.shutdown();
                 Err(reason)
@@ -317,30 +323,31 @@ impl Connection {
         }
     }
 
-    fn write_until_done(&self, bytes: &[u8]) -> io::Result<()> {
+    /// `written` is told how far it has got.
+    fn write_until_done(&self, bytes: &[u8], written: &mut usize) -> io::Result<()> {
         let mut deadline = Instant::now() + self.write_deadline();
         let mut renewed_at = 0;
-        let mut written = match self.write_once(bytes) {
+        *written = match self.write_once(bytes) {
             Err(error) if is_timeout(&error) && self.is_nonblocking.load(Ordering::Relaxed) => 0,
             written => written?,
         };
-        if written == bytes.len() {
+        if *written == bytes.len() {
             return Ok(()); // all but slow clients
         }
         self.set_nonblocking(false).map_err(|_| ErrorKind::NotConnected)?;
-        while written < bytes.len() {
+        while *written < bytes.len() {
             let now = Instant::now();
             // First of all: one call may have taken as long as it was allowed to, and got on all the while.
-            if written - renewed_at >= WRITE_PROGRESS {
+            if *written - renewed_at >= WRITE_PROGRESS {
                 deadline = now + self.write_deadline();
-                renewed_at = written;
+                renewed_at = *written;
             }
             let remaining = deadline.saturating_duration_since(now);
             if remaining.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
             self.socket().set_write_timeout(Some(remaining))?;
-            written += self.write_once(&bytes[written..])?;
+            *written += self.write_once(&bytes[*written..])?;
         }
         self.socket().set_write_timeout(Some(self.write_deadline()))
     }
