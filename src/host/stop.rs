@@ -167,6 +167,7 @@ impl Stopper {
     pub(super) fn stop_within(&self, grace: Duration) -> StopReport {
         let open = self.places.held_by_others();
         self.request_stop();
+        self.places.crew.let_others_follow_up();
         if self.places.wait_until_empty(Instant::now() + grace.min(NEVER)) {
             return StopReport { ended: open, forced: 0 };
         }
