@@ -96,7 +96,7 @@ impl Tool {
     /// Opens a stream, as one that comes back if there is something that it saw last.
     #[track_caller]
     pub(crate) fn stream(&self, target: &str, last_event_id: &str) -> EventStream {
-        Client::get(target).last_event_id(last_event_id).connect(self.address).unwrap()
+        Client::get(target).deadline(DEADLINE).last_event_id(last_event_id).connect(self.address).unwrap()
     }
 
     #[track_caller]

@@ -5,8 +5,19 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// For whatever has to happen at all. It is long, since a busy machine is no defect.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+use brooklet::Limits;
+
+/// For whatever has to happen at all: it only ends what hangs. A busy machine is no defect, so nothing is
+/// judged by how soon it happens; what has to be fast is counted.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// For what must not happen by itself in a test: much longer than [`DEADLINE`].
+pub(crate) const LONG: Duration = Duration::from_secs(600);
+
+/// Limits whose deadlines do not pass, for tests to shorten the one that they are about.
+pub(crate) fn unhurried() -> Limits {
+    Limits::default().head_deadline(LONG).body_deadline(LONG).idle_deadline(LONG).write_deadline(LONG)
+}
 
 /// A gate that is opened once; whoever comes later finds it open.
 #[derive(Debug, Clone, Default)]

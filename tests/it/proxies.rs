@@ -16,7 +16,7 @@ use crate::notes::{noted, Notes};
 use crate::servers::{Kind, Proxy};
 use crate::wire::Wire;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 const NAME: &str = "tool.example";
 /// How many events are sent one by one, each after the last was confirmed.
 const STEPS: u32 = 20;

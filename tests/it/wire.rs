@@ -5,11 +5,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use brooklet::RunningHost;
 
-const DEADLINE: Duration = Duration::from_secs(5);
+use crate::patience::{eventually, DEADLINE};
 
 /// Fields of which a sender must not generate a second line (RFC 9110 §5.3).
 const SINGLETONS: [&str; 6] = ["Allow", "Connection", "Content-Length", "Content-Type", "Date", "ETag"];
@@ -50,6 +49,18 @@ pub(crate) fn ask(host: &RunningHost, request: &str) -> Wire {
     let wire = Wire::connect(host.address()).unwrap();
     wire.send(request.as_bytes());
     wire
+}
+
+/// Asks again until there is an answer, where the host gives a client less time to ask than a busy machine may need.
+#[track_caller]
+pub(crate) fn insist(host: &RunningHost, request: &str) -> (Wire, Answer) {
+    let mut answered = None;
+    eventually("an answer", || {
+        let mut wire = ask(host, request);
+        answered = wire.answer(request.starts_with("HEAD ")).ok().map(|answer| (wire, answer));
+        answered.is_some()
+    });
+    answered.unwrap()
 }
 
 impl Wire {

@@ -1,7 +1,7 @@
 //! How streams of a channel end: the channel's own end, the host's, the client's; and what keeps them alive.
 
 use super::{assert_whole, epoch, get_after, host, start, start_forwarding, Client, FINISH, GET};
-use crate::patience::{eventually, in_time};
+use crate::patience::{eventually, in_time, LONG};
 use brooklet::{Channel, Event, EventSource};
 use std::io::Write;
 use std::net::Shutdown;
@@ -75,9 +75,7 @@ fn the_hosts_stop() {
     let mut clients: Vec<_> = (0..200).map(|_| Client::join(&stopping, &channel, GET)).collect();
     clients.extend((0..5).map(|_| Client::join(&forwarding, &channel, GET)));
     for host in [stopping, forwarding] {
-        let started = Instant::now();
-        let report = in_time(move || host.stop());
-        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        let report = in_time(move || host.stop_within(LONG));
         assert_eq!(report.forced, 0, "cut off");
     }
     let mut delays: Vec<_> = clients.iter_mut().map(|client| comeback(&client.rest(), &first)).collect();
@@ -102,22 +100,19 @@ fn the_hosts_stop() {
 /// The writers are woken by it; else they would look up within a second.
 #[test]
 fn stops_wake_the_writers() {
-    let mut delays: Vec<_> = (0..5)
-        .map(|_| {
-            let channel = Channel::new();
-            let host = start(&channel);
-            let mut client = Client::join(&host, &channel, GET);
-            let started = Instant::now();
-            in_time(move || host.stop());
-            assert!(client.rest().contains("retry: "));
-            started.elapsed()
-        })
-        .collect();
-    delays.sort();
-    assert!(delays[2] < Duration::from_millis(300), "{delays:?}");
+    // A busy machine may delay one or the other; what is not woken is late each time.
+    eventually("a stop that waits for no look", || {
+        let channel = Channel::new();
+        let host = start(&channel);
+        let mut client = Client::join(&host, &channel, GET);
+        let started = Instant::now();
+        in_time(move || host.stop_within(LONG));
+        assert!(client.rest().contains("retry: "));
+        started.elapsed() < Duration::from_millis(300)
+    });
 }
 
-/// In the middle of a flood a stop is as prompt, and cuts no event in two for those who read.
+/// A stop ends a flood, and cuts no event in two for those who read.
 #[test]
 fn a_stop_in_a_flood() {
     let channel = Channel::new();
@@ -129,9 +124,7 @@ fn a_stop_in_a_flood() {
     let publisher = channel.clone();
     let flood = thread::spawn(move || while publisher.publish(Event::new("drop")).is_ok() {});
     eventually("a flood", || channel.last_id().map_or(false, |id| id.len() > epoch(&channel).len() + 3));
-    let started = Instant::now();
-    in_time(move || host.stop());
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    in_time(move || host.stop_within(LONG));
     for reader in readers {
         let text = reader.join().unwrap();
         assert_whole(text.as_bytes());
@@ -141,20 +134,18 @@ fn a_stop_in_a_flood() {
     flood.join().unwrap();
 }
 
-/// Without a write, and within about a second.
+/// Without a write: nothing is published, and nobody is kept alive.
 #[test]
 fn departures() {
     let channel = Channel::new();
     let source = EventSource::channel(&channel).keep_alive(Duration::ZERO);
     let host = host(source).start().unwrap();
     let mut clients: Vec<_> = (0..100).map(|_| Client::join(&host, &channel, GET)).collect();
-    let started = Instant::now();
     clients.truncate(50);
     for client in &clients[..20] {
         client.socket.shutdown(Shutdown::Write).unwrap(); // for a stream that is a departure, too
     }
     eventually("those who left are not counted", || channel.subscribers() == 30);
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!(host.stats().streams, 30);
     for client in &mut clients[..20] {
         assert_eq!(client.rest(), format!("id: {}0\n\n", epoch(&channel)));
@@ -189,17 +180,19 @@ fn keep_alives() {
         let host = host(EventSource::channel(&channel).keep_alive(interval));
         host.start().unwrap()
     };
-    let hosts = [start(Duration::from_millis(200)), start(Duration::from_secs(100)), start(Duration::ZERO)];
+    let hosts = [start(Duration::from_millis(200)), start(LONG), start(Duration::ZERO)];
+    let started = Instant::now();
     let mut often = Client::join(&hosts[0], &channel, GET);
     let mut others = [1, 2].map(|at| Client::join(&hosts[at], &channel, GET));
     let first = format!("id: {}0\n\n", epoch(&channel));
-    let started = Instant::now();
-    often.exactly(&format!("{first}{}", ":\n".repeat(6)));
-    let elapsed = started.elapsed();
+    often.signs_of_life(6);
     // The first may come up to an interval late: everybody is looked after in one go.
-    assert!(elapsed > Duration::from_millis(1000) && elapsed < Duration::from_secs(3), "{elapsed:?}");
+    assert!(started.elapsed() > Duration::from_millis(1000), "{:?}", started.elapsed());
     channel.publish(Event::new(1)).unwrap();
-    often.exactly(&format!("{first}{}id: {}1\ndata: 1\n\n:\n", ":\n".repeat(6), epoch(&channel)));
+    assert_eq!(often.next().data, "1");
+    let before = often.parser.comments.len();
+    often.signs_of_life(before + 1);
+    assert_eq!(often.text_but_comments(), format!("{first}id: {}1\ndata: 1\n\n", epoch(&channel)));
     channel.close();
     for client in &mut others {
         assert_eq!(client.rest(), format!("{first}id: {}1\ndata: 1\n\n{FINISH}", epoch(&channel)));
@@ -207,18 +200,22 @@ fn keep_alives() {
     assert_whole(often.rest().as_bytes());
 }
 
-/// A stream that is never idle needs no help.
+/// A stream that is never idle needs no help. How long it can have been idle is known from both sides of each event.
 #[test]
 fn busy_streams_are_not_kept_alive() {
+    const INTERVAL: Duration = Duration::from_millis(500);
     let channel = Channel::new();
-    let source = EventSource::channel(&channel).keep_alive(Duration::from_millis(500));
-    let host = host(source).start().unwrap();
+    let host = host(EventSource::channel(&channel).keep_alive(INTERVAL)).start().unwrap();
     let mut client = Client::join(&host, &channel, GET);
     let started = Instant::now();
-    while started.elapsed() < Duration::from_millis(1500) {
+    let (mut before, mut due) = (started, 0);
+    while started.elapsed() < 3 * INTERVAL {
+        let published = Instant::now();
         channel.publish(Event::new(1)).unwrap();
         client.next();
-        thread::sleep(Duration::from_millis(5)); // the pace of the publisher
+        due += before.elapsed().as_millis() / INTERVAL.as_millis(); // where the machine was that busy
+        before = published;
+        thread::sleep(INTERVAL / 100); // the pace of the publisher
     }
-    assert!(client.parser.comments.is_empty(), "{:?}", client.parser.comments);
+    assert!(client.parser.comments.len() as u128 <= due, "{:?}", client.parser.comments);
 }

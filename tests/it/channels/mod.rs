@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use brooklet::{Channel, EventSource, Host, Limits, RunningHost};
 
-use crate::patience::{eventually, DEADLINE};
+use crate::patience::{eventually, unhurried, DEADLINE, LONG};
 use crate::sse::{Message, Parser};
 use crate::wire::{parse_head, show, Answer};
 
@@ -33,7 +33,7 @@ fn get_after(id: &str) -> String {
 }
 
 fn host(source: EventSource) -> Host {
-    Host::new(source).bind("127.0.0.1:0").limits(Limits::default().max_connections(5000))
+    Host::new(source).bind("127.0.0.1:0").limits(patient_for(LONG))
 }
 
 /// Serves a channel to every path.
@@ -141,6 +141,21 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&self.bytes), expected);
     }
 
+    /// Reads until so many comments have arrived, empty ones; those are what keeps a stream alive.
+    #[track_caller]
+    fn signs_of_life(&mut self, count: usize) {
+        while self.parser.comments.len() < count {
+            assert_ne!(self.fill().unwrap(), 0, "the stream is over: {}", show(&self.bytes));
+        }
+        assert!(self.parser.comments.iter().all(String::is_empty), "{:?}", self.parser.comments);
+    }
+
+    /// What has arrived, without signs of life.
+    fn text_but_comments(&self) -> String {
+        let lines = std::str::from_utf8(&self.bytes).unwrap().split_inclusive('\n');
+        lines.filter(|line| *line != ":\n").collect()
+    }
+
     /// Reads to the end, which must be an orderly one; returns everything that was in the stream.
     #[track_caller]
     fn rest(&mut self) -> String {
@@ -168,7 +183,7 @@ fn assert_whole(bytes: &[u8]) {
     }
 }
 
-/// The host's own bounds, with another write deadline.
+/// No deadline passes but this.
 fn patient_for(deadline: Duration) -> Limits {
-    Limits::default().max_connections(5000).write_deadline(deadline)
+    unhurried().max_connections(5000).write_deadline(deadline)
 }

@@ -2,7 +2,7 @@
 
 use super::valve::Valve;
 use super::{epoch, get_after, host, patient_for, FINISH, GET};
-use crate::patience::{eventually, in_time, DEADLINE};
+use crate::patience::{eventually, in_time, DEADLINE, LONG};
 use brooklet::{Channel, Event, EventSource, Host, Lag, Replay};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -194,7 +194,8 @@ fn falling_behind_with_a_snapshot() {
 /// however long it takes in all.
 #[test]
 fn deadlines() {
-    let limits = patient_for(Duration::from_millis(500));
+    const LIMIT: Duration = Duration::from_millis(1500);
+    let limits = patient_for(LIMIT);
     let follow = |channel: &Channel| {
         let host = host(EventSource::channel(channel).keep_alive(Duration::from_millis(100)));
         Valve::serve(&host.limits(limits.clone()), GET)
@@ -205,35 +206,43 @@ fn deadlines() {
     let started = Instant::now();
     idle.take(0); // a keep-alive is more than it takes
     idle.until("it is closed", |state| state.is_closed);
-    assert!(started.elapsed() > Duration::from_millis(500), "too soon: {:?}", started.elapsed());
+    assert!(started.elapsed() > LIMIT, "too soon: {:?}", started.elapsed());
 
     nothing.take(0);
     trickling.take(10);
     steady.take(65_536);
     let started = Instant::now();
     channel.publish(Event::new("x".repeat(800_000))).unwrap();
-    thread::scope(|scope| {
+    let longest = thread::scope(|scope| {
         scope.spawn(|| feed(trickling, 10, Duration::from_millis(10)));
-        scope.spawn(|| feed(steady, 65_536, Duration::from_millis(80)));
+        scope.spawn(|| feed(steady, 65_536, Duration::from_millis(160))).join().unwrap()
     });
     nothing.until("it is closed", |state| state.is_closed);
     assert!(nothing.state().is_closed && trickling.state().is_closed);
-    assert!(steady.text().contains("x\n\n"), "closed in spite of {:?}", steady.state().summary());
-    assert!(started.elapsed() > Duration::from_millis(800), "that was no test");
-    steady.take(usize::MAX);
-    channel.close();
-    steady.until("the end", |state| state.is_closed && state.ends_with(FINISH));
+    assert!(started.elapsed() > LIMIT, "that was no test");
+    // Unless the machine was so busy that it did not take anything for that long itself.
+    if longest < LIMIT - LIMIT / 3 || !steady.is_closed() {
+        assert!(steady.text().contains("x\n\n"), "closed in spite of {:?}", steady.state().summary());
+        steady.take(usize::MAX);
+        channel.close();
+        steady.until("the end", |state| state.is_closed && state.ends_with(FINISH));
+    }
     eventually("nobody is left", || channel.subscribers() == 0);
 
-    /// Lets a client take so much at a time, until it is closed or has the event.
-    fn feed(client: &Valve, bytes: usize, pause: Duration) {
+    /// Lets a client take so much at a time, until it is closed or has the event; returns its longest pause.
+    fn feed(client: &Valve, bytes: usize, pause: Duration) -> Duration {
         let started = Instant::now();
+        let (mut before, mut longest) = (started, Duration::ZERO);
         // Keep-alives may follow the event before anybody looks.
         while !client.is_closed() && !client.text().contains("x\n\n") {
             client.take(bytes);
             thread::sleep(pause); // its pace
             assert!(started.elapsed() < DEADLINE, "it is still there");
+            let now = Instant::now();
+            longest = longest.max(now - before);
+            before = now;
         }
+        longest
     }
 }
 
@@ -251,17 +260,11 @@ fn nobody_waits_for_the_slow() {
         client.until("all", |state| state.ends_with("data: 1999\n\n"));
     }
     stalled.iter().for_each(|client| client.until("its socket is full", |state| state.room == 0));
-    let mut delays: Vec<_> = (0..20)
-        .map(|round| {
-            let started = Instant::now();
-            channel.publish(Event::new(round)).unwrap();
-            let end = format!("data: {round}\n\n");
-            quick.iter().for_each(|client| client.until("the next", |state| state.ends_with(&end)));
-            started.elapsed()
-        })
-        .collect();
-    delays.sort();
-    assert!(delays[10] < Duration::from_millis(100), "{delays:?}");
+    for round in 0..20 {
+        channel.publish(Event::new(round)).unwrap();
+        let end = format!("data: {round}\n\n");
+        quick.iter().for_each(|client| client.until("the next", |state| state.ends_with(&end)));
+    }
     assert!(stalled.iter().all(|client| client.text().len() < 40), "they had not stalled");
     for client in stalled {
         client.take(usize::MAX);
@@ -273,7 +276,6 @@ fn nobody_waits_for_the_slow() {
 
 #[test]
 fn catching_up() {
-    const LONG: Duration = Duration::from_secs(100);
     let channel = Channel::new();
     assert!(channel.catch_up(Lag::Events(0), Duration::ZERO), "nobody is behind");
     let client = follow(&channel, GET);
@@ -323,7 +325,7 @@ fn catching_up_with_newcomers() {
     for round in 0..20 {
         assert!(in_time({
             let channel = channel.clone();
-            move || channel.catch_up(Lag::Events(0), Duration::from_secs(100))
+            move || channel.catch_up(Lag::Events(0), LONG)
         }));
         let late = Valve::new(&get_after(&first));
         late.take(head + 3); // and not one event
@@ -349,7 +351,7 @@ fn a_patient_publisher() {
     let text = "x".repeat(5000);
     for _ in 0..200 {
         channel.publish(Event::new(&text)).unwrap();
-        assert!(channel.catch_up(Lag::Bytes(100_000), Duration::from_secs(10)));
+        assert!(channel.catch_up(Lag::Bytes(100_000), LONG));
     }
     channel.close();
     client.until("the end", |state| state.is_closed);

@@ -48,7 +48,13 @@ fn start() -> RunningHost {
             }),
         )
         .index(Content::html("<h1>hello</h1>"));
-    Host::new(app).defaults().allow_host("example.com").bind("127.0.0.1:0").start().unwrap()
+    Host::new(app)
+        .limits(crate::patience::unhurried())
+        .defaults()
+        .allow_host("example.com")
+        .bind("127.0.0.1:0")
+        .start()
+        .unwrap()
 }
 
 /// Runs rows against one host and names all that fail, not only the first.

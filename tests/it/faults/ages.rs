@@ -3,12 +3,10 @@
 //! Those here have an age by the system's clock, since it is sockets, threads and chance that they are about. Waits of
 //! every kind that end by it are in `testing/virtual_time.rs`.
 
-use super::{bound, comeback, connect, here, say, GET, LONG, SLACK};
-use crate::patience::{eventually, DEADLINE};
+use super::{bound, comeback, connect, here, say, sees, GET};
+use crate::patience::{eventually, unhurried, DEADLINE, LONG};
 use crate::wire::Wire;
-use brooklet::{
-    Channel, CloseReason, Event, EventConnection, EventSource, Layout, Limits, Notice, SendError,
-};
+use brooklet::{Channel, CloseReason, Event, EventConnection, EventSource, Layout, Notice, SendError};
 use std::io::Read;
 use std::sync::mpsc;
 use std::thread;
@@ -43,7 +41,7 @@ fn check(streams: usize, source: EventSource) {
     for _ in 0..streams {
         let (reason, duration) = ends.recv_timeout(DEADLINE).unwrap();
         assert_eq!(reason, CloseReason::MaxAge);
-        assert!((YOUNGEST..AGE + SLACK).contains(&duration), "after {duration:?}");
+        assert!(duration >= YOUNGEST, "after {duration:?}");
         durations.push(duration);
     }
     let mut delays = Vec::new();
@@ -111,8 +109,7 @@ fn followers() {
     // While there is news all the time.
     let (news, followed) = (channel.clone(), channel.clone());
     let publishing = thread::spawn(move || {
-        while !news.is_closed() {
-            news.publish(Event::new("news")).unwrap();
+        while news.publish(Event::new("news")).is_ok() {
             thread::sleep(Duration::from_millis(1)); // the pace of the news
         }
     });
@@ -140,10 +137,10 @@ fn a_follower_that_is_behind() {
         channel.publish(Event::new("x".repeat(EVENT))).unwrap();
     }
     let source = EventSource::channel(&channel).max_age(AGE).keep_alive(Duration::from_millis(20));
-    let host =
-        bound(Layout::new().index(source)).limits(Limits::default().write_deadline(LONG)).start().unwrap();
+    let host = bound(Layout::new().index(source)).limits(unhurried()).start().unwrap();
     let mut client = connect(host.address());
     say(&client, GET);
+    sees(&client, "\r\n\r\n"); // so it has an age
     let begun = Instant::now();
     eventually("it is too old", || begun.elapsed() > 2 * AGE);
     let mut received = 0;

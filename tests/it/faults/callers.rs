@@ -1,8 +1,8 @@
 //! Generators, handlers and listeners that behave badly: each has its outcome, and the others go on.
 
-use super::{ask, bound, connect, here, open, say, GET, LONG, SHORT, SLACK};
+use super::{ask, bound, connect, here, open, say, GET, SHORT};
 use crate::notes::noted;
-use crate::patience::{eventually, Gate, DEADLINE};
+use crate::patience::{eventually, in_time, unhurried, Gate, LONG};
 use brooklet::{
     Channel, CloseReason, Event, EventSource, Host, Layout, Limits, Notice, Request, Response, SendError,
 };
@@ -86,19 +86,20 @@ fn a_panic_with_a_lock_held() {
 fn ten_megabytes_in_one_event() {
     let text = "0123456789abcdef".repeat(640 * 1024);
     let expected = format!("data: {text}\n\ndata: next\n\n");
-    let app = hello().add(
-        "large",
-        EventSource::new(move |c| {
+    let start = |limits: Limits| {
+        let text = text.clone();
+        let large = EventSource::new(move |c| {
             c.data(&text)?;
             Ok(c.data("next")?)
-        }),
-    );
-    let limits = Limits::default().write_deadline(SHORT);
-    let (host, notes) = noted(bound(app).limits(limits));
-    let host = host.start().unwrap();
+        });
+        let (host, notes) = noted(bound(hello().add("large", large)).limits(limits));
+        (host.start().unwrap(), notes)
+    };
+    let (host, notes) = start(unhurried());
     let body = ask(&host, &GET.replace("/ ", "/large ")).answer(false).unwrap().body;
     assert!(body == expected.as_bytes(), "{} bytes of {}", body.len(), expected.len());
     assert_eq!(notes.next("ended"), "ended GET /large Returned, 2 events");
+    let (host, notes) = start(unhurried().write_deadline(SHORT));
     let _stalled = ask(&host, &GET.replace("/ ", "/large "));
     assert_eq!(notes.next("ended"), "ended GET /large WriteDeadline, 0 events");
     is_well(&host);
@@ -108,12 +109,14 @@ fn ten_megabytes_in_one_event() {
 #[test]
 fn a_million_events() {
     const EVENTS: u64 = 1_000_000;
-    let app = hello()
-        .add("all", EventSource::new(|c| Ok(c.send_all((0..EVENTS).map(|_| Event::new("x")))?)))
-        .add("each", EventSource::new(|c| Ok((0..EVENTS / 10).try_for_each(|_| c.data("x"))?)));
-    let limits = Limits::default().write_deadline(4 * SHORT);
-    let (host, notes) = noted(bound(app).limits(limits));
-    let host = host.start().unwrap();
+    let start = |limits: Limits| {
+        let app = hello()
+            .add("all", EventSource::new(|c| Ok(c.send_all((0..EVENTS).map(|_| Event::new("x")))?)))
+            .add("each", EventSource::new(|c| Ok((0..EVENTS / 10).try_for_each(|_| c.data("x"))?)));
+        let (host, notes) = noted(bound(app).limits(limits));
+        (host.start().unwrap(), notes)
+    };
+    let (host, notes) = start(unhurried());
     for (path, events) in [("/all", EVENTS), ("/each", EVENTS / 10)] {
         let mut client = connect(host.address());
         say(&client, &GET.replace("/ ", &format!("{path} ")));
@@ -128,11 +131,12 @@ fn a_million_events() {
         assert!((body + 100..body + 400).contains(&end), "{path}: {end} bytes, with the head");
         assert_eq!(notes.next("ended"), format!("ended GET {path} Returned, {events} events"));
     }
+    let (host, notes) = start(unhurried().write_deadline(4 * SHORT));
     let started = Instant::now();
     let _stalled = ask(&host, &GET.replace("/ ", "/all "));
     let line = notes.next("ended");
     assert!(line.starts_with("ended GET /all WriteDeadline, "), "{line}");
-    assert!((4 * SHORT..4 * SHORT + 2 * SLACK).contains(&started.elapsed()), "{:?}", started.elapsed());
+    assert!(started.elapsed() >= 4 * SHORT, "{:?}", started.elapsed());
     is_well(&host);
 }
 
@@ -227,9 +231,7 @@ fn a_listener_that_blocks() {
     is_well(&host);
     let _second = ask(&host, &GET.replace("/ ", "/blocks "));
     is_well(&host);
-    let started = Instant::now();
-    let report = host.stop_within(SHORT);
-    assert!(started.elapsed() < SHORT + SLACK, "{:?}", started.elapsed());
+    let (report, host) = in_time(move || (host.stop_within(SHORT), host));
     assert!(report.forced <= 2, "{report:?}");
     drop(holds);
     eventually("it goes on", || host.stats().connections == 0);
@@ -279,11 +281,9 @@ fn a_listener_that_blocks_holds_up_no_follower() {
     drop(leaving);
     reached.pass();
     channel.publish(Event::new("news")).unwrap();
-    let started = Instant::now();
+    // All that while, the listener does not return.
     for client in &followers {
-        client.set_read_timeout(Some(DEADLINE / 2)).unwrap();
         super::sees(client, "data: news\n\n");
     }
-    assert!(started.elapsed() < SLACK, "held up for {:?}", started.elapsed());
     drop(holds);
 }

@@ -16,13 +16,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use brooklet::{
-    Channel, CloseReason, Event, EventSource, Host, Layout, Limits, Request, Response, RunningHost,
-};
+use brooklet::{Channel, CloseReason, Event, EventSource, Host, Layout, Request, Response, RunningHost};
 
 use crate::notes::{noted, Notes};
-use crate::patience::{eventually, DEADLINE};
-use crate::wire::{ask, show, Wire};
+use crate::patience::{eventually, unhurried, DEADLINE, LONG};
+use crate::wire::{ask, insist, show, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// A head whose body does not come.
@@ -30,10 +28,6 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000
 
 /// The one deadline of a host that can pass.
 const SHORT: Duration = Duration::from_millis(150);
-/// Those that cannot.
-const LONG: Duration = Duration::from_secs(60);
-/// What a busy machine may add to any time.
-const SLACK: Duration = Duration::from_secs(8);
 
 /// What the connection is doing when the fault happens. What the client was sent is there, and not read yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,7 +118,8 @@ fn check(state: State, fault: Fault, outcome: Outcome, when: When) {
         }
     }
     let (took, least) = (started.elapsed(), if when == When::Soon { Duration::ZERO } else { SHORT });
-    assert!((least..least + SLACK).contains(&took), "{row}: after {took:?}");
+    // The other deadlines are much longer than anything is waited for here.
+    assert!(took >= least, "{row}: after {took:?}");
     eventually(&row, || scene.host.stats().connections == 0);
     scene.serves_others(&row);
 }
@@ -149,7 +144,7 @@ struct Scene {
 impl Scene {
     fn new(when: When) -> Self {
         let of = |deadline: When| if deadline == when { SHORT } else { LONG };
-        let limits = Limits::default()
+        let limits = unhurried()
             .head_deadline(of(When::Head))
             .body_deadline(of(When::Body))
             .idle_deadline(of(When::Idle))
@@ -166,7 +161,9 @@ impl Scene {
             State::Fresh => {}
             State::Kept => {
                 say(&stream, GET);
-                sees(&stream, "hello");
+                if !sees_or_ends(&stream, "hello") {
+                    return self.reach(state); // it was idle for too long before it could ask
+                }
             }
             State::Waiting | State::Receiving | State::Sending | State::Following => {
                 say(&stream, &GET.replace("/ ", &format!("{} ", path(state))));
@@ -232,11 +229,16 @@ impl Scene {
 
     #[track_caller]
     fn serves_others(&self, row: &str) {
-        let mut wire = ask(&self.host, GET);
-        assert_eq!(wire.answer(false).map(|answer| answer.status), Ok(200), "{row}");
-        let mut wire = ask(&self.host, &GET.replace("/ ", "/others "));
-        assert_eq!(wire.head().map(|head| head.status), Ok(200), "{row}");
-        wire.exactly(b"data: here\n\n").expect(row);
+        assert_eq!(insist(&self.host, GET).1.status, 200, "{row}");
+        eventually(row, || {
+            let mut wire = ask(&self.host, &GET.replace("/ ", "/others "));
+            // Who is idle for too long before it can ask is let go without a word, and asks again.
+            wire.head().map_or(false, |head| {
+                assert_eq!(head.status, 200, "{row}");
+                wire.exactly(b"data: here\n\n").expect(row);
+                true
+            })
+        });
     }
 }
 
@@ -245,7 +247,7 @@ fn pause() {
 }
 
 fn bound(app: Layout) -> Host {
-    Host::new(app).bind("127.0.0.1:0")
+    Host::new(app).bind("127.0.0.1:0").limits(unhurried())
 }
 
 fn app(channel: &Channel) -> Layout {
@@ -312,11 +314,19 @@ fn take(mut stream: &TcpStream) {
 /// Waits until that has arrived, and leaves it where it is.
 #[track_caller]
 fn sees(stream: &TcpStream, text: &str) {
-    let mut waiting = vec![0; 4096];
+    assert!(sees_or_ends(stream, text), "it is over, without {text:?}");
+}
+
+/// The same; `false` where the connection ends before.
+#[track_caller]
+fn sees_or_ends(stream: &TcpStream, text: &str) -> bool {
+    let (mut waiting, mut found) = (vec![0; 4096], false);
     eventually(text, || {
-        let count = stream.peek(&mut waiting).unwrap();
-        waiting[..count].windows(text.len()).any(|window| window == text.as_bytes())
+        let count = stream.peek(&mut waiting).unwrap_or(0);
+        found = waiting[..count].windows(text.len()).any(|window| window == text.as_bytes());
+        found || count == 0
     });
+    found
 }
 
 /// The statuses of all answers up to the end, which must come. After an answer a reset is an end as well, for a

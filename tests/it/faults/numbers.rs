@@ -1,10 +1,8 @@
 //! The numbers of a host: each thing that happens is counted, once, and told in a format that Prometheus reads.
 
-use super::{app, ask, bound, connect, here, open, say, sees, GET, LONG, POST, SHORT};
-use crate::patience::{eventually, in_time};
-use brooklet::{
-    Channel, CloseReason, Event, EventSource, Layout, Limits, Monitor, Request, Response, RunningHost,
-};
+use super::{app, ask, bound, connect, here, open, say, sees, GET, POST, SHORT};
+use crate::patience::{eventually, in_time, unhurried, LONG};
+use brooklet::{Channel, CloseReason, Event, EventSource, Layout, Monitor, Request, Response, RunningHost};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -77,10 +75,8 @@ fn the_text_of_prometheus() {
 #[track_caller]
 fn ends(reason: CloseReason, source: EventSource, act: impl FnOnce(&RunningHost)) {
     let deadline = if reason == CloseReason::WriteDeadline { SHORT } else { LONG };
-    let host = bound(Layout::new().index(source))
-        .limits(Limits::default().write_deadline(deadline))
-        .start()
-        .unwrap();
+    let host =
+        bound(Layout::new().index(source)).limits(unhurried().write_deadline(deadline)).start().unwrap();
     let client = connect(host.address());
     say(&client, GET);
     sees(&client, "data: here\n\n");
@@ -150,7 +146,7 @@ fn causes() {
         .add("panics", |_: Request| -> Response { panic!("on purpose") })
         .add("failing", EventSource::new(|_| Err("on purpose".into())))
         .add("panicking", EventSource::new(|_| panic!("on purpose")));
-    let host = bound(app).limits(Limits::default().body_deadline(SHORT).max_body(200_000)).start().unwrap();
+    let host = bound(app).limits(unhurried().body_deadline(SHORT).max_body(200_000)).start().unwrap();
     let count = |request: &str, expected: [u64; 4]| {
         let _answer = ask(&host, request).answer(false).unwrap();
         eventually(request, || host.stats().connections == 0);
@@ -176,7 +172,7 @@ fn events_of_open_streams() {
     let host = bound(app(&channel)).start().unwrap();
     let streams = [open(&host, "/wait"), open(&host, "/follow"), open(&host, "/receive")];
     eventually("one follows", || channel.subscribers() == 1);
-    eventually("what has arrived is counted", || host.stats().events == 3);
+    assert_eq!(host.stats().events, 3, "what has arrived is counted");
     let before = host.stats().bytes;
     for number in 0..1000 {
         channel.publish(Event::new(number)).unwrap();

@@ -1,8 +1,8 @@
 //! Stops with many streams: idle ones, and ones whose clients have stopped reading.
 
-use super::{app, bound, comeback, connect, open, say, sees, GET, LONG};
-use crate::patience::{eventually, in_time};
-use brooklet::{Channel, CloseReason, Limits};
+use super::{app, bound, comeback, connect, open, say, sees, GET};
+use crate::patience::{eventually, in_time, unhurried, LONG};
+use brooklet::{Channel, CloseReason};
 use std::time::{Duration, Instant};
 
 const GRACE: Duration = Duration::from_millis(500);
@@ -28,28 +28,19 @@ fn affordable(streams: usize) -> usize {
 fn a_thousand_idle_streams() {
     let streams = affordable(1000);
     let channel = Channel::new();
-    let limits = Limits::default().max_connections(streams + 10);
+    let limits = unhurried().max_connections(streams + 10);
     let host = bound(app(&channel)).limits(limits).stack_size(64 * 1024).start().unwrap();
     let mut clients: Vec<_> =
         (0..streams).map(|number| open(&host, ["/wait", "/follow"][number % 2])).collect();
     eventually("half of them follow", || channel.subscribers() == streams / 2);
     assert_eq!(host.stats().streams, streams as u64);
-    let started = Instant::now();
-    let (report, host) = in_time(move || (host.stop_within(GRACE), host));
-    let took = started.elapsed();
-    assert!(took < GRACE + Duration::from_secs(1), "{took:?}");
-    assert_eq!(report.ended + report.forced, streams, "{report:?}");
+    let (report, host) = in_time(move || (host.stop_within(LONG), host));
+    assert_eq!((report.ended, report.forced), (streams, 0));
     eventually("all have left", || host.stats().connections == 0);
     assert_eq!(host.stats().ended_by(CloseReason::Stopped), streams as u64);
-    let mut told = 0;
     for client in &mut clients {
-        let rest = client.rest().unwrap();
-        if !rest.is_empty() {
-            assert!((1500..=4500).contains(&comeback(&rest)));
-            told += 1;
-        }
+        assert!((1500..=4500).contains(&comeback(&client.rest().unwrap())));
     }
-    assert!(told >= report.ended, "{told} were told, {report:?}");
 }
 
 /// Their threads are in the middle of a write, which nothing but the end of the socket ends.
@@ -57,8 +48,7 @@ fn a_thousand_idle_streams() {
 fn a_hundred_stalled_streams() {
     let streams = affordable(100);
     let channel = Channel::new();
-    let limits = Limits::default().write_deadline(LONG);
-    let host = bound(app(&channel)).limits(limits).stack_size(256 * 1024).start().unwrap();
+    let host = bound(app(&channel)).stack_size(256 * 1024).start().unwrap();
     let clients: Vec<_> = (0..streams)
         .map(|_| {
             let client = connect(host.address());
@@ -73,12 +63,12 @@ fn a_hundred_stalled_streams() {
         let now = host.stats().bytes;
         still = if now == sent { still + 1 } else { 0 };
         sent = now;
-        still > 20
+        still > 100
     });
     let started = Instant::now();
     let (report, host) = in_time(move || (host.stop_within(GRACE), host));
     let took = started.elapsed();
-    assert!((GRACE..GRACE + Duration::from_secs(1)).contains(&took), "{took:?}");
+    assert!(took >= GRACE, "{took:?}");
     // One whose kernel found some room in the last moment has told its client, and ended by itself.
     assert_eq!(report.ended + report.forced, streams, "{report:?}");
     assert!(report.forced > 0, "{report:?}");

@@ -67,7 +67,7 @@ fn accepting_goes_on() {
             assert_eq!(ask(&host, GET).answer(false).unwrap().body, b"hello");
         }
         assert_eq!(host.stats().streams, 1); // it has not been disturbed
-        in_time(move || host.stop());
+        in_time(move || host.stop_within(LONG));
         stream.rest().unwrap();
     });
 
@@ -150,7 +150,7 @@ fn stopping_while_in_trouble() {
 #[track_caller]
 fn stop(host: RunningHost, files: Vec<File>) {
     let address = host.address();
-    in_time(move || host.stop());
+    in_time(move || host.stop_within(LONG));
     drop(files); // or nobody could connect anyway
     TcpStream::connect(address).expect_err("somebody listens still");
 }

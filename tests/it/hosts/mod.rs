@@ -10,24 +10,16 @@ mod starting;
 mod stopping;
 mod stopping_from_within;
 
-use std::time::Duration;
-
 use brooklet::{EventSource, Handler, Host, RunningHost, SendError};
 
+use crate::patience::{unhurried, LONG};
 use crate::wire::{ask, Answer, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const GET_EVENTS: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
 
-/// Much longer than any test waits.
-const LONG: Duration = Duration::from_secs(60);
-
-/// A stop is a matter of milliseconds. This is for a busy machine, and well below the five seconds after
-/// which connections are cut off.
-const STOPS_WITHIN: Duration = Duration::from_secs(2);
-
 fn host(handler: impl Handler) -> Host {
-    Host::new(handler).bind("127.0.0.1:0")
+    Host::new(handler).bind("127.0.0.1:0").limits(unhurried())
 }
 
 #[track_caller]

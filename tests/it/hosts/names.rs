@@ -1,6 +1,7 @@
 //! Which names a host on loopback answers to, as far as that depends on how it was set up.
 
 use super::{ask, host};
+use crate::patience::LONG;
 use brooklet::{Content, Host, RunningHost};
 use std::net::SocketAddr;
 
@@ -73,7 +74,7 @@ fn bound_to_every_interface() {
     assert_eq!(ask("localhost"), 200);
     assert_eq!(ask("evil.example"), 403);
     // And it can be woken where it has no address of its own to knock at.
-    assert_eq!(crate::patience::in_time(move || host.stop()).forced, 0);
+    assert_eq!(crate::patience::in_time(move || host.stop_within(LONG)).forced, 0);
 }
 
 /// Over IPv6, where there is any.
@@ -86,7 +87,7 @@ fn over_ipv6() {
     assert_eq!(status(&host, &format!("[::1]:{}", host.address().port())), 200);
     assert_eq!(status(&host, "localhost"), 200);
     assert_eq!(status(&host, "evil.example"), 403);
-    assert_eq!(crate::patience::in_time(move || host.stop()).forced, 0);
+    assert_eq!(crate::patience::in_time(move || host.stop_within(LONG)).forced, 0);
 }
 
 /// RFC 9110 §9.3.2: the answer to HEAD has no content, a refusal like any other.

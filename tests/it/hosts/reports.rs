@@ -2,6 +2,7 @@
 
 use super::{again, ask, host, start, GET};
 use crate::notes::noted;
+use crate::patience::LONG;
 use brooklet::{Content, Host, Layout, Request, Response, RunningHost};
 use std::io;
 
@@ -61,7 +62,7 @@ fn every_answer_is_logged() {
         ask(&host, request).answer(request.starts_with("HEAD")).unwrap();
         assert_eq!(notes.next(""), line, "{request:?}");
     }
-    host.stop();
+    host.stop_within(LONG);
     assert!(notes.so_far().is_empty(), "said twice");
 }
 
@@ -140,7 +141,7 @@ fn a_line_is_a_line() {
     for path in ["/a%0D%0A127.0.0.1:1%20GET%20/", "/%1b[2J", "/?\\r\\n"] {
         ask(&host, &get(path)).answer(false).unwrap();
     }
-    host.stop();
+    host.stop_within(LONG);
     let lines: Vec<_> = lines.try_iter().collect();
     assert_eq!(lines.iter().filter(|line| line.contains(" GET /")).count(), 3, "{lines:#?}");
     assert!(lines.iter().all(|line| line.bytes().all(|byte| (b' '..=b'~').contains(&byte))), "{lines:#?}");

@@ -1,10 +1,9 @@
 //! Connections that the host did not accept itself: Unix sockets, and bytes in memory.
 
-use super::{here, host, retry, GET, LONG, STOPS_WITHIN};
+use super::{here, host, retry, GET, LONG};
 use crate::memory::Memory;
 use crate::patience::in_time;
 use brooklet::{Layout, Request, Response, Status};
-use std::time::Instant;
 
 fn app() -> Layout {
     Layout::new()
@@ -63,9 +62,7 @@ fn a_stop_ends_what_is_served_by_hand() {
             stopper.request_stop();
         }
     });
-    let started = Instant::now();
     let memory = in_time(move || Memory::new(["GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"]).serve(&host));
-    assert!(started.elapsed() < STOPS_WITHIN);
     retry(texts(&memory)[1].as_bytes());
 }
 
@@ -128,7 +125,5 @@ fn departure_from_a_unix_socket() {
     let (mut client, served) = UnixStream::pair().unwrap();
     client.write_all(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     client.shutdown(Shutdown::Write).unwrap(); // the other half stays, or a write would notice
-    let started = Instant::now();
     in_time(move || host(app()).serve(served));
-    assert!(started.elapsed() < STOPS_WITHIN);
 }

@@ -2,7 +2,7 @@
 
 use super::{ask, host, start, GET};
 use crate::notes::noted;
-use crate::patience::in_time;
+use crate::patience::{in_time, LONG};
 use brooklet::{Host, Request, Response, StartError};
 use std::error::Error;
 use std::net::{TcpListener, TcpStream};
@@ -65,7 +65,7 @@ fn listening_is_logged_and_stops_with_the_host() {
     assert_eq!(notes.next(""), "listening");
     let address = host.address();
     TcpStream::connect(address).unwrap();
-    host.stop();
+    host.stop_within(LONG);
     TcpStream::connect(address).expect_err("nobody listens any more");
     drop(host);
 }
@@ -105,7 +105,7 @@ fn stopped_before_it_runs() {
     stopper.request_stop();
     let host = host_to_start.start().unwrap();
     let address = host.address();
-    let report = in_time(move || host.stop());
+    let report = in_time(move || host.stop_within(LONG));
     assert_eq!((report.ended, report.forced), (0, 0));
     assert!(TcpStream::connect(address).is_err(), "somebody still listens");
 }

@@ -1,6 +1,6 @@
 //! Stops from outside: everything that waits is woken, every stream is told when to come back.
 
-use super::{again, ask, here, host, open, retry, start, GET, LONG, STOPS_WITHIN};
+use super::{again, ask, here, host, open, retry, start, GET, LONG};
 use crate::notes::noted;
 use crate::patience::{eventually, in_time, Gate};
 use brooklet::{EventSource, Layout, Request, Response, RunningHost};
@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 /// Stops, and expects that nothing had to be forced and nothing took long.
 #[track_caller]
 fn stop(host: RunningHost) {
-    let started = Instant::now();
-    let report = in_time(move || host.stop());
-    assert!(started.elapsed() < STOPS_WITHIN, "the stop took {:?}", started.elapsed());
+    let report = in_time(move || host.stop_within(LONG));
     assert_eq!(report.forced, 0, "cut off");
 }
 
@@ -105,7 +103,7 @@ fn answers_under_way_are_finished() {
     let mut wire = ask(&host, GET);
     asked.pass();
     let stopper = host.stopper();
-    let stopping = std::thread::spawn(move || host.stop());
+    let stopping = std::thread::spawn(move || host.stop_within(LONG));
     eventually("a stop", || stopper.is_stopping());
     answer.open();
     assert_eq!(wire.answer(false).unwrap().body, b"finished");
@@ -144,7 +142,7 @@ fn a_generator_that_ignores_everything() {
     let started = Instant::now();
     let (report, host) = in_time(move || (host.stop_within(Duration::from_millis(100)), host));
     let elapsed = started.elapsed();
-    assert!((Duration::from_millis(100)..STOPS_WITHIN).contains(&elapsed), "{elapsed:?}");
+    assert!(elapsed >= Duration::from_millis(100), "{elapsed:?}");
     assert_eq!((report.ended, report.forced), (0, 1));
     wire.end().unwrap(); // cut off
     assert_eq!(host.stats().connections, 1);
@@ -163,7 +161,7 @@ fn a_report_counts_both() {
     });
     let host = start(app().add("deaf", deaf));
     let _wires: Vec<_> = ["/wait", "/deaf", "/receive", "/deaf"].map(|path| open(&host, path)).into();
-    let (report, host) = in_time(move || (host.stop_within(Duration::from_millis(700)), host));
+    let (report, host) = in_time(move || (host.stop_within(Duration::from_secs(2)), host));
     assert_eq!((report.ended, report.forced), (2, 2));
     gate.open();
     drop(host);
@@ -176,7 +174,7 @@ fn a_report_counts_those_who_end_at_once() {
         let host = start(app());
         let _wires = [open(&host, "/poll"), open(&host, "/wait"), ask(&host, "")];
         eventually("three connections", || host.stats().connections == 3);
-        let report = in_time(move || host.stop());
+        let report = in_time(move || host.stop_within(LONG));
         assert_eq!((report.ended, report.forced), (3, 0));
     }
 }
@@ -186,9 +184,7 @@ fn dropping_a_host_stops_it() {
     let host = start(app());
     let address = host.address();
     let mut wire = open(&host, "/wait");
-    let started = Instant::now();
     in_time(move || drop(host));
-    assert!(started.elapsed() < STOPS_WITHIN, "{:?}", started.elapsed());
     retry(&wire.rest().unwrap());
     std::net::TcpStream::connect(address).expect_err("nobody listens any more");
 }
@@ -202,8 +198,8 @@ fn stopping_twice() {
     host.stopper().request_stop();
     retry(&wire.rest().unwrap());
     let report = in_time(move || {
-        host.stop();
-        host.stop()
+        host.stop_within(LONG);
+        host.stop_within(LONG)
     });
     assert_eq!((report.ended, report.forced), (0, 0));
 }
@@ -211,7 +207,11 @@ fn stopping_twice() {
 /// A stop ends what is there and whatever comes a moment later: no order of the two leaves a stream behind.
 #[test]
 fn streams_that_open_during_the_stop() {
-    for _ in 0..50 {
+    let (mut rounds, mut told) = (0, 0);
+    // Until the two have met at least once; who comes too late is told nothing.
+    while rounds < 50 || told == 0 {
+        rounds += 1;
+        assert!(rounds < 5000, "nobody was told anything");
         let host = start(EventSource::new(|c| Ok(c.wait(LONG)?)));
         let address = host.address();
         let clients: Vec<_> = (0..4)
@@ -221,15 +221,19 @@ fn streams_that_open_during_the_stop() {
                         wire.send(GET.as_bytes());
                         let bytes = wire.rest().unwrap_or_default();
                         let last = String::from_utf8_lossy(&bytes).lines().last().map(str::to_owned);
-                        last.map_or(true, |line| line.starts_with("retry: "))
+                        assert!(
+                            last.iter().all(|line| line.starts_with("retry: ")),
+                            "it ended without a word"
+                        );
+                        usize::from(last.is_some())
                     }
-                    Err(_) => true, // it came too late
+                    Err(_) => 0,
                 })
             })
             .collect();
         stop(host);
         for client in clients {
-            assert!(client.join().unwrap(), "a stream ended without a word");
+            told += client.join().unwrap();
         }
     }
 }

@@ -5,7 +5,6 @@ mod contents;
 mod layouts;
 
 use brooklet::{Handler, Host, RunningHost};
-use std::time::Duration;
 
 struct Site {
     host: RunningHost,
@@ -28,7 +27,7 @@ impl Page {
 impl Site {
     fn new(app: impl Handler) -> Self {
         let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(10)))
+            .timeout_global(Some(crate::patience::DEADLINE))
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)

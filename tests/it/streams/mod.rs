@@ -17,7 +17,7 @@ use brooklet::{EventConnection, EventSource, Host, RunningHost, SendError};
 
 use crate::memory::Memory;
 use crate::notes::{noted, Notes};
-use crate::patience::DEADLINE;
+use crate::patience::{unhurried, DEADLINE};
 use crate::wire::{ask, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -28,7 +28,7 @@ fn start(source: EventSource) -> RunningHost {
 }
 
 fn host(source: EventSource) -> Host {
-    Host::new(source).bind("127.0.0.1:0")
+    Host::new(source).bind("127.0.0.1:0").limits(unhurried())
 }
 
 fn start_noted(source: EventSource) -> (RunningHost, Notes) {

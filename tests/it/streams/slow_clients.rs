@@ -4,7 +4,7 @@ use super::{host, open, reason, start, telling, GET};
 use crate::memory::{Memory, Taking};
 use crate::notes::noted;
 use crate::patience::DEADLINE;
-use brooklet::{CloseReason, Event, EventConnection, EventSource, Limits, SendError};
+use brooklet::{CloseReason, Event, EventConnection, EventSource, SendError};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,7 +83,8 @@ fn a_client_that_does_not_read() {
             }
         }
     });
-    let (host, notes) = noted(host(source).limits(Limits::default().write_deadline(WRITE_DEADLINE)));
+    let (host, notes) =
+        noted(host(source).limits(crate::patience::unhurried().write_deadline(WRITE_DEADLINE)));
     let host = host.start().unwrap();
     let _client = open(&host);
     let (reason, blocked) = told.next();
@@ -102,7 +103,7 @@ fn a_client_that_trickles() {
         let result = c.data("x".repeat(8 * 1024)); // eight seconds of it
         (reason(result), started.elapsed())
     });
-    let host = host(source).limits(Limits::default().write_deadline(Duration::from_millis(500)));
+    let host = host(source).limits(crate::patience::unhurried().write_deadline(Duration::from_millis(500)));
     let memory = Memory::new([GET]).taking(slowly).serve(&host);
     let (reason, blocked) = told.next();
     assert_eq!(reason, CloseReason::WriteDeadline);
@@ -123,7 +124,7 @@ fn a_client_that_is_slow_but_steady() {
         took_long.store(started.elapsed() > WRITE_DEADLINE, Ordering::Relaxed);
         Ok(c.data("done")?)
     });
-    let host = host(source).limits(Limits::default().write_deadline(WRITE_DEADLINE));
+    let host = host(source).limits(crate::patience::unhurried().write_deadline(WRITE_DEADLINE));
     let memory = Memory::new([GET]).taking(slowly).serve(&host);
     assert!(memory.written().ends_with(b"x\n\ndata: done\n\n"), "it was cut off");
     assert!(is_long.load(Ordering::Relaxed), "the whole took less than one deadline: nothing was renewed");
@@ -133,13 +134,14 @@ fn a_client_that_is_slow_but_steady() {
 /// then: that was progress.
 #[test]
 fn a_long_download() {
-    const WRITE_DEADLINE: Duration = Duration::from_millis(1500);
+    const WRITE_DEADLINE: Duration = Duration::from_secs(3);
     const LENGTH: usize = 48 * 1024 * 1024; // more than the system's buffers hold
     let source = EventSource::new(|c| {
         c.data("x".repeat(LENGTH))?;
         Ok(c.data("done")?)
     });
-    let (host, notes) = noted(host(source).limits(Limits::default().write_deadline(WRITE_DEADLINE)));
+    let (host, notes) =
+        noted(host(source).limits(crate::patience::unhurried().write_deadline(WRITE_DEADLINE)));
     let host = host.start().unwrap();
     let mut client = TcpStream::connect(host.address()).unwrap();
     client.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -152,7 +154,7 @@ fn a_long_download() {
             0 => break,
             count => received += count,
         }
-        thread::sleep(Duration::from_millis(10)); // the client's own time: it has much to do
+        thread::sleep(Duration::from_millis(15)); // the client's own time: it has much to do
     }
     assert!(started.elapsed() > WRITE_DEADLINE, "it was no long download");
     assert_eq!(notes.next("ended"), "ended GET / Returned, 2 events");
