@@ -69,7 +69,7 @@ fn is_same_number(left: &str, right: &str) -> bool {
 
 /// What a field's value stands for.
 fn decode(value: &str) -> Option<String> {
-    let value = value.trim_matches([' ', '\t']);
+    let value = value.trim_matches(|c| matches!(c, ' ' | '\t'));
     match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(encoded) => String::from_utf8(from_base64(encoded)?).ok(),
         None => Some(value.to_owned()),
