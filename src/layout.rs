@@ -176,7 +176,7 @@ impl Layout {
 }
 
 /// Sends `/name?query` to `/name/?query`. The status keeps the method and the body (RFC 9110 §15.4.9).
-fn to_slash(request: &Request) -> Response {
+pub(crate) fn to_slash(request: &Request) -> Response {
     let (path, query) = match request.raw_target().split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
         None => (request.raw_target(), String::new()),

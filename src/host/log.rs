@@ -44,7 +44,7 @@ pub enum Notice<'a> {
         /// The status.
         status: Status,
         /// The length of the body.
-        bytes: usize,
+        bytes: u64,
         /// From the request's head to the end of the answer.
         duration: Duration,
     },

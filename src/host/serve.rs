@@ -61,7 +61,7 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     };
     let wants_events = head.method() == "GET"
         && matches!(head.field("Accept"), Some(accept) if accept.starts_with(b"text/event-stream"));
-    let response = match wants_events {
+    let mut response = match wants_events {
         true => Response::bytes(
             "text/event-stream",
             format!("retry: {}\n", delay.as_millis() as u64).into_bytes(),
@@ -75,7 +75,7 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     };
     settings.places.counters.answered.add(1);
     // Whether it arrives or not, the connection is over.
-    let _ = AnswerWriter::new().write(connection, head.method(), &response, Persistence::Close);
+    let _ = AnswerWriter::new().write(connection, head.method(), &mut response, Persistence::Close);
     reader.connection().close_gently();
 }
 
@@ -217,11 +217,11 @@ impl Conversation<'_> {
     fn answer(
         &mut self,
         request: Request,
-        response: Response,
+        mut response: Response,
         persistence: Persistence,
         started: Instant,
     ) -> Next {
-        let is_stream = response.body_bytes().is_none();
+        let is_stream = response.body_length().is_none();
         let persistence = if is_stream { Persistence::Close } else { persistence };
         let connection = self.reader.connection();
         let opens_stream = is_stream && request.method() != "HEAD";
@@ -230,9 +230,15 @@ impl Conversation<'_> {
         if opens_stream {
             self.place.open_stream(&request, &self.settings.log);
         }
-        let bytes = match self.answers.write(connection, request.method(), &response, persistence) {
+        let bytes = match self.answers.write(connection, request.method(), &mut response, persistence) {
             Ok(bytes) => bytes,
-            Err(_) => return Next::Close, // nobody is left to read it
+            Err(_) => {
+                // Nobody is left to read it, or a file could not be read to its end.
+                if let Some(error) = response.take_error() {
+                    self.settings.report(&request, &*error);
+                }
+                return Next::Close;
+            }
         };
         if opens_stream {
             return match response.into_stream() {
@@ -289,12 +295,12 @@ impl Conversation<'_> {
 
     /// Answers a request that no handler saw. What else the client sends has lost its meaning.
     fn refuse(&mut self, head: Option<&Head>, status: Status, why: &'static str) -> Next {
-        let response = self.settings.complete(head, Response::explain(status, why));
+        let mut response = self.settings.complete(head, Response::explain(status, why));
         let connection = self.reader.connection();
         // Whether it arrives or not, the connection is over.
         let method = head.map_or("", Head::method);
         self.settings.places.counters.answered.add(1);
-        let _ = self.answers.write(connection, method, &response, Persistence::Close);
+        let _ = self.answers.write(connection, method, &mut response, Persistence::Close);
         self.settings.log.write(&Notice::Refused { peer: self.peer, status, why });
         Next::CloseGently
     }

@@ -9,8 +9,8 @@ use super::Response;
 use crate::calendar::Utc;
 use crate::digits::Digits;
 
-/// A body up to this length leaves with its head in one write.
-const ONE_WRITE: usize = 64 * 1024;
+/// A body up to this length leaves with its head in one write; one that is read is read in pieces of it.
+const ONE_WRITE: u64 = 64 * 1024;
 
 /// What the connection does after an answer, as the answer has to say it (RFC 9112 §9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,29 +34,41 @@ impl AnswerWriter {
     }
 
     /// Writes the head of `response`, and its body unless `method` is HEAD; the body of a stream is left to run.
-    /// Returns the length of the body as it was written.
+    /// Returns the length of the body as it was written. What reading it failed with stays in `response`.
     pub(crate) fn write(
         &mut self,
         connection: &Connection,
         method: &str,
-        response: &Response,
+        response: &mut Response,
         persistence: Persistence,
-    ) -> Result<usize, CloseReason> {
+    ) -> Result<u64, CloseReason> {
         let date = self.date.at(SystemTime::now());
         self.buffer.clear();
         write_head(&mut self.buffer, response, persistence, date);
-        let body = match response.body_bytes() {
-            Some(body) if method != "HEAD" && !response.status_code().is_bodiless() => body,
-            _ => &[],
+        let length = match response.body_length() {
+            Some(length) if method != "HEAD" && !response.status_code().is_bodiless() => length,
+            _ => 0,
         };
-        if body.len() <= ONE_WRITE {
+        let mut left = length;
+        if let (Some(body), true) = (response.body_bytes(), length > 0) {
+            if length > ONE_WRITE {
+                connection.write_all(&self.buffer)?;
+                return connection.write_all(body).map(|()| length);
+            }
             self.buffer.extend_from_slice(body);
-            connection.write_all(&self.buffer)?;
-        } else {
-            connection.write_all(&self.buffer)?;
-            connection.write_all(body)?;
+            left = 0;
         }
-        Ok(body.len())
+        // What has to be read goes through the buffer, the first of it with the head.
+        loop {
+            let piece = left.min(ONE_WRITE);
+            response.read_body(&mut self.buffer, piece as usize)?;
+            connection.write_all(&self.buffer)?;
+            left -= piece;
+            if left == 0 {
+                return Ok(length);
+            }
+            self.buffer.clear();
+        }
     }
 }
 
@@ -77,10 +89,10 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
         buffer.extend_from_slice(value.as_str().as_bytes());
         buffer.extend_from_slice(b"\r\n");
     }
-    match response.body_bytes() {
-        Some(body) if !status.is_bodiless() => {
+    match response.body_length() {
+        Some(length) if !status.is_bodiless() => {
             buffer.extend_from_slice(b"Content-Length: ");
-            buffer.extend_from_slice(Digits::of(body.len() as u64).as_bytes());
+            buffer.extend_from_slice(Digits::of(length).as_bytes());
             buffer.extend_from_slice(b"\r\n");
         }
         _ => {}

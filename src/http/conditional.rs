@@ -11,7 +11,7 @@ pub(crate) fn apply(request: &Request, response: Response) -> Response {
     // A stream is never had already.
     let is_lookup = matches!(request.method(), "GET" | "HEAD")
         && response.status_code() == Status::OK
-        && response.body_bytes().is_some();
+        && response.body_length().is_some();
     match response.header_value("ETag") {
         Some(tag) if is_lookup && names(request, tag) => {
             // What would have been said of the page is said again, but not its type (§15.4.5).

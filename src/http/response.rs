@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::close_reason::CloseReason;
 use super::connection::Connection;
 use super::field::is_token;
 use super::Status;
@@ -42,6 +44,8 @@ pub struct Response {
 pub(crate) enum Body {
     Bytes(Cow<'static, [u8]>),
     Shared(Arc<[u8]>),
+    /// Read while it is written; the limit is its length.
+    Reader(io::Take<Box<dyn Read + Send>>),
     Stream(StreamBody),
 }
 
@@ -154,6 +158,11 @@ impl Response {
         Self::ok(vec![("Content-Type", media_type), ("ETag", entity_tag)], Body::Shared(bytes))
     }
 
+    /// An answer of so many bytes, which are read while they are written.
+    pub(crate) fn reader(media_type: FieldValue, length: u64, reader: Box<dyn Read + Send>) -> Self {
+        Self::ok(vec![("Content-Type", media_type)], Body::Reader(reader.take(length)))
+    }
+
     pub(crate) fn stream(media_type: &'static str, body: StreamBody) -> Self {
         Self::ok(vec![("Content-Type", media_type.into())], Body::Stream(body))
     }
@@ -247,19 +256,40 @@ impl Response {
         &self.fields
     }
 
-    /// The bytes of the body; `None` for a stream.
+    /// The bytes of the body, where they are in memory.
     pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
             Body::Shared(bytes) => Some(bytes),
-            Body::Stream(_) => None,
+            Body::Reader(_) | Body::Stream(_) => None,
         }
+    }
+
+    /// The length of the body, or of what is left to be read of it; `None` for a stream.
+    pub(crate) fn body_length(&self) -> Option<u64> {
+        match &self.body {
+            Body::Reader(reader) => Some(reader.limit()),
+            _ => self.body_bytes().map(|bytes| bytes.len() as u64),
+        }
+    }
+
+    /// Reads so many bytes of a body that is read. Where they cannot be had, the reason is the answer's error.
+    pub(crate) fn read_body(&mut self, buffer: &mut Vec<u8>, count: usize) -> Result<(), CloseReason> {
+        if let Body::Reader(reader) = &mut self.body {
+            let start = buffer.len();
+            buffer.resize(start + count, 0);
+            reader.read_exact(&mut buffer[start..]).map_err(|error| {
+                self.error = Some(error.into());
+                CloseReason::Failed
+            })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn into_stream(self) -> Option<StreamBody> {
         match self.body {
             Body::Stream(body) => Some(body),
-            Body::Bytes(_) | Body::Shared(_) => None,
+            Body::Bytes(_) | Body::Shared(_) | Body::Reader(_) => None,
         }
     }
 
@@ -280,7 +310,7 @@ impl fmt::Debug for Response {
         f.debug_struct("Response")
             .field("status", &self.status)
             .field("fields", &self.fields)
-            .field("body_length", &self.body_bytes().map(<[u8]>::len))
+            .field("body_length", &self.body_length())
             .field("error", &self.error)
             .finish()
     }

@@ -39,6 +39,7 @@ statuses! {
     201 CREATED "Created";
     202 ACCEPTED "Accepted";
     204 NO_CONTENT "No Content";
+    206 PARTIAL_CONTENT "Partial Content";
     301 MOVED_PERMANENTLY "Moved Permanently";
     302 FOUND "Found";
     303 SEE_OTHER "See Other";
@@ -59,6 +60,7 @@ statuses! {
     413 CONTENT_TOO_LARGE "Content Too Large";
     414 URI_TOO_LONG "URI Too Long";
     415 UNSUPPORTED_MEDIA_TYPE "Unsupported Media Type";
+    416 RANGE_NOT_SATISFIABLE "Range Not Satisfiable";
     417 EXPECTATION_FAILED "Expectation Failed";
     421 MISDIRECTED_REQUEST "Misdirected Request";
     422 UNPROCESSABLE_CONTENT "Unprocessable Content";

@@ -199,6 +199,12 @@ fn answer(
     match response.body_bytes() {
         _ if request.method() == "HEAD" => {}
         Some(body) => transcript.bytes = body.to_vec(),
+        None if response.body_length().is_some() => {
+            let length = response.body_length().unwrap_or_default() as usize;
+            if response.read_body(&mut transcript.bytes, length).is_err() {
+                transcript.error = response.take_error();
+            }
+        }
         None => {
             socket.client().begin_stream();
             let stream = response.into_stream().expect("what has no bytes is a stream");

@@ -18,7 +18,7 @@ const WALLS: [(&str, &[&str]); 24] = [
     ("src/event/channel/subscriber.rs", &["std::thread", "Mutex"]),
     ("src/host", &["crate::event", "crate::data", "crate::layout", "crate::content"]),
     ("src/layout.rs", &["crate::event", "crate::host", "crate::data", "std::thread"]),
-    ("src/content.rs", &["crate::event", "crate::host", "crate::data", "std::thread"]),
+    ("src/content", &["crate::event", "crate::host", "crate::data", "std::thread"]),
     ("src/cors.rs", &["crate::event", "crate::host", "crate::data", "std::thread"]),
     ("src/testing", &["crate::host", "crate::layout", "crate::content", "std::thread", "TcpListener"]),
     ("src/testing/simulation.rs", &["Tcp", "crate::event", "crate::data"]),

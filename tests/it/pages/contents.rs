@@ -1,9 +1,8 @@
 //! Content: fixed bytes and files, and clients that have them already.
 
-use super::{Site, NOT_FOUND};
+use super::{Folder, Site, NOT_FOUND};
 use brooklet::{Content, EventSource, Handler, Layout, Request, Response, Status};
-use std::path::PathBuf;
-use std::{env, fs, io, process};
+use std::{fs, io};
 
 #[test]
 fn content() {
@@ -84,29 +83,6 @@ fn a_tag_of_ones_own() {
     }
 }
 
-/// A folder of this test's own, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("brooklet-{name}-{}", process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
-
 /// A file is read for each request: a change shows, and so does its absence.
 #[test]
 fn files() {
@@ -152,6 +128,14 @@ fn media_types() {
         ("a.ico", "image/x-icon"),
         ("a.wasm", "application/wasm"),
         ("a.woff2", "font/woff2"),
+        ("a.ttf", "font/ttf"),
+        ("site.webmanifest", "application/manifest+json"),
+        ("a.xhtml", "application/xhtml+xml"),
+        ("a.yaml", "application/yaml"),
+        ("a.toml", "application/toml"),
+        ("a.js.gz", "application/gzip"),
+        ("a.avif", "image/avif"),
+        ("a.webm", "video/webm"),
         ("a.unknown", "application/octet-stream"),
         ("html", "application/octet-stream"), // a name without an extension
         (".html", "application/octet-stream"),

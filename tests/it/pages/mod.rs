@@ -2,9 +2,12 @@
 
 mod closures;
 mod contents;
+mod folders;
 mod layouts;
 
 use brooklet::{Handler, Host, RunningHost};
+use std::path::PathBuf;
+use std::{env, fs, process};
 
 struct Site {
     host: RunningHost,
@@ -59,6 +62,31 @@ impl Site {
     fn check(&self, target: &str, status: u16, body: &str) {
         let page = self.get(target);
         assert_eq!((page.status, page.body.as_str()), (status, body), "{target}");
+    }
+}
+
+/// A folder of one test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("brooklet-{name}-{}", process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a file, and makes the folders that it is in.
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
     }
 }
 

@@ -1,0 +1,63 @@
+//! What a file most likely is, by the end of its name: what browsers, and the servers of their files, know.
+
+use std::path::Path;
+
+/// `application/octet-stream`, which browsers offer to save, where nothing is known.
+pub(super) fn of(path: &Path) -> &'static str {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match &*extension.to_ascii_lowercase() {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "xhtml" | "xht" => "application/xhtml+xml",
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" | "cjs" => "text/javascript; charset=utf-8",
+        "txt" | "log" | "md" => "text/plain; charset=utf-8", // Firefox saves what says that it is Markdown
+        "csv" => "text/csv; charset=utf-8",
+        "ics" => "text/calendar; charset=utf-8",
+        "vtt" => "text/vtt; charset=utf-8",
+        "toml" => "application/toml",
+        "yaml" | "yml" => "application/yaml",
+        "json" | "map" => "application/json",
+        "jsonl" | "ndjson" => "application/x-ndjson",
+        "geojson" => "application/geo+json",
+        "webmanifest" => "application/manifest+json",
+        "xml" => "application/xml",
+        "rss" => "application/rss+xml",
+        "atom" => "application/atom+xml",
+        "wasm" => "application/wasm",
+        "pdf" => "application/pdf",
+        "epub" => "application/epub+zip",
+        "zip" => "application/zip",
+        "gz" | "tgz" => "application/gzip",
+        "zst" => "application/zstd",
+        "7z" => "application/x-7z-compressed",
+        "tar" => "application/x-tar",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "apng" => "image/apng",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "bmp" => "image/bmp",
+        "ico" => "image/x-icon",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "ttf" => "font/ttf",
+        "otf" => "font/otf",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/mp4",
+        "aac" => "audio/aac",
+        "flac" => "audio/flac",
+        "oga" | "ogg" | "opus" => "audio/ogg",
+        "wav" => "audio/wav",
+        "weba" => "audio/webm",
+        "mp4" | "m4v" => "video/mp4",
+        "mov" => "video/quicktime",
+        "ogv" => "video/ogg",
+        "webm" => "video/webm",
+        "m3u8" => "application/vnd.apple.mpegurl",
+        "glb" => "model/gltf-binary",
+        "gltf" => "model/gltf+json",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,213 @@
+//! Pages and files that are the same for everybody.
+
+mod files;
+mod media_type;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, fs, io};
+
+use crate::http::conditional;
+use crate::http::{FieldValue, Handler, Request, Response, Status};
+
+/// Answers GET and HEAD with fixed bytes or with files, and with their entity tag, by which the host says `304` to a
+/// client that has them already.
+///
+/// ```
+/// use brooklet::{Content, Layout};
+///
+/// let app = Layout::new()
+///     .index(Content::html("<!DOCTYPE html><title>Hello</title>"))
+///     .add("notes.txt", Content::text("plain text"))
+///     .add("logo.png", Content::bytes("image/png", &b"\x89PNG..."[..]))
+///     .add("report", Content::file("Cargo.toml")?.media_type("text/plain; charset=utf-8"))
+///     .add("pictures", Content::folder("src")?);
+/// # drop(app);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Pages are compiled in by `Content::html(include_str!("page.html"))`, so that the program is one file.
+/// What of the path is left matters to a [`folder`](Self::folder) alone.
+#[derive(Debug, Clone)]
+#[must_use = "content answers when it is part of a Layout or of a Host"]
+pub struct Content {
+    /// None where it is to be guessed from a file's name.
+    media_type: Option<FieldValue>,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Bytes {
+        bytes: Arc<[u8]>,
+        entity_tag: FieldValue,
+    },
+    // Answered by what is named here, so that programs without files do without the code for it.
+    File {
+        path: PathBuf,
+        answer: fn(&Path, Option<&FieldValue>, &Request) -> io::Result<Response>,
+    },
+    Folder {
+        path: PathBuf,
+        fallback: Option<PathBuf>,
+        answer: fn(&Path, Option<&Path>, Option<&FieldValue>, &Request) -> io::Result<Response>,
+    },
+}
+
+// By hand: pointers to functions of several lifetimes have no `Debug` in Rust 1.63.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes { bytes, .. } => write!(f, "Bytes({})", bytes.len()),
+            Self::File { path, .. } => write!(f, "File({path:?})"),
+            Self::Folder { path, .. } => write!(f, "Folder({path:?})"),
+        }
+    }
+}
+
+impl Content {
+    /// An HTML page in UTF-8.
+    pub fn html(page: impl AsRef<str>) -> Self {
+        Self::bytes("text/html; charset=utf-8", page.as_ref().as_bytes())
+    }
+
+    /// Plain text in UTF-8.
+    pub fn text(text: impl AsRef<str>) -> Self {
+        Self::bytes("text/plain; charset=utf-8", text.as_ref().as_bytes())
+    }
+
+    /// Bytes of a media type.
+    pub fn bytes(media_type: impl Into<Cow<'static, str>>, bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        let entity_tag = conditional::entity_tag(bytes).into();
+        Self {
+            media_type: Some(media_type.into().into()),
+            source: Source::Bytes { bytes: bytes.into(), entity_tag },
+        }
+    }
+
+    /// A file, read anew for each request, so that a change shows at the next one. Its media type is
+    /// guessed from the name, or `application/octet-stream`.
+    ///
+    /// It is read while it is sent, through a buffer of 64 KiB, however large it is. A client may ask for a part of it
+    /// (`Range`), as players of videos do.
+    ///
+    /// # Errors
+    ///
+    /// If it is no file now. One that disappears later is answered `404`, one that cannot be read `500`.
+    ///
+    /// ```
+    /// use brooklet::Content;
+    ///
+    /// let manifest = Content::file("Cargo.toml")?; // relative to where the program was started
+    /// assert!(Content::file("no such file").is_err());
+    /// # let _ = manifest;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        if !fs::metadata(&path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
+        Ok(Self { media_type: None, source: Source::File { path, answer: files::answer } })
+    }
+
+    /// The files of a folder and of those in it, each as [`file`](Self::file) has it, by what is left of the path.
+    ///
+    /// `/name/` is answered with the `index.html` in there, and `/name` sent to `/name/`. There is no list of what a
+    /// folder holds.
+    ///
+    /// Nothing outside is answered, whatever the path says and wherever links lead, and nothing of which a name on the
+    /// way begins with a dot: `.git`, `.env`. Where such a folder is meant to be seen, it is added by itself:
+    /// `.add(".well-known", Content::folder("site/.well-known")?)`.
+    ///
+    /// # Errors
+    ///
+    /// If it is no folder now. It may go and come back later, as that of a build does.
+    ///
+    /// ```
+    /// use brooklet::{Content, Layout};
+    ///
+    /// let app = Layout::new()
+    ///     .add("assets", Content::folder("src")?) // /assets/lib.rs
+    ///     .fallback(Content::folder("examples")?); // everything that has no handler of its own
+    /// # drop(app);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn folder(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        if !fs::metadata(&path)?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no folder"));
+        }
+        let source = Source::Folder { path, fallback: None, answer: files::answer_below };
+        Ok(Self { media_type: None, source })
+    }
+
+    /// Sets the file that a browser gets where the folder has none of that name: the page of an application that reads
+    /// the address itself. Relative to the folder.
+    ///
+    /// What a page loads, and does not say `text/html` in its `Accept`, is `404` nevertheless: a script that is missing
+    /// is not to be read as a page.
+    ///
+    /// # Panics
+    ///
+    /// If this is no [`folder`](Self::folder): an error in the program.
+    ///
+    /// ```
+    /// # use brooklet::{Content, Host, Layout};
+    /// let app = Layout::new()
+    ///     .add("api/time", |_: brooklet::Request| brooklet::Response::text("noon"))
+    ///     .fallback(Content::folder("examples")?.fallback("index.html")); // /settings/theme is its business
+    /// # drop(app);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn fallback(mut self, page: impl Into<PathBuf>) -> Self {
+        match &mut self.source {
+            Source::Folder { fallback, .. } => *fallback = Some(page.into()),
+            _ => panic!("only a folder has a fallback"),
+        }
+        self
+    }
+
+    /// Sets the media type, in place of the one that was guessed.
+    ///
+    /// ```
+    /// # use brooklet::Content;
+    /// let config = Content::file("Cargo.toml")?.media_type("text/plain; charset=utf-8");
+    /// # let _ = config;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn media_type(mut self, media_type: impl Into<Cow<'static, str>>) -> Self {
+        self.media_type = Some(media_type.into().into());
+        self
+    }
+
+    fn response(&self, request: &Request) -> io::Result<Response> {
+        let media_type = self.media_type.as_ref();
+        match &self.source {
+            Source::File { path, answer } => answer(path, media_type, request),
+            Source::Folder { path, fallback, answer } => {
+                answer(path, fallback.as_deref(), media_type, request)
+            }
+            Source::Bytes { bytes, entity_tag } => {
+                let media_type = media_type.cloned().unwrap_or_else(|| "application/octet-stream".into());
+                Ok(Response::shared(media_type, entity_tag.clone(), Arc::clone(bytes)))
+            }
+        }
+    }
+}
+
+impl Handler for Content {
+    fn handle(&self, request: Request) -> Response {
+        if !matches!(request.method(), "GET" | "HEAD") {
+            return Response::method_not_allowed(request.method(), "GET, HEAD");
+        }
+        match self.response(&request) {
+            Ok(response) => response,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Response::error(Status::NOT_FOUND),
+            Err(error) => Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(error.into()),
+        }
+    }
+}
