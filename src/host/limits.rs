@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::NEVER;
+use crate::http::MAX_HEAD;
 
 /// The bounds of a host. None of them can be switched off; large values come close.
 ///
@@ -13,10 +14,11 @@ use crate::clock::NEVER;
 /// |---|---|---|---|
 /// | [`max_connections`](Self::max_connections) | 512 | idle connections give way; then event streams are told to come back, others get `503` | half of the usual 1024 descriptors |
 /// | [`max_heads`](Self::max_heads) | 128 | the connection that is longest at it is closed | a quarter of the connections |
+/// | [`max_head`](Self::max_head) | 32 KiB | `431` | nginx |
 /// | [`max_body`](Self::max_body) | 1 MiB | `413`, before the body is read | nginx |
 /// | [`head_deadline`](Self::head_deadline) | 10 s in all | `408` | GenHTTP |
 /// | [`body_deadline`](Self::body_deadline) | 20 s, and 1 s more for each 500 bytes | `408` | Apache |
-/// | [`idle_deadline`](Self::idle_deadline) | 60 s | the connection is closed | GenHTTP; nginx has 75 s |
+/// | [`idle_deadline`](Self::idle_deadline) | 75 s | the connection is closed | nginx |
 /// | [`write_deadline`](Self::write_deadline) | 30 s for each 64 KiB | the connection is closed | |
 ///
 /// ```
@@ -31,6 +33,7 @@ use crate::clock::NEVER;
 pub struct Limits {
     pub(super) max_connections: usize,
     pub(super) max_heads: usize,
+    pub(super) max_head: usize,
     pub(super) max_body: u64,
     pub(super) head_deadline: Duration,
     pub(super) body_deadline: Duration,
@@ -43,10 +46,11 @@ impl Default for Limits {
         Self {
             max_connections: 512,
             max_heads: 128,
+            max_head: MAX_HEAD,
             max_body: 1024 * 1024,
             head_deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(20),
-            idle_deadline: Duration::from_secs(60),
+            idle_deadline: Duration::from_secs(75),
             write_deadline: Duration::from_secs(30),
         }
     }
@@ -78,6 +82,20 @@ impl Limits {
     /// ```
     pub fn max_heads(mut self, connections: usize) -> Self {
         self.max_heads = connections.max(1);
+        self
+    }
+
+    /// How many bytes the head of a request may have, which any one line may fill; 32 KiB unless set.
+    ///
+    /// Cookies do not know ports: those of all tools on localhost come in one field.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// let limits = Limits::default().max_head(64 * 1024);
+    /// # let _ = limits;
+    /// ```
+    pub fn max_head(mut self, bytes: usize) -> Self {
+        self.max_head = bytes.min(i32::MAX as usize); // a head's parts are told in 32 bits
         self
     }
 
@@ -119,7 +137,10 @@ impl Limits {
         self
     }
 
-    /// How long a connection may stay open without a request: 60 s unless set.
+    /// How long a connection may stay open without a request: 75 s unless set.
+    ///
+    /// That is longer than proxies and load balancers keep theirs, which is 60 s in many, so that none of them sends a
+    /// request on a connection that is about to be closed.
     ///
     /// ```
     /// # use brooklet::Limits;

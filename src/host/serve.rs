@@ -31,7 +31,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
         place,
         peer,
         is_guarded: guard::is_loopback(local) && !settings.has_any_host,
-        reader: Reader::new(Arc::clone(&connection)),
+        reader: Reader::new(Arc::clone(&connection), settings.limits.max_head),
         answers: AnswerWriter::new(),
     };
     loop {
@@ -54,7 +54,7 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
 /// other origins may have it as well.
 pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
-    let mut reader = Reader::new(Arc::clone(connection));
+    let mut reader = Reader::new(Arc::clone(connection), settings.limits.max_head);
     let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD, &|| {}) {
         Ok(head) => head,
         Err(_) => return,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::field::{self, is_white_space};
 use super::framing::Framing;
-use super::head::{Head, MAX_FIELDS, MAX_FIELD_LINE};
+use super::head::{Head, MAX_FIELDS};
 use super::reader::{ReadError, Reader};
 use super::Refusal;
 
@@ -101,7 +101,7 @@ impl BodyReader<'_> {
     fn read_trailer(&mut self) -> Result<(), ReadError> {
         let mut length = 0;
         for _ in 0..=MAX_FIELDS {
-            let line = self.line(MAX_FIELD_LINE, Refusal::FieldTooLarge)?;
+            let line = self.line(MAX_TRAILER, Refusal::HeadTooLarge)?;
             if line.is_empty() {
                 return Ok(());
             }

@@ -17,14 +17,11 @@ use super::Refusal;
 
 /// The longest request target. RFC 9112 §3 recommends 8000 bytes at least; nginx and Apache take 8 KiB lines.
 pub(crate) const MAX_TARGET: usize = 8 * 1024;
-/// The longest field line. nginx and Apache: 8 KiB.
-pub(crate) const MAX_FIELD_LINE: usize = 8 * 1024;
 /// The most field lines. Apache: 100; hyper: 100.
 pub(crate) const MAX_FIELDS: usize = 100;
-/// The largest head. nginx: four buffers of 8 KiB; Node: 16 KiB.
+/// The largest head, unless a host sets another limit; any one line may fill it, since cookies of all tools on
+/// localhost meet in one field. nginx: four buffers of 8 KiB; Node: 16 KiB.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
-/// The same without the LF at its very end. Lengths are judged before the LF of a line.
-const MAX_HEAD_BUT_LF: usize = MAX_HEAD - 1;
 /// The longest method. The longest registered one, `UPDATEREDIRECTREF`, has 17 bytes.
 const MAX_METHOD: usize = 32;
 /// ` HTTP/1.1` behind the target.
@@ -33,8 +30,9 @@ const VERSION_LENGTH: usize = 9;
 /// Looks for the end of a head in bytes that arrive bit by bit, and judges what no line may hold.
 ///
 /// Each byte is looked at once, however small the pieces are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HeadScan {
+    max_head: usize,
     /// Where to go on.
     at: usize,
     line_start: usize,
@@ -44,6 +42,10 @@ pub(super) struct HeadScan {
 }
 
 impl HeadScan {
+    pub(super) fn new(max_head: usize) -> Self {
+        Self { max_head, at: 0, line_start: 0, lines: 0, head_start: 0 }
+    }
+
     /// Whether `bytes` hold more than a leftover.
     pub(super) fn has_begun(&self, bytes: &[u8]) -> bool {
         bytes.len() > self.head_start
@@ -97,52 +99,54 @@ impl HeadScan {
         Ok(())
     }
 
-    /// The most that the line under way may have, with its CR.
-    fn max_line(&self) -> usize {
+    /// Where the head may end, but for the LF at its very end: lengths are judged before the LF of a line.
+    fn head_limit(&self) -> usize {
+        self.head_start + self.max_head.saturating_sub(b"\n".len())
+    }
+
+    /// Where the line under way may end, with its CR. A field line may fill the head.
+    fn line_limit(&self) -> usize {
         match self.lines {
-            0 => MAX_METHOD + 1 + MAX_TARGET + VERSION_LENGTH + b"\r".len(),
-            _ => MAX_FIELD_LINE + b"\r".len(),
+            0 => self.line_start + MAX_METHOD + 1 + MAX_TARGET + VERSION_LENGTH + b"\r".len(),
+            _ => self.head_limit(),
         }
     }
 
     /// How many bytes there are to the limit that is met first, which is the same one in however many pieces they come.
     fn room(&self) -> usize {
-        let line_end = self.line_start + self.max_line();
-        let head_end = self.head_start + MAX_HEAD_BUT_LF;
-        line_end.min(head_end) + 1 - self.at
+        self.line_limit().min(self.head_limit()) + 1 - self.at
     }
 
     /// Refuses a line that never ends as soon as it is too long.
     fn judge_length(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        if self.at - self.line_start > self.max_line() {
-            let mut method = bytes[self.line_start..].iter().take(MAX_METHOD + 1);
-            return Err(match self.lines {
-                0 if method.any(|byte| *byte == b' ') => Refusal::TargetTooLong,
-                0 => Refusal::MethodTooLong,
-                _ => Refusal::FieldTooLarge,
-            });
-        }
-        if self.at - self.head_start > MAX_HEAD_BUT_LF {
+        if self.at > self.head_limit() {
             return Err(Refusal::HeadTooLarge);
+        }
+        if self.at > self.line_limit() {
+            let mut method = bytes[self.line_start..].iter().take(MAX_METHOD + 1);
+            return Err(match method.any(|byte| *byte == b' ') {
+                true => Refusal::TargetTooLong,
+                false => Refusal::MethodTooLong,
+            });
         }
         Ok(())
     }
 }
 
-/// A part of a head. [`MAX_HEAD`] fits into 16 bits.
+/// A part of a head. Whatever a head may have at most, its parts are told in 32 bits.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    start: u16,
-    end: u16,
+    start: u32,
+    end: u32,
 }
 
 impl Span {
     fn new(range: Range<usize>) -> Self {
-        Self { start: range.start as u16, end: range.end as u16 }
+        Self { start: range.start as u32, end: range.end as u32 }
     }
 
     fn range(self) -> Range<usize> {
-        usize::from(self.start)..usize::from(self.end)
+        self.start as usize..self.end as usize
     }
 }
 

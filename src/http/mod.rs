@@ -34,7 +34,7 @@ pub use socket::Socket;
 pub use status::Status;
 
 pub(crate) use connection::{Connection, Phase, Record, Seat, WRITE_PROGRESS};
-pub(crate) use head::Head;
+pub(crate) use head::{Head, MAX_HEAD};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};

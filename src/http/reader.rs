@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
 use super::connection::{Connection, Incoming};
-use super::head::{Head, HeadScan, MAX_HEAD};
+use super::head::{Head, HeadScan};
 use super::Refusal;
 
 /// Most heads fit; the buffer grows for those that do not.
@@ -37,13 +37,15 @@ impl From<Refusal> for ReadError {
 #[derive(Debug)]
 pub(crate) struct Reader {
     connection: Arc<Connection>,
+    max_head: usize,
     buffer: Vec<u8>,
     unread: Range<usize>,
 }
 
 impl Reader {
-    pub(crate) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, buffer: Vec::new(), unread: 0..0 }
+    /// Takes heads of `max_head` bytes at most.
+    pub(crate) fn new(connection: Arc<Connection>, max_head: usize) -> Self {
+        Self { connection, max_head, buffer: Vec::new(), unread: 0..0 }
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -69,7 +71,7 @@ impl Reader {
         deadline: Duration,
         begins: &dyn Fn(),
     ) -> Result<Head, ReadError> {
-        let mut scan = HeadScan::default();
+        let mut scan = HeadScan::new(self.max_head);
         let mut ends_at = None;
         loop {
             if let Some(head) = scan.advance(self.unread())? {
@@ -185,13 +187,13 @@ impl Reader {
         found
     }
 
-    /// Callers give up on anything longer than a head, so the buffer stays within twice that.
+    /// Callers give up on anything longer than a head or a trailer section, so the buffer stays within twice that.
     fn make_room(&mut self) {
         if self.unread.start > 0 {
             self.buffer.copy_within(self.unread.clone(), 0);
             self.unread = 0..self.unread.len();
         } else {
-            let length = (2 * self.buffer.len()).clamp(FIRST_BUFFER, 2 * MAX_HEAD);
+            let length = (2 * self.buffer.len()).max(FIRST_BUFFER);
             self.buffer.resize(length, 0);
         }
     }

@@ -19,9 +19,8 @@ rows! {
 
         // RFC 9112 §5, the field lines; RFC 6585 §5 where there is too much of them
         FieldLine = (Status::BAD_REQUEST, "a field line is malformed");
-        FieldTooLarge = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "a field line is too long");
         TooManyFields = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "there are too many field lines");
-        HeadTooLarge = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too large");
+        HeadTooLarge = (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is larger than Limits::max_head");
         Host = (Status::BAD_REQUEST, "the Host field is missing, repeated or malformed"); // §3.2
 
         // RFC 9112 §6 and §7, the framing of the body

@@ -12,7 +12,7 @@ use super::transcript::Transcript;
 use crate::clock::{Clock, NEVER};
 use crate::http::{
     body, conditional, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat,
-    StopSignal,
+    StopSignal, MAX_HEAD,
 };
 
 /// A stream that goes on for longer, or brings more, has probably lost its end.
@@ -217,7 +217,7 @@ fn answer(
 
 /// Reads the request as the host does, and by the same rules.
 fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
-    let mut reader = Reader::new(Arc::clone(connection));
+    let mut reader = Reader::new(Arc::clone(connection), MAX_HEAD);
     let why = |error| match error {
         ReadError::Refused(refusal) => refusal.as_str().to_owned(),
         other => format!("{other:?}"),

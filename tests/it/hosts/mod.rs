@@ -1,5 +1,6 @@
 //! Hosts from outside: how they start, serve, refuse and stop.
 
+mod bounds;
 mod crowds;
 mod deadlines;
 mod descriptors;
