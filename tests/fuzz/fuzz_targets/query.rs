@@ -14,6 +14,9 @@ mod answers;
 #[path = "../../it/memory.rs"]
 mod memory;
 #[allow(dead_code)]
+#[path = "../../it/patience.rs"]
+mod patience;
+#[allow(dead_code)]
 #[path = "../../it/wire.rs"]
 mod wire;
 
