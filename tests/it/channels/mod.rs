@@ -36,14 +36,14 @@ fn host(source: EventSource) -> Host {
     Host::new(source).bind("127.0.0.1:0").limits(patient_for(LONG))
 }
 
-/// Serves a channel to every path.
+/// Serves a channel to every path. Nothing is said to keep a stream alive.
 fn start(channel: &Channel) -> RunningHost {
-    host(EventSource::channel(channel)).start().unwrap()
+    host(EventSource::channel(channel).keep_alive(LONG)).start().unwrap()
 }
 
 /// The same, with each client on a thread of its own.
 fn start_forwarding(channel: &Channel) -> RunningHost {
-    host(forwarding(channel)).start().unwrap()
+    host(forwarding(channel).keep_alive(LONG)).start().unwrap()
 }
 
 fn forwarding(channel: &Channel) -> EventSource {

@@ -13,7 +13,8 @@ const WINDOW: usize = 256 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 fn follow(channel: &Channel, request: &str) -> Valve {
-    Valve::serve(&Host::new(EventSource::channel(channel)), request)
+    let source = EventSource::channel(channel).keep_alive(LONG);
+    Valve::serve(&Host::new(source).limits(patient_for(LONG)), request)
 }
 
 /// Publishes `first` to a client that takes `room` bytes more, and then more than is kept: 400 events of 1 KiB.

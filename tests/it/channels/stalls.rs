@@ -1,7 +1,7 @@
 //! Clients that stop reading for seconds, over sockets of the operating system.
 
 use super::{assert_whole, epoch, host, patient_for, start, Client, GET};
-use crate::patience::{eventually, DEADLINE};
+use crate::patience::{eventually, DEADLINE, LONG};
 use brooklet::{Channel, Event, EventSource};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ fn one_in_a_hundred() {
     const CLIENTS: usize = 200;
     const EVENTS: u64 = 40;
     let channel = Channel::new().history(u64::MAX, u64::MAX);
-    let host = Host::new(EventSource::channel(&channel));
+    let host = Host::new(EventSource::channel(&channel).keep_alive(LONG)).limits(patient_for(LONG));
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (mut client, end) = UnixStream::pair().unwrap();

@@ -102,6 +102,7 @@ fn ten_megabytes_in_one_event() {
     let (host, notes) = start(unhurried().write_deadline(SHORT));
     let _stalled = ask(&host, &GET.replace("/ ", "/large "));
     assert_eq!(notes.next("ended"), "ended GET /large WriteDeadline, 0 events");
+    assert!(host.stats().bytes < text.len() as u64, "what was not sent is counted");
     is_well(&host);
 }
 

@@ -121,6 +121,7 @@ fn what_is_counted() {
     assert_eq!((before.connections, before.streams, before.accepted, before.answered), (0, 0, 0, 0));
     let mut wire = ask(&host, GET);
     wire.answer(false).unwrap();
+    assert_eq!(host.stats().answered, 1, "what has arrived is counted");
     let stream = open(&host, "/wait");
     let now = host.stats();
     assert_eq!((now.answered, now.events), (2, 1), "what has arrived is counted");
