@@ -383,8 +383,6 @@ impl<'r> EventConnection<'r> {
             Some(cursor) => cursor,
             None => return Ok(false),
         };
-        self.stream.gather_retry();
-        self.stream.flush(0)?;
         self.hand_over(channel, cursor, Behind::Leaves)?;
         Ok(true)
     }
@@ -414,7 +412,6 @@ impl<'r> EventConnection<'r> {
     pub(super) fn greet(&mut self, channel: &Channel) -> Result<u64, SendError> {
         self.stream.begin()?;
         let greeting = channel.greet(self.last_event_id);
-        self.stream.gather_retry();
         let events = channel.write_greeting(&greeting, self.stream.buffer())?;
         self.stream.flush(events)?;
         Ok(greeting.cursor())

@@ -8,13 +8,16 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::connection::EventConnection;
 use super::stream::StreamSettings;
-use super::wire::FINISHED_ID;
+use super::wire::{self, FINISHED_ID};
 use crate::data::Formatting;
 use crate::http::{BoxError, CloseReason, Connection, Handler, Request, Response, Status};
 use crate::panics;
 
 /// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// What browsers wait unless told otherwise. Said all the same: a page that was told another delay once, by a failure or
+/// a stop, is done with that.
+const RETRY: Duration = Duration::from_secs(3);
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 
 type Generator = dyn Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync;
@@ -129,7 +132,7 @@ impl EventSource {
             settings: StreamSettings {
                 formatting: Arc::default(),
                 keep_alive: Some(KEEP_ALIVE),
-                retry: None,
+                retry: RETRY,
                 error_retry: ERROR_RETRY,
                 max_age: None,
             },
@@ -185,8 +188,11 @@ impl EventSource {
         self
     }
 
-    /// Tells clients how long to wait before they reconnect, in the block of the first event. Browsers wait
-    /// three seconds unless told otherwise.
+    /// Tells clients how long to wait before they reconnect: three seconds, unless set.
+    ///
+    /// It is the first line of each stream that answers a GET, and leaves with the head. What answers other methods is
+    /// read by clients that look at the first line, so it says nothing of that; [`Event::retry`](crate::Event::retry)
+    /// does.
     ///
     /// ```
     /// # use brooklet::EventSource;
@@ -195,7 +201,7 @@ impl EventSource {
     /// source.retry(Duration::from_secs(5));
     /// ```
     pub fn retry(mut self, delay: Duration) -> Self {
-        self.settings.retry = Some(delay);
+        self.settings.retry = delay;
         self
     }
 
@@ -303,11 +309,16 @@ impl Handler for EventSource {
         }
         let generator = Arc::clone(&self.generator);
         let settings = self.settings.clone();
+        // Some browsers say that a stream is open when its first byte is there, and not before.
+        let mut first = String::new();
+        if method == "GET" {
+            wire::write_retry(&mut first, settings.retry);
+        }
         let stream = move |connection: Arc<Connection>| {
             let mut events = EventConnection::new(connection, &request, last_event_id.as_deref(), &settings);
             run(&*generator, &mut events)
         };
-        Response::stream("text/event-stream", Box::new(stream))
+        Response::begin_stream("text/event-stream; charset=utf-8".into(), first, Box::new(stream))
             // Nothing on the way shall keep or change it. Nginx, which buffers all that it passes on, knows
             // only the second field.
             .header("Cache-Control", "no-cache, no-transform")

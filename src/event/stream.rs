@@ -24,7 +24,7 @@ const KEPT_BUFFER: usize = 32 * 1024;
 pub(super) struct StreamSettings {
     pub(super) formatting: Arc<Formatting>,
     pub(super) keep_alive: Option<Duration>,
-    pub(super) retry: Option<Duration>,
+    pub(super) retry: Duration,
     pub(super) error_retry: Duration,
     pub(super) max_age: Option<Duration>,
 }
@@ -45,8 +45,6 @@ pub(super) struct Stream<'r> {
     connection: Arc<Connection>,
     clock: Clock,
     settings: &'r StreamSettings,
-    /// The source's retry, until an event has taken it along.
-    pending_retry: Option<Duration>,
     /// The bytes of what is being sent; of no meaning in between.
     buffer: String,
     last_write: Instant,
@@ -66,7 +64,6 @@ impl<'r> Stream<'r> {
             connection,
             clock,
             settings,
-            pending_retry: settings.retry,
             buffer: String::new(),
             last_write: now,
             last_look: now,
@@ -112,21 +109,12 @@ impl<'r> Stream<'r> {
 
     /// Adds an event to what is being sent.
     pub(super) fn gather<T: Data>(&mut self, event: &Event<'_, T>) -> Result<(), SendError> {
-        event.write_with_retry(&mut self.buffer, self.pending_retry, &self.settings.formatting)?;
-        self.pending_retry = None;
-        Ok(())
+        event.write(&mut self.buffer, &self.settings.formatting)
     }
 
     /// How much is being sent.
     pub(super) fn gathered(&self) -> usize {
         self.buffer.len()
-    }
-
-    /// Adds the source's retry alone, without a blank line: it belongs to whatever event comes first.
-    pub(super) fn gather_retry(&mut self) {
-        if let Some(retry) = self.pending_retry.take() {
-            wire::write_retry(&mut self.buffer, retry);
-        }
     }
 
     /// What is being sent, for somebody else to add to.

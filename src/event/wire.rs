@@ -129,16 +129,6 @@ impl<'a, T: Data> Event<'a, T> {
 
     /// Appends the event, or nothing if it cannot be sent.
     pub(crate) fn write(&self, out: &mut String, formatting: &Formatting) -> Result<(), SendError> {
-        self.write_with_retry(out, None, formatting)
-    }
-
-    /// The same, with a retry for an event that has none.
-    pub(super) fn write_with_retry(
-        &self,
-        out: &mut String,
-        retry: Option<Duration>,
-        formatting: &Formatting,
-    ) -> Result<(), SendError> {
         self.judge()?;
         if let Some(comment) = &self.comment {
             write_comment(out, comment);
@@ -149,7 +139,7 @@ impl<'a, T: Data> Event<'a, T> {
         if let Some(id) = &self.id {
             field(out, "id: ", id);
         }
-        if let Some(retry) = self.retry.or(retry) {
+        if let Some(retry) = self.retry {
             write_retry(out, retry);
         }
         if let Some(data) = &self.data {

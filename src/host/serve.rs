@@ -63,7 +63,7 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
         && matches!(head.field("Accept"), Some(accept) if accept.starts_with(b"text/event-stream"));
     let mut response = match wants_events {
         true => Response::bytes(
-            "text/event-stream",
+            "text/event-stream; charset=utf-8",
             format!("retry: {}\n", delay.as_millis() as u64).into_bytes(),
         )
         .header("Cache-Control", "no-store")

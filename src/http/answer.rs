@@ -33,8 +33,8 @@ impl AnswerWriter {
         Self { buffer: Vec::with_capacity(FIRST_BUFFER), date: DateLine::default() }
     }
 
-    /// Writes the head of `response`, and its body unless `method` is HEAD; the body of a stream is left to run.
-    /// Returns the length of the body as it was written. What reading it failed with stays in `response`.
+    /// Writes the head of `response`, and its body unless `method` is HEAD; of a stream what it begins with, in the
+    /// same write. Returns the length of the body as it was written. What reading it failed with stays in `response`.
     pub(crate) fn write(
         &mut self,
         connection: &Connection,
@@ -45,8 +45,13 @@ impl AnswerWriter {
         let date = self.date.at(SystemTime::now());
         self.buffer.clear();
         write_head(&mut self.buffer, response, persistence, date);
+        let has_body = method != "HEAD" && !response.status_code().is_bodiless();
         let length = match response.body_length() {
-            Some(length) if method != "HEAD" && !response.status_code().is_bodiless() => length,
+            Some(length) if has_body => length,
+            None if has_body => {
+                self.buffer.extend_from_slice(response.stream_start().as_bytes());
+                0
+            }
             _ => 0,
         };
         let mut left = length;

@@ -46,7 +46,8 @@ pub(crate) enum Body {
     Shared(Arc<[u8]>),
     /// Read while it is written; the limit is its length.
     Reader(io::Take<Box<dyn Read + Send>>),
-    Stream(StreamBody),
+    /// What leaves with the head, and what runs behind that.
+    Stream(String, StreamBody),
 }
 
 impl Response {
@@ -163,8 +164,8 @@ impl Response {
         Self::ok(vec![("Content-Type", media_type)], Body::Reader(reader.take(length)))
     }
 
-    pub(crate) fn stream(media_type: &'static str, body: StreamBody) -> Self {
-        Self::ok(vec![("Content-Type", media_type.into())], Body::Stream(body))
+    pub(crate) fn begin_stream(media_type: FieldValue, start: String, body: StreamBody) -> Self {
+        Self::ok(vec![("Content-Type", media_type)], Body::Stream(start, body))
     }
 
     fn ok(fields: Vec<(&'static str, FieldValue)>, body: Body) -> Self {
@@ -261,7 +262,15 @@ impl Response {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
             Body::Shared(bytes) => Some(bytes),
-            Body::Reader(_) | Body::Stream(_) => None,
+            Body::Reader(_) | Body::Stream(..) => None,
+        }
+    }
+
+    /// What leaves with the head of a stream; of nothing else.
+    pub(crate) fn stream_start(&self) -> &str {
+        match &self.body {
+            Body::Stream(start, _) => start,
+            _ => "",
         }
     }
 
@@ -288,7 +297,7 @@ impl Response {
 
     pub(crate) fn into_stream(self) -> Option<StreamBody> {
         match self.body {
-            Body::Stream(body) => Some(body),
+            Body::Stream(_, body) => Some(body),
             Body::Bytes(_) | Body::Shared(_) | Body::Reader(_) => None,
         }
     }

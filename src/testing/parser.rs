@@ -40,7 +40,8 @@ pub enum Item {
     Event(Message),
     /// A line of a comment, which browsers throw away; a keep-alive is an empty one.
     Comment(String),
-    /// How long the client is to wait before it reconnects, from now on.
+    /// How long the client is to wait before it reconnects, from now on. What a stream begins with is no item, since
+    /// each stream does: [`Parser::retry`] has it.
     Retry(Duration),
     /// The last event id, in a block without data: clients take it, and dispatch nothing.
     Id(String),
@@ -116,9 +117,10 @@ impl Parser {
 
     fn end_line(&mut self, bytes: &[u8]) -> Option<Item> {
         // One byte order mark at the start of the stream belongs to the encoding.
-        let bytes = match std::mem::replace(&mut self.has_line, true) {
-            false => bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes),
-            true => bytes,
+        let is_first = !std::mem::replace(&mut self.has_line, true);
+        let bytes = match is_first {
+            true => bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes),
+            false => bytes,
         };
         if bytes.is_empty() {
             return self.end_block();
@@ -139,7 +141,7 @@ impl Parser {
             "id" if !value.contains('\0') => self.id = value.to_owned(),
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = Some(Duration::from_millis(value.parse().ok()?)); // no digits are no time
-                return self.retry.map(Item::Retry);
+                return self.retry.filter(|_| !is_first).map(Item::Retry);
             }
             _ => {}
         }

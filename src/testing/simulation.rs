@@ -206,7 +206,7 @@ fn answer(
             }
         }
         None => {
-            socket.client().begin_stream();
+            socket.client().begin_stream(response.stream_start().as_bytes());
             let stream = response.into_stream().expect("what has no bytes is a stream");
             transcript.error = stream(Arc::clone(connection)).err();
             transcript.reason = connection.ended();

@@ -58,8 +58,9 @@ impl MemoryClient {
         Self { request, leave_after, max_events, ..Self::default() }
     }
 
-    /// The head of a stream has come.
-    pub(super) fn begin_stream(&mut self) {
+    /// The head of a stream has come, and what came with it.
+    pub(super) fn begin_stream(&mut self, first: &[u8]) {
+        self.take(first, Duration::ZERO);
         self.has_left |= self.leave_after == Some(0);
     }
 

@@ -22,7 +22,7 @@ use crate::http::{BoxError, CloseReason, Response, Status};
 /// });
 /// let stream = Client::get("/").in_memory(&source).run();
 ///
-/// assert_eq!(stream.text(), "event: price\ndata: 129.5\n\nretry: 10000\n");
+/// assert_eq!(stream.text(), "retry: 3000\nevent: price\ndata: 129.5\n\nretry: 10000\n");
 /// assert_eq!(stream.timeline(), ["0s price: 129.5", "2s retry 10s"]);
 /// assert_eq!(stream.events()[0].data, "129.5");
 /// assert_eq!(stream.reason(), Some(CloseReason::Failed));

@@ -156,7 +156,7 @@ fn tour_streams() {
     let _tour = example::serve("tour", address, &[]);
     let stream = |target: &str, fields: &str| {
         let answer = ask(address, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"));
-        assert_eq!(answer.field("Content-Type"), Some("text/event-stream"), "{target}");
+        assert_eq!(answer.field("Content-Type"), Some("text/event-stream; charset=utf-8"), "{target}");
         String::from_utf8(answer.body).unwrap()
     };
 

@@ -56,7 +56,8 @@ fn integration() {
     };
     let host = Host::new(wrapped);
     assert!(answer(&host, GET).starts_with("HTTP/1.1 401 "));
-    assert!(answer(&host, &GET.replace("/ ", "/?token=secret ")).ends_with("\r\n\r\ndata: inside\n\n"));
+    assert!(answer(&host, &GET.replace("/ ", "/?token=secret "))
+        .ends_with("\r\n\r\nretry: 3000\ndata: inside\n\n"));
 }
 
 #[test]
@@ -140,12 +141,12 @@ fn check(call: fn(&mut EventConnection<'_>) -> Sent, expected: &str) {
     assert_eq!(body(EventSource::new(move |connection| Ok(call(connection)?))), expected);
 }
 
-/// What follows the head.
+/// What follows the head and the line that each stream begins with here.
 #[track_caller]
 fn body(source: EventSource) -> String {
     let answer = answer(&Host::new(source), GET);
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    answer.split_once("\r\n\r\nretry: 3000\n").unwrap().1.to_owned()
 }
 
 /// All that is answered to a client that asks once.

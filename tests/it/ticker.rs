@@ -231,7 +231,7 @@ fn without_redis() {
 
     let mut stream = ask("GET", "/ticker", "");
     assert_eq!(stream.head().unwrap().status, 200);
-    stream.exactly(format!("event: instance\nretry: 1000\ndata: {}\n\n", address.port()).as_bytes()).unwrap();
+    stream.exactly(format!("event: instance\ndata: {}\n\n", address.port()).as_bytes()).unwrap();
     let check = |method: &str, body: &str, status: u16, text: &str| {
         let answer = ask(method, "/ticker", body).answer(false).unwrap();
         assert_eq!(answer.status, status, "{body}");

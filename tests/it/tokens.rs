@@ -196,7 +196,7 @@ fn replies() {
         r#"{{"model":"brook","messages":[{{"role":"user","content":{parts}}}],"max_tokens":2,"stream":true}}"#
     );
     let answer = tokens.post(COMPLETIONS, ask);
-    assert_eq!(answer.field("Content-Type"), Some("text/event-stream"));
+    assert_eq!(answer.field("Content-Type"), Some("text/event-stream; charset=utf-8"));
     let stream = String::from_utf8(answer.body).unwrap();
     assert!(stream.contains(r#"{"content":" two"}"#) && !stream.contains("usage"), "{stream}");
     assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");

@@ -3,6 +3,7 @@
 //! Every read has a deadline. An answer that breaks a rule which holds for all answers
 //! (framing, `Date`, one value per singleton field) is an error here, so no row repeats it.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
@@ -18,6 +19,8 @@ const SINGLETONS: [&str; 6] = ["Allow", "Connection", "Content-Length", "Content
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
+    /// The line that an event stream begins with where it answers a GET.
+    pub(crate) retry: Option<String>,
     fields: Vec<(String, String)>,
 }
 
@@ -32,6 +35,12 @@ impl Answer {
         self.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Date")).collect()
     }
 
+    /// Whether this is a stream that was asked for by `request`, and begins with a line of its own.
+    pub(crate) fn begins_with_retry(&self, request: &[u8]) -> bool {
+        let is_events = self.field("Content-Type") == Some("text/event-stream; charset=utf-8");
+        request.starts_with(b"GET ") && is_events && self.field("Content-Length").is_none()
+    }
+
     pub(crate) fn closes(&self) -> bool {
         let token = |token: &str| token.trim().eq_ignore_ascii_case("close");
         self.field("Connection").map_or(false, |value| value.split(',').any(token))
@@ -41,6 +50,8 @@ impl Answer {
 pub(crate) struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// Whether a GET was sent whose answer is still to come.
+    has_got: Cell<bool>,
 }
 
 /// Opens a connection to a host and sends a request.
@@ -69,17 +80,19 @@ impl Wire {
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(DEADLINE)).map_err(|error| error.to_string())?;
         stream.set_write_timeout(Some(DEADLINE)).map_err(|error| error.to_string())?;
-        Ok(Self { stream, unread: Vec::new() })
+        Ok(Self { stream, unread: Vec::new(), has_got: Cell::new(false) })
     }
 
     /// Writes as far as the peer lets us: a host may refuse before it has read everything,
     /// and what counts then is the answer, not the write.
     pub(crate) fn send(&self, bytes: &[u8]) {
+        self.has_got.set(self.has_got.get() || bytes.starts_with(b"GET "));
         let _ = (&self.stream).write_all(bytes);
     }
 
     /// Writes in pieces of `size` bytes, one segment each.
     pub(crate) fn send_in_pieces(&self, bytes: &[u8], size: usize) {
+        self.has_got.set(self.has_got.get() || bytes.starts_with(b"GET "));
         for piece in bytes.chunks(size) {
             if (&self.stream).write_all(piece).is_err() {
                 return;
@@ -102,7 +115,8 @@ impl Wire {
         Ok(answer)
     }
 
-    /// Reads the head of an answer and nothing behind it: a stream's body has no end that could be awaited.
+    /// Reads the head of an answer and nothing behind it but the line that a stream begins with: its body has no end that
+    /// could be awaited.
     pub(crate) fn head(&mut self) -> Result<Answer, String> {
         let end = loop {
             if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -114,7 +128,24 @@ impl Wire {
         };
         let head = String::from_utf8(self.unread.drain(..end + 4).collect())
             .map_err(|error| format!("an answer's head is not ASCII: {error}"))?;
-        parse_head(head.trim_end_matches("\r\n"))
+        let mut answer = parse_head(head.trim_end_matches("\r\n"))?;
+        let request = if self.has_got.take() { "GET " } else { "" };
+        if answer.begins_with_retry(request.as_bytes()) {
+            answer.retry = Some(self.line()?);
+        }
+        Ok(answer)
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                return String::from_utf8(self.unread.drain(..=end).collect())
+                    .map_err(|error| error.to_string());
+            }
+            if self.fill()? == 0 {
+                return Err(format!("end of connection in the first line: {}", show(&self.unread)));
+            }
+        }
     }
 
     /// Reads as many bytes as are expected, which must be those.
@@ -152,7 +183,7 @@ impl Wire {
             }
             return Ok(self.unread.drain(..length).collect());
         }
-        if !answer.closes() || answer.field("Content-Type") != Some("text/event-stream") {
+        if !answer.closes() || answer.field("Content-Type") != Some("text/event-stream; charset=utf-8") {
             return Err(format!("{} without Content-Length is no event stream", answer.status));
         }
         self.rest()
@@ -195,7 +226,7 @@ pub(crate) fn parse_head(head: &str) -> Result<Answer, String> {
         .and_then(|rest| rest.get(..3)?.parse().ok())
         .filter(|status| (100..600).contains(status))
         .ok_or_else(|| format!("bad status line {status_line:?}"))?;
-    let mut answer = Answer { status, body: Vec::new(), fields: Vec::new() };
+    let mut answer = Answer { status, body: Vec::new(), retry: None, fields: Vec::new() };
     for line in lines {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("no colon: {line:?}"))?;
         let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

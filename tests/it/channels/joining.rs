@@ -224,16 +224,20 @@ fn greetings() {
     let host = host(source.retry(Duration::from_secs(7))).start().unwrap();
     let epoch = epoch(&channel);
     let mut client = Client::join(&host, &channel, GET.replace("/ ", "/?user=me "));
-    client.exactly(&format!(": welcome\nevent: user\nretry: 7000\ndata: me\n\nid: {epoch}0\n\n"));
+    client.exactly(&format!(": welcome\nevent: user\ndata: me\n\nid: {epoch}0\n\n"));
 
     let host = super::host(EventSource::channel(&channel).retry(Duration::from_secs(7))).start().unwrap();
     let mut fresh = Client::join(&host, &channel, GET);
-    fresh.exactly(&format!("retry: 7000\nid: {epoch}0\n\n"));
+    assert_eq!(fresh.head.retry.as_deref(), Some("retry: 7000\n"));
+    fresh.exactly(&format!("id: {epoch}0\n\n"));
     let mut resuming = Client::join(&host, &channel, get_after(&format!("{epoch}0")));
     let mut lost = Client::join(&host, &channel, get_after("x"));
-    assert_eq!((lost.next().event_type.as_str(), lost.parser.retry), ("reset", Some(7000)));
+    assert_eq!(
+        (lost.next().event_type.as_str(), lost.head.retry.as_deref()),
+        ("reset", Some("retry: 7000\n"))
+    );
     channel.publish(Event::new(1)).unwrap();
-    resuming.exactly(&format!("retry: 7000\nid: {epoch}1\ndata: 1\n\n"));
+    resuming.exactly(&format!("id: {epoch}1\ndata: 1\n\n"));
 }
 
 /// A drop before the first event leaves no hole: the first block is something to come back with.

@@ -66,7 +66,7 @@ fn epoch(channel: &Channel) -> String {
 struct Client {
     socket: TcpStream,
     head: Answer,
-    /// Everything behind the head.
+    /// Everything behind the head and the line that a stream begins with.
     bytes: Vec<u8>,
     parser: Parser,
     taken: usize,
@@ -83,15 +83,21 @@ impl Client {
         let mut socket = TcpStream::connect(address).map_err(|error| error.to_string())?;
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         socket.write_all(request.as_ref()).map_err(|error| error.to_string())?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            match socket.read(&mut byte) {
-                Ok(1) => head.push(byte[0]),
-                end => return Err(format!("{end:?} in the head {}", show(&head))),
+        let mut read_past = |end: &[u8]| {
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(end) {
+                let mut byte = [0];
+                match socket.read(&mut byte) {
+                    Ok(1) => bytes.push(byte[0]),
+                    end => return Err(format!("{end:?} in the head {}", show(&bytes))),
+                }
             }
+            Ok(String::from_utf8(bytes).unwrap())
+        };
+        let mut head = parse_head(read_past(b"\r\n\r\n")?.trim_end())?;
+        if head.begins_with_retry(request.as_ref()) {
+            head.retry = Some(read_past(b"\n")?);
         }
-        let head = parse_head(String::from_utf8(head).unwrap().trim_end())?;
         Ok(Self { socket, head, bytes: Vec::new(), parser: Parser::default(), taken: 0 })
     }
 

@@ -76,7 +76,7 @@ fn forwarding() {
     assert!(stream.error().is_none(), "{:?}", stream.error());
     let event = |number: u64| format!("id: {epoch}{number}\ndata: {number}\n\n");
     let expected = format!("id: {epoch}0\n\n{}{}{}{FINISH}", event(1), event(2), event(3));
-    assert_eq!(stream.text(), expected);
+    assert_eq!(stream.text(), format!("retry: 3000\n{expected}"));
 }
 
 /// A slow one delays nobody; what it has missed it is told, after the event that it was in.

@@ -132,7 +132,10 @@ fn one_in_a_hundred() {
     fn read_all(client: &mut UnixStream, expected: &str) {
         let mut found = Vec::new();
         let mut buffer = [0; 64 * 1024];
-        let body = |found: &[u8]| found.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
+        const HEAD_END: &[u8] = b"\r\n\r\nretry: 3000\n";
+        let is_end = |bytes: &[u8]| bytes == HEAD_END;
+        let body =
+            |found: &[u8]| found.windows(HEAD_END.len()).position(is_end).map(|at| at + HEAD_END.len());
         let mut start = None;
         while start.map_or(true, |start: usize| found.len() < start + expected.len()) {
             let count = client.read(&mut buffer).unwrap();

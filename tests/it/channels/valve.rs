@@ -71,7 +71,7 @@ impl Valve {
         self.0 .1.notify_all();
     }
 
-    /// Everything that has arrived behind the head, up to the last whole character.
+    /// Everything that has arrived behind the head and the first line, up to the last whole character.
     pub(super) fn text(&self) -> String {
         let bytes = self.state().written.clone();
         let whole = match std::str::from_utf8(&bytes) {
@@ -81,7 +81,8 @@ impl Valve {
             }
             Err(error) => panic!("{error}"),
         };
-        whole.split_once("\r\n\r\n").expect("a head").1.to_owned()
+        let (_, body) = whole.split_once("\r\n\r\n").expect("a head");
+        body.strip_prefix("retry: 3000\n").expect("the line that a stream begins with").to_owned()
     }
 
     /// Whether the host has ended it.

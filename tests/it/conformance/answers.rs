@@ -84,7 +84,9 @@ fn ignored_fields() {
 #[test]
 fn event_streams() {
     check([
-        closes(200, request("GET", "/stock")).lists("data: x").has("Content-Type", "text/event-stream"),
+        closes(200, request("GET", "/stock"))
+            .lists("data: x")
+            .has("Content-Type", "text/event-stream; charset=utf-8"),
         closes(200, request("GET", "/stock")).lacks("Content-Length").has("X-Accel-Buffering", "no"),
         closes(200, request("GET", "/stock/")).has("Cache-Control", "no-cache, no-transform"),
         closes(200, request("GET", "/stock?a=b")).has("Connection", "close"),

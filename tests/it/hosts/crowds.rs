@@ -25,7 +25,7 @@ fn whoever_is_too_many_is_told() {
 
     let (mut events, answer) = insist(&host, GET_EVENTS);
     assert_eq!((answer.status, answer.closes()), (200, true));
-    assert_eq!(answer.field("Content-Type"), Some("text/event-stream"));
+    assert_eq!(answer.field("Content-Type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*")); // it says nothing that is anybody's
     assert!((1000..=10_000).contains(&retry(&answer.body)), "{answer:?}");
     events.end().unwrap();

@@ -1,8 +1,10 @@
 //! The head of a stream: what it says, when it leaves, and which requests get one.
 
-use super::{ask, start, GET};
+use super::{ask, host, start, GET};
+use crate::memory::Memory;
 use crate::patience::Gate;
-use brooklet::{EventSource, RunningHost};
+use brooklet::{Channel, EventSource, RunningHost};
+use std::time::Duration;
 
 fn hello() -> RunningHost {
     start(EventSource::new(|connection| Ok(connection.data("hello")?)))
@@ -25,11 +27,35 @@ fn exactly_these_fields() {
         let expected = [
             ("Cache-Control", "no-cache, no-transform"),
             ("Connection", "close"),
-            ("Content-Type", "text/event-stream"),
+            ("Content-Type", "text/event-stream; charset=utf-8"),
             ("X-Accel-Buffering", "no"),
         ];
         assert_eq!(fields, expected, "{request:?}");
+        assert_eq!(answer.retry.as_deref(), Some("retry: 3000\n"), "{request:?}");
         assert_eq!(wire.rest().unwrap(), b"data: hello\n\n", "{request:?}");
+    }
+}
+
+/// One write has the head and the line that says when to come back: a browser that waits for a first byte has it, and
+/// what an earlier stream has said is over. What answers another method begins with the first event.
+#[test]
+fn the_first_line_leaves_with_the_head() {
+    let silent = || EventSource::new(|_| Ok(())).methods(["GET", "POST"]);
+    let post = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    check(silent(), GET, "retry: 3000\n");
+    check(silent(), "GET / HTTP/1.0\r\n\r\n", "retry: 3000\n");
+    check(silent().retry(Duration::from_millis(1500)), GET, "retry: 1500\n");
+    check(silent().retry(Duration::ZERO), GET, "retry: 0\n");
+    check(silent(), post, "");
+    check(silent().retry(Duration::from_secs(5)), post, "");
+    check(silent(), "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", "");
+    check(EventSource::channel(&Channel::new()), GET, "retry: 3000\n");
+
+    #[track_caller]
+    fn check(source: EventSource, request: &str, expected: &str) {
+        let writes = Memory::new([request]).ended().serve(&host(source)).writes();
+        let first = String::from_utf8(writes[0].clone()).unwrap();
+        assert_eq!(first.split_once("\r\n\r\n").map(|(_, line)| line), Some(expected), "{request:?}");
     }
 }
 
@@ -59,7 +85,10 @@ fn head_requests() {
     }));
     let mut wire = ask(&host, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = wire.answer(true).unwrap();
-    assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("text/event-stream")));
+    assert_eq!(
+        (answer.status, answer.field("Content-Type")),
+        (200, Some("text/event-stream; charset=utf-8"))
+    );
     assert_eq!(answer.field("Content-Length"), None);
     wire.end().unwrap();
     host.stop(); // whatever was to run has run

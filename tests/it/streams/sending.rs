@@ -117,31 +117,6 @@ fn nothing_follows_the_end() {
     }
 }
 
-/// The source's own retry goes with the first event, whatever is sent before, and with no other.
-#[test]
-fn retry_stands_in_the_first_event() {
-    #[track_caller]
-    fn check(call: fn(&mut EventConnection<'_>) -> Sent, expected: &[&str]) {
-        let source = EventSource::new(move |connection| Ok(call(connection)?));
-        assert_eq!(writes(source.retry(Duration::from_secs(2))), expected);
-    }
-    check(|c| c.data(1).and_then(|()| c.data(2)), &["retry: 2000\ndata: 1\n\n", "data: 2\n\n"]);
-    check(|c| c.comment("a").and_then(|()| c.data(1)), &[": a\n", "retry: 2000\ndata: 1\n\n"]);
-    check(|c| c.send_all([1, 2].map(Event::new)), &["retry: 2000\ndata: 1\n\ndata: 2\n\n"]);
-    check(
-        |c| {
-            assert_eq!(c.event("\n", 0), Err(SendError::InvalidEventType)); // takes nothing along
-            c.event("a", 1)
-        },
-        &["event: a\nretry: 2000\ndata: 1\n\n"],
-    );
-    check(
-        |c| c.send(Event::new(1).retry(Duration::from_secs(9))).and_then(|()| c.data(2)),
-        &["retry: 9000\ndata: 1\n\n", "data: 2\n\n"], // the event's own counts
-    );
-    check(|c| c.comment("nothing else"), &[": nothing else\n"]);
-}
-
 #[test]
 fn formatting_is_the_sources() {
     let formatting = Formatting::new().add(|price: &f64| format!("{price:.2}"));

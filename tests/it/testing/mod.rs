@@ -52,7 +52,7 @@ fn endings() {
     };
     let ticks = ["0s message: tick", "1s message: tick", "2s message: tick"];
     let left = check(ticking, |r| r.leave_after(3), &ticks, CloseReason::PeerClosed);
-    assert_eq!((left.error().is_none(), left.duration(), left.retry()), (true, secs(2), None));
+    assert_eq!((left.error().is_none(), left.duration(), left.retry()), (true, secs(2), Some(secs(3))));
     check(ticking, |r| r.leave_after(0), &[], CloseReason::PeerClosed);
     check(|c| Ok(c.wait(secs(60))?), |r| r.leave_after(0), &[], CloseReason::PeerClosed);
     check(ticking, |r| r.leave_at(secs(3)), &ticks, CloseReason::PeerClosed); // before what is sent then
@@ -69,7 +69,7 @@ fn leaving_in_the_midst_of_a_write() {
         &["0s message: 1", "0s message: 2"],
         CloseReason::Returned, // before it could notice
     );
-    assert_eq!(stream.text(), "data: 1\n\ndata: 2\n\n");
+    assert_eq!(stream.text(), "retry: 3000\ndata: 1\n\ndata: 2\n\n");
 }
 
 /// It ends a wait at once, also close to the end of that.
@@ -139,7 +139,7 @@ fn other_answers() {
     let failed = check(&app, Client::get("/fails"), 500, "500 Internal Server Error\n");
     assert_eq!(failed.error().unwrap().to_string(), "boom");
     let head = check(&app, Client::new("HEAD", "/head"), 200, "");
-    assert_eq!(head.header("Content-Type"), Some("text/event-stream"));
+    assert_eq!(head.header("Content-Type"), Some("text/event-stream; charset=utf-8"));
 
     #[track_caller]
     fn check(app: &Layout, client: Client, status: u16, body: &str) -> Transcript {
@@ -166,20 +166,12 @@ fn settings() {
         .error_retry(secs(60))
         .keep_alive(secs(2));
     let stream = Client::get("/").in_memory(&source).run();
-    let expected = [
-        "0s : two",
-        "0s : lines",
-        "0s retry 4s",
-        "0s price #7: 129.46",
-        "0s id 8",
-        "2s :",
-        "4s :",
-        "5s retry 60s",
-    ];
+    let expected =
+        ["0s : two", "0s : lines", "0s price #7: 129.46", "0s id 8", "2s :", "4s :", "5s retry 60s"];
     assert_eq!(stream.timeline(), expected);
     assert_eq!(
         stream.text(),
-        ": two\n: lines\nevent: price\nid: 7\nretry: 4000\ndata: 129.46\n\nid: 8\n\n:\n:\nretry: 60000\n"
+        "retry: 4000\n: two\n: lines\nevent: price\nid: 7\ndata: 129.46\n\nid: 8\n\n:\n:\nretry: 60000\n"
     );
     assert_eq!((stream.last_event_id(), stream.retry()), ("8", Some(secs(60))));
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 #[test]
 fn items_in_their_order() {
     check(": a\n:b\n:\n", &[": a", ": b", ":"]);
-    check("retry: 5\ndata: a\n: c\nid: 7\n\n", &["retry 5ms", ": c", "message #7: a"]);
+    check(":\nretry: 5\ndata: a\n: c\nid: 7\n\n", &[":", "retry 5ms", ": c", "message #7: a"]);
+    check("retry: 5\nretry: 6\ndata: a\n\n", &["retry 6ms", "message: a"]); // each stream begins with one
     check("id: 7\n\n\nid: 7\n\nid\n\n", &["id 7", "id "]);
     check("event: a\n\ndata: b\n\n", &["message: b"]);
     check("data: a\ndata: b\n\n", &["message: a\\nb"]);
