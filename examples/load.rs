@@ -14,6 +14,7 @@
 //! | `POST /publish?n=N&rate=R&size=S` | `202` at once; then N events to the channel, R per second, or as fast as the subscribers can take them if R is 0 |
 //! | `/rooms/I` | a stream that follows room I's own channel, made when somebody comes |
 //! | `POST /publish-rooms?n=N&rate=R&size=S` | `202` at once; then N events to each room, R per second, the rooms one after the other, evenly |
+//! | `/ticks?ms=M&size=S` | a stream with a generator of its own: M ms, then an event, and so on for ever |
 //! | `/idle` | a stream that follows a silent channel |
 //! | `/idle?thread=1` | a silent stream that keeps its own thread |
 //!
@@ -56,6 +57,7 @@ fn main() -> Result<(), StartError> {
         .add("publish", move |request: Request| start_publishing(&request, &news, clock))
         .add("rooms", room_followers(&rooms))
         .add("publish-rooms", move |request: Request| start_publishing_to_rooms(&request, &rooms, clock))
+        .add("ticks", EventSource::new(move |connection| ticks(connection, clock)))
         .add("idle", idle(silence));
     let host =
         Host::new(app).bind(format!("127.0.0.1:{port}")).limits(Limits::default().max_connections(20_000));
@@ -76,6 +78,17 @@ fn burst(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
         true => Ok(events.try_for_each(|event| connection.send(event))?),
         false => Ok(connection.send_all(events)?),
     }
+}
+
+fn ticks(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
+    let (pause, size) = (number(connection.request(), "ms", 100), number(connection.request(), "size", 64));
+    connection.comment("hi")?;
+    for index in 0.. {
+        connection.wait(Duration::from_millis(pause))?;
+        let data = clock.reading(index, size as usize);
+        connection.send(Event::new(data).event_type("tick").id(index.to_string()))?;
+    }
+    Ok(())
 }
 
 fn followers(channel: &Channel) -> EventSource {

@@ -246,10 +246,11 @@ impl<'r> EventConnection<'r> {
         self.stream.flush_last(CloseReason::Finished, 1)
     }
 
-    /// Sleeps for `duration`, keeps the stream alive meanwhile, and ends at once with an error when the client
-    /// leaves or the host stops.
+    /// Sleeps for `duration`, keeps the stream alive meanwhile, and ends with an error when the client leaves or the
+    /// host stops: at once when it stops, within a second when the client leaves.
     ///
-    /// It never returns early with `Ok`. `wait(Duration::ZERO)` only looks whether the client is still there.
+    /// It is as exact as `thread::sleep`, and never returns early with `Ok`. `wait(Duration::ZERO)` only looks whether
+    /// the client is still there.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -290,8 +291,8 @@ impl<'r> EventConnection<'r> {
 
     /// Waits for a value from another thread: `None` when every sender is gone.
     ///
-    /// While it waits the stream is kept alive, and a client that leaves is noticed within a quarter of a
-    /// second. The commonest way to embed: the tool's own threads send, the stream's thread receives.
+    /// While it waits the stream is kept alive, and a client that leaves, and a stop, are noticed within
+    /// a second. The commonest way to embed: the tool's own threads send, the stream's thread receives.
     ///
     /// ```
     /// use brooklet::EventSource;

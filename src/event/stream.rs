@@ -9,12 +9,12 @@ use crate::data::{Data, Formatting};
 use crate::http::{CloseReason, Connection};
 use crate::random;
 
-/// A socket's timeout is rounded up to the kernel's tick, so that the end of a wait is slept instead.
-const TICK: Duration = Duration::from_millis(10);
-/// A queue and a socket cannot be waited for at once: each gets its turn this often.
-const SLICE: Duration = Duration::from_millis(250);
-/// Where `shutdown` does not wake a reader, the host's stop has to be looked for.
-const LONGEST_READ: Duration = if cfg!(windows) { SLICE } else { Duration::MAX };
+/// So often a stream that waits for something else than the socket looks whether its client is still there.
+const LOOK: Duration = Duration::from_secs(1);
+/// What a wait that reads leaves at least to the sleep behind it.
+const SLEPT: Duration = Duration::from_millis(900);
+/// Winsock counts the timeouts of reads in half seconds, and wakes no reader of another thread.
+const IS_READ_COARSE: bool = cfg!(windows);
 /// What a buffer may keep for the next event. One large event is no reason to hold on to its memory for the rest of a
 /// long stream.
 const KEPT_BUFFER: usize = 32 * 1024;
@@ -158,30 +158,34 @@ impl<'r> Stream<'r> {
             self.check_age(now)?;
             let until =
                 [self.keep_alive(now)?, self.expires].into_iter().flatten().fold(deadline, Instant::min);
-            let remaining = until.saturating_duration_since(now);
-            if remaining > TICK {
-                // The read timeout is the sleep.
-                let found = self.connection.watch((remaining - TICK).min(LONGEST_READ));
-                self.part(found)?;
-                continue;
-            }
-            if !remaining.is_zero() {
-                self.sleep_until(until);
-            }
-            self.look()?;
-            if until == deadline {
+            self.pause(now, until)?;
+            if self.clock.now() >= deadline {
                 return self.check();
             }
         }
     }
 
-    /// Sleeps until then, or until the host stops.
-    fn sleep_until(&self, until: Instant) {
-        let stop = self.connection.stop_signal();
+    /// Waits until then, or for a part of that, and sees whether the client is still there.
+    ///
+    /// A read would end with the client's departure, but the kernel's timers for sockets are late by up to an eighth,
+    /// and its timers for sleeping threads by some microseconds. So a long wait reads first, with a timeout that ends
+    /// in time even so, and what is left of it is slept: a second at most. The host's stop ends both.
+    fn pause(&mut self, now: Instant, until: Instant) -> Result<(), SendError> {
+        let remaining = until.saturating_duration_since(now);
         match &self.clock {
-            Clock::System => stop.sleep_until(until),
-            Clock::Virtual(time) => while !stop.is_requested() && !time.advance(until) {},
+            Clock::System if remaining > LOOK && !IS_READ_COARSE => {
+                let found = self.connection.watch((remaining - SLEPT) / 9 * 8);
+                return self.part(found);
+            }
+            Clock::System if !remaining.is_zero() => self.connection.park(remaining.min(LOOK)),
+            Clock::System => {}
+            Clock::Virtual(time) => {
+                let time = Arc::clone(time);
+                self.look()?; // as a read does, which ends at once
+                time.advance(until); // or less, where something happens meanwhile
+            }
         }
+        self.look()
     }
 
     /// For those who wait for something else than the socket: looks at it and keeps it alive when it is time, and
@@ -189,10 +193,10 @@ impl<'r> Stream<'r> {
     pub(super) fn tick(&mut self) -> Result<Instant, SendError> {
         self.check()?;
         let now = self.clock.now();
-        if now.saturating_duration_since(self.last_look) >= SLICE {
+        if now.saturating_duration_since(self.last_look) >= LOOK {
             self.look()?;
         }
-        let next_look = self.last_look + SLICE;
+        let next_look = self.last_look + LOOK;
         self.check_age(now)?;
         Ok(self.keep_alive(now)?.map_or(next_look, |due| due.min(next_look)))
     }

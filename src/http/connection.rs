@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
 use super::socket::{AnySocket, Socket, StopSignal};
-use crate::clock::Clock;
+use crate::clock::{Clock, NEVER};
+use crate::locks::Parker;
 
 /// A client that takes this much has earned a new write deadline.
 ///
@@ -21,10 +22,15 @@ pub(crate) const WRITE_PROGRESS: usize = 64 * 1024;
 
 /// What a client may send into its stream; one that sends more is cut off.
 const MAX_STRAY_BYTES: u32 = 64 * 1024;
+/// What a write may take when its deadline has passed.
+const LAST_ATTEMPT: Duration = Duration::from_millis(1);
 /// Read and thrown away when a connection is closed gently. Go drains 256 KiB.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Apache lingers for 2 s at most.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// `shutdown` does not end the reads of other threads on Windows: there they look up this often.
+const LONGEST_READ: Duration = if cfg!(windows) { Duration::from_millis(250) } else { Duration::MAX };
 
 /// What a read found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +107,8 @@ pub(crate) struct Connection {
     stop: StopSignal,
     /// In milliseconds, as the next.
     write_deadline: u32,
+    /// Where the thread of a stream waits.
+    parker: Parker,
     /// The read timeout that the socket has, so that setting it again costs nothing.
     read_timeout: AtomicU32,
     /// Whether reads and writes return at once; kept for the same reason.
@@ -121,6 +129,7 @@ impl Connection {
             seat,
             stop,
             write_deadline: timeout_millis(write_deadline),
+            parker: Parker::default(),
             read_timeout: AtomicU32::new(0),
             is_nonblocking: AtomicBool::new(false),
             stray_bytes: AtomicU32::new(0),
@@ -203,26 +212,53 @@ impl Connection {
         self.record().bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Reads what arrives within `timeout`. A socket's timeout is no finer than the kernel's tick.
+    /// Reads what arrives within `timeout`: at once, what is there, if that is zero. The kernel's timers of sockets are
+    /// late by up to an eighth.
+    ///
+    /// A read is interrupted when the process is stopped and continued. What is left of its time is counted anew, and
+    /// what has arrived meanwhile is read before anybody judges that.
     pub(crate) fn read(&self, buffer: &mut [u8], timeout: Duration) -> Incoming {
+        let started = Instant::now();
+        let mut remaining = timeout.min(NEVER);
+        while !remaining.is_zero() {
+            let slice = remaining.min(LONGEST_READ);
+            if let Err(reason) = self.set_read_timeout(slice).and_then(|()| self.set_nonblocking(false)) {
+                return Incoming::Closed(reason);
+            }
+            match self.read_once(buffer) {
+                None => remaining = timeout.saturating_sub(started.elapsed()),
+                Some(Incoming::Nothing) if slice < remaining => remaining -= slice,
+                Some(found) => return found,
+            }
+        }
+        self.try_read(buffer)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> Result<(), CloseReason> {
         let millis = timeout_millis(timeout);
         if self.read_timeout.swap(millis, Ordering::Relaxed) != millis
             && self.socket().set_read_timeout(Some(Duration::from_millis(millis.into()))).is_err()
         {
-            return Incoming::Closed(CloseReason::Reset);
+            return Err(CloseReason::Reset);
         }
-        match self.set_nonblocking(false) {
-            Ok(()) => self.read_now(buffer),
-            Err(reason) => Incoming::Closed(reason),
-        }
+        Ok(())
     }
 
     /// Reads what has arrived, without waiting.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Incoming {
-        match self.set_nonblocking(true) {
-            Ok(()) => self.read_now(buffer),
-            Err(reason) => Incoming::Closed(reason),
+        if let Err(reason) = self.set_nonblocking(true) {
+            return Incoming::Closed(reason);
         }
+        loop {
+            if let Some(found) = self.read_once(buffer) {
+                return found;
+            }
+        }
+    }
+
+    /// Waits for so long, or until the host stops or the connection is shut down; as exactly as a sleep does.
+    pub(crate) fn park(&self, patience: Duration) {
+        self.parker.park(patience, || self.stop.is_requested() || self.ended().is_some());
     }
 
     /// Waits whether the client of a stream leaves. It has nothing to say any more; what it says all the same is
@@ -271,17 +307,17 @@ impl Connection {
         Ok(())
     }
 
-    fn read_now(&self, buffer: &mut [u8]) -> Incoming {
-        loop {
-            return match self.socket().read(buffer) {
-                Ok(0) if self.stop.is_requested() => Incoming::Closed(CloseReason::Stopped),
-                Ok(0) => Incoming::Closed(CloseReason::PeerClosed),
-                Ok(count) => Incoming::Bytes(count),
-                Err(error) if is_timeout(&error) => Incoming::Nothing,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => Incoming::Closed(CloseReason::Reset),
-            };
-        }
+    /// `None` where a signal has interrupted it.
+    fn read_once(&self, buffer: &mut [u8]) -> Option<Incoming> {
+        Some(match self.socket().read(buffer) {
+            Ok(count) if count > 0 => Incoming::Bytes(count),
+            Err(error) if is_timeout(&error) => Incoming::Nothing,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return None,
+            // Windows calls it an error to read what the stop has shut down.
+            _ if self.stop.is_requested() => Incoming::Closed(CloseReason::Stopped),
+            Ok(_) => Incoming::Closed(CloseReason::PeerClosed),
+            Err(_) => Incoming::Closed(CloseReason::Reset),
+        })
     }
 
     /// Writes everything, or ends the connection: what follows a partial write would be torn.
@@ -335,18 +371,21 @@ impl Connection {
             return Ok(()); // all but slow clients
         }
         self.set_nonblocking(false).map_err(|_| ErrorKind::NotConnected)?;
+        let mut is_last = false;
         while *written < bytes.len() {
             let now = Instant::now();
             // First of all: one call may have taken as long as it was allowed to, and got on all the while.
             if *written - renewed_at >= WRITE_PROGRESS {
                 deadline = now + self.write_deadline();
                 renewed_at = *written;
+                is_last = false;
             }
+            // The process may have been stopped while the time passed, and the client has room: one more attempt tells.
             let remaining = deadline.saturating_duration_since(now);
-            if remaining.is_zero() {
+            if remaining.is_zero() && std::mem::replace(&mut is_last, true) {
                 return Err(ErrorKind::TimedOut.into());
             }
-            self.socket().set_write_timeout(Some(remaining))?;
+            self.socket().set_write_timeout(Some(remaining.max(LAST_ATTEMPT)))?;
             *written += self.write_once(&bytes[*written..])?;
         }
         self.socket().set_write_timeout(Some(self.write_deadline()))
@@ -381,14 +420,16 @@ impl Connection {
         }
     }
 
-    /// Makes reads under way return, while what is written still arrives.
+    /// Ends reads and waits under way, while what is written still arrives.
     pub(crate) fn finish_reading(&self) {
         let _ = self.socket().shutdown(Shutdown::Read);
+        self.parker.wake();
     }
 
     /// Ends both directions at once.
     pub(crate) fn shutdown(&self) {
         let _ = self.socket().shutdown(Shutdown::Both);
+        self.parker.wake();
     }
 }
 

@@ -89,7 +89,7 @@ impl Reader {
                     ends_at = Some(Instant::now() + deadline);
                     self.fill(deadline)
                 }
-                Some(ends_at) => self.fill_until(ends_at),
+                Some(ends_at) => self.fill(remaining(ends_at)),
             };
             match found {
                 Incoming::Bytes(_) => {}
@@ -146,7 +146,7 @@ impl Reader {
         }
         let length = body.len();
         body.resize(length + most.min(BODY_READ), 0);
-        let found = self.connection.read(&mut body[length..], remaining(deadline)?);
+        let found = self.connection.read(&mut body[length..], remaining(deadline));
         let read = body_bytes(found);
         body.truncate(length + read.unwrap_or(0));
         read.map(|read| read as u64)
@@ -154,19 +154,11 @@ impl Reader {
 
     /// Reads more of a body into the buffer.
     fn fill_body(&mut self, deadline: Instant) -> Result<usize, ReadError> {
-        let timeout = remaining(deadline)?;
-        body_bytes(self.fill(timeout))
+        body_bytes(self.fill(remaining(deadline)))
     }
 
     fn unread(&self) -> &[u8] {
         &self.buffer[self.unread.clone()]
-    }
-
-    fn fill_until(&mut self, deadline: Instant) -> Incoming {
-        match deadline.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Incoming::Nothing,
-            remaining => self.fill(remaining),
-        }
     }
 
     fn fill(&mut self, timeout: Duration) -> Incoming {
@@ -199,11 +191,9 @@ impl Reader {
     }
 }
 
-fn remaining(deadline: Instant) -> Result<Duration, ReadError> {
-    match deadline.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => Err(Refusal::BodyDeadline.into()),
-        remaining => Ok(remaining),
-    }
+/// With nothing left, what has arrived is still read: the process may have been stopped while the time passed.
+fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 fn body_bytes(found: Incoming) -> Result<usize, ReadError> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use brooklet::testing::{Client, Message};
 
 use crate::example::{self, ask};
-use crate::patience::in_time;
+use crate::patience::{in_time, DEADLINE};
 use crate::wire::{show, Wire};
 
 #[test]
@@ -206,6 +206,28 @@ fn tour_streams() {
 
     let tokens = data(&events(Client::new("POST", "/tokens").body("{}")));
     assert_eq!(tokens, ["A ", "brook ", "runs ", "through ", "it.", "[DONE]"]);
+}
+
+/// A wait goes on where it was when the process is stopped and continued, however often.
+#[test]
+#[cfg(unix)]
+fn a_stopped_process_loses_no_time() {
+    let address = example::free_address();
+    let tour = example::serve("tour", address, &[]);
+    let mut stream = Client::get("/events?n=2&ms=3000").deadline(DEADLINE).connect(address).unwrap();
+    assert_eq!(stream.next_event().unwrap().data, "0");
+    let (sender, next) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(stream.next_event().unwrap().data));
+    let started = Instant::now();
+    let next = loop {
+        tour.signal("-STOP");
+        tour.signal("-CONT");
+        match next.recv_timeout(Duration::from_millis(300)) {
+            Ok(data) => break data,
+            Err(_) => assert!(started.elapsed() < DEADLINE, "each stop begins the wait anew"),
+        }
+    };
+    assert_eq!(next, "1");
 }
 
 #[test]

@@ -174,6 +174,13 @@ impl Process {
         (Self(child), input)
     }
 
+    /// Stops it, or has it go on, as a shell does with a job.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+        assert!(status.expect("there is a kill").success(), "kill {signal}");
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))
     }

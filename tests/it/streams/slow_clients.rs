@@ -111,6 +111,17 @@ fn a_client_that_trickles() {
     assert_eq!(memory.writes_after_failure(), 0);
 }
 
+/// A write may have taken longer than its deadline because the whole process was stopped. What the client takes then at
+/// once is not refused.
+#[test]
+fn a_deadline_that_passed_in_one_call() {
+    let slowly = Taking::Slowly(40 * 1024, Duration::from_millis(400));
+    let source = EventSource::new(|c| Ok(c.data("x".repeat(60 * 1024))?));
+    let host = host(source).limits(crate::patience::unhurried().write_deadline(Duration::from_millis(100)));
+    let written = Memory::new([GET]).taking(slowly).serve(&host).written();
+    assert!(written.ends_with(b"x\n\n"), "it was cut off");
+}
+
 /// Who takes 64 KiB within each deadline may take long for the whole.
 #[test]
 fn a_client_that_is_slow_but_steady() {

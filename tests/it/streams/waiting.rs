@@ -59,6 +59,27 @@ fn no_wait_ends_early() {
     check(|source| source.keep_alive(millis(3))); // woken again and again in between
 }
 
+/// A wait up to a second is one sleep, as that of a bare thread, and a longer one few.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_wait_is_few_switches() {
+    let switches = || {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let counted = move |c: &mut EventConnection<'_>| {
+        let before = switches();
+        (0..20).for_each(|_| c.wait(millis(20)).unwrap());
+        let between = switches();
+        c.wait(millis(2_500)).unwrap();
+        (between - before, switches() - between)
+    };
+    let (short, long) = timed(counted, |source| source.keep_alive(Duration::ZERO));
+    assert!(short <= 22 && long <= 5, "20 waits: {short} switches, a long one: {long}");
+    // a look at /proc is one at times
+}
+
 #[test]
 fn waiting_until_a_moment() {
     let late = timed(

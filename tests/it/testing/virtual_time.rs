@@ -117,7 +117,7 @@ fn tasks_within_waits() {
     }
 }
 
-/// A departure in the midst of a wait ends it then; a receiver looks around four times a second.
+/// A departure in the midst of a wait ends it then; a receiver looks around each second.
 #[test]
 fn departures() {
     let at = |generate: fn(&mut EventConnection<'_>) -> brooklet::Result| {
@@ -133,8 +133,8 @@ fn departures() {
         c.receive(&receiver)?;
         Ok(())
     };
-    assert_eq!(at(receive), millis(5_250));
-    assert_eq!(at(|c| Ok(c.follow(&Channel::new())?)), millis(5_250));
+    assert_eq!(at(receive), secs(6));
+    assert_eq!(at(|c| Ok(c.follow(&Channel::new())?)), secs(6));
 }
 
 /// However a generator waits, its stream ends at its age, and between two events.
