@@ -6,11 +6,12 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
+use super::seat::{Phase, Record, Seat};
 use super::socket::{AnySocket, Socket, StopSignal};
 use crate::clock::{Clock, NEVER};
 use crate::locks::Parker;
@@ -40,63 +41,6 @@ pub(crate) enum Incoming {
     Nothing,
     /// The client sends no more, or the host is stopping.
     Closed(CloseReason),
-}
-
-/// What became of a connection, kept beside it for whoever looks after it has ended.
-#[derive(Debug, Default)]
-pub(crate) struct Record {
-    reason: AtomicU8,
-    bytes: AtomicU64,
-    events: AtomicU64,
-}
-
-impl Record {
-    pub(crate) fn reason(&self) -> Option<CloseReason> {
-        CloseReason::from_number(self.reason.load(Ordering::Acquire))
-    }
-
-    /// Bytes handed to the socket, those of a write under way included.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Events of a stream.
-    pub(crate) fn events(&self) -> u64 {
-        self.events.load(Ordering::Relaxed)
-    }
-}
-
-/// What a connection is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Phase {
-    /// It waits for the first byte of a request.
-    Idle,
-    /// It has begun a request's head.
-    Head,
-    /// It is being served.
-    Busy,
-    /// It has given its place to another.
-    GivenAway,
-}
-
-/// The place that a connection takes, held until its last handle is gone. It keeps the record.
-pub(crate) trait Seat: Send + Sync {
-    fn record(&self) -> &Record;
-
-    /// Since when it has been in its phase, in microseconds of the host's life.
-    fn since(&self) -> u64;
-
-    /// Whether the connection is in that phase, and may give its place away.
-    fn may_give_away(&self, from: Phase) -> bool;
-
-    /// Gives the place away, if it may.
-    fn give_away(&self, from: Phase) -> bool;
-
-    /// The clock that a stream on this connection waits by.
-    fn clock(&self) -> Clock {
-        Clock::System
-    }
 }
 
 /// Small, since there may be thousands that do nothing but be there.

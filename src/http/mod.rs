@@ -9,6 +9,7 @@ mod status;
 mod refusal;
 mod socket;
 mod close_reason;
+mod seat;
 mod connection;
 mod field;
 mod framing;
@@ -33,11 +34,12 @@ pub use response::{FieldValue, IntoResponse, Response};
 pub use socket::Socket;
 pub use status::Status;
 
-pub(crate) use connection::{Connection, Phase, Record, Seat, WRITE_PROGRESS};
+pub(crate) use connection::{Connection, WRITE_PROGRESS};
 pub(crate) use head::{Head, MAX_HEAD};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
+pub(crate) use seat::{Phase, Record, Seat};
 pub(crate) use socket::{AnySocket, StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};
 
