@@ -3,13 +3,14 @@
 //! A stream may outlive the thread that opened it. So what has to happen when a connection ends, its place given
 //! back and its last line logged, happens when its place is dropped, wherever that is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::crew::Job;
 use super::log::{Log, Notice};
 use super::places::{Places, Purpose};
+use crate::atomic::AtomicU64;
 use crate::http::{CloseReason, Phase, Record, Request, Seat};
 use crate::locks::lock;
 

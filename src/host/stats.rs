@@ -1,8 +1,9 @@
 //! What the host counts, and how it tells.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use crate::atomic::AtomicU64;
 use crate::http::CloseReason;
 
 /// How a host is doing: a look at its counters.

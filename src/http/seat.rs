@@ -1,8 +1,9 @@
 //! What is kept beside a connection, for whoever looks after it has ended: its record, and the place that it takes.
 
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::close_reason::CloseReason;
+use crate::atomic::AtomicU64;
 use crate::clock::Clock;
 
 /// What became of a connection, kept beside it for whoever looks after it has ended.

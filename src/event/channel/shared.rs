@@ -1,6 +1,6 @@
 //! What all handles of a channel share: its settings, its log, and who waits for what.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use super::greeting::Replay;
 use super::log::{History, Log, Numbering};
 use super::presence::Watchers;
 use super::subscriber::Subscriber;
+use crate::atomic::AtomicU64;
 use crate::data::Formatting;
 use crate::event::wire::SendError;
 use crate::locks::{lock, wait};
