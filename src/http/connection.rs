@@ -383,12 +383,33 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Rounded up: a timeout of zero means "for ever" to a socket, which std refuses.
+/// Rounded up, so that no deadline is judged early. A timeout of zero means "for ever" to a socket, which std refuses.
 fn timeout_millis(timeout: Duration) -> u32 {
-    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1)
+    let rounded = timeout.saturating_add(Duration::from_nanos(999_999));
+    u32::try_from(rounded.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Unix says `WouldBlock` where Windows says `TimedOut`.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts() {
+        check(Duration::ZERO, 1);
+        check(Duration::from_nanos(1), 1);
+        check(Duration::from_millis(1), 1);
+        check(Duration::from_nanos(1_000_001), 2);
+        check(Duration::from_micros(149_900), 150);
+        check(Duration::MAX, u32::MAX);
+
+        #[track_caller]
+        fn check(timeout: Duration, millis: u32) {
+            assert_eq!(timeout_millis(timeout), millis, "{timeout:?}");
+        }
+    }
 }
