@@ -211,6 +211,8 @@ impl fmt::Debug for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::locks::lock;
+    use std::sync::Mutex;
 
     /// In the order in which they were added, whatever one of them does.
     #[test]
@@ -219,9 +221,9 @@ mod tests {
         let mut log = Log::default();
         assert!(log.is_silent());
         for number in 1..=3 {
-            let sender = sender.clone();
+            let sender = Mutex::new(sender.clone()); // to be shared before Rust 1.72
             log.add(move |_| {
-                sender.send(number).expect("it is awaited");
+                lock(&sender).send(number).expect("it is awaited");
                 assert_ne!(number, 2, "the second one panics");
             });
         }
