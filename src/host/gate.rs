@@ -185,7 +185,7 @@ impl Gate {
     /// may have something to say.
     fn make_room(&self) -> bool {
         let (now, places) = (Instant::now(), &self.settings.places);
-        if matches!(self.crowd().next_search, Some(next) if now < next) {
+        if matches!(self.crowd().next_search, Some(next) if now < next) || places.is_emptying() {
             return false;
         }
         let has_room = places.make_room(Phase::Idle) || places.make_room(Phase::Head);

@@ -14,6 +14,10 @@ use super::stop::Door;
 use crate::http::{Connection, Phase, StopSignal};
 use crate::locks::{lock, wait};
 
+/// How many threads may serve connections that have given way, and that do not know it yet: on Windows for a quarter of
+/// a second. Others above these still take places.
+const MAX_LEAVING: usize = 32;
+
 /// All connections of a host, with what they share: the door that they come in by, the threads that serve them, what is
 /// counted, and the signal that ends them.
 pub(super) struct Places {
@@ -31,6 +35,8 @@ pub(super) struct Places {
 struct State {
     served: usize,
     turned_away: usize,
+    /// Those that have given way.
+    leaving: usize,
     /// By the number of the place.
     open: Vec<Weak<Connection>>,
     /// The numbers below that which are nobody's.
@@ -80,8 +86,12 @@ impl Places {
 
     fn take_for(self: &Arc<Self>, purpose: Purpose, limit: usize) -> Option<Arc<Place>> {
         let mut state = self.state();
+        let leaving = match purpose {
+            Purpose::Serve => state.leaving.saturating_sub(MAX_LEAVING),
+            Purpose::TurnAway => 0,
+        };
         let taken = state.count(purpose);
-        if *taken >= limit {
+        if *taken + leaving >= limit {
             return None;
         }
         *taken += 1;
@@ -98,11 +108,17 @@ impl Places {
         let mut state = self.state();
         state.open[number as usize] = Weak::new();
         state.free.push(number);
-        if !was_given_away {
-            *state.count(purpose) -= 1;
+        match was_given_away {
+            true => state.leaving -= 1,
+            false => *state.count(purpose) -= 1,
         }
         drop(state);
         self.left.notify_all();
+    }
+
+    /// Whether so many have given way just now that no others can.
+    pub(super) fn is_emptying(&self) -> bool {
+        self.state().leaving >= MAX_LEAVING
     }
 
     /// Has the connection that has been longest in a phase give its place to another.
@@ -110,12 +126,14 @@ impl Places {
         let connections = self.open_connections();
         let candidates = || connections.iter().filter(|connection| connection.may_give_way(phase));
         while let Some(oldest) = candidates().min_by_key(|connection| connection.since()) {
-            // What it refuses for is that its phase has just ended, and then it is no candidate any more.
+            self.state().leaving += 1; // first: its thread may be gone at once
             if oldest.give_way(phase) {
                 self.counters.gave_way.add(1);
                 self.state().served -= 1;
                 return true;
             }
+            // What it refuses for is that its phase has just ended, and then it is no candidate any more.
+            self.state().leaving -= 1;
         }
         false
     }
