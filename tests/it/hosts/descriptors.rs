@@ -93,6 +93,8 @@ fn trouble_is_told_once() {
         let (host, notes) = noted(host(app()));
         let host = host.start().unwrap();
         let stat = File::open("/proc/self/stat").unwrap(); // as long as that can be done
+        let mut settled = ask(&host, GET); // what the host opens to listen, it has opened
+        assert_eq!(settled.answer(false).unwrap().status, 200);
         let mut files = take_all();
         files.pop();
         let _first = Wire::connect(host.address()).unwrap(); // accepted with what the host had in reserve
@@ -138,6 +140,8 @@ fn stopping_while_in_trouble() {
     with_few_descriptors("stopping_while_in_trouble", || {
         let (host, notes) = noted(host(app()));
         let host = host.start().unwrap();
+        let mut settled = ask(&host, GET); // what the host opens to listen, it has opened
+        assert_eq!(settled.answer(false).unwrap().status, 200);
         let mut files = take_all();
         files.pop();
         let _first = Wire::connect(host.address()).unwrap();
