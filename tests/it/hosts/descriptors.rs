@@ -40,6 +40,18 @@ fn take_all() -> Vec<File> {
     files
 }
 
+/// Connects with a descriptor that is given back for it. The host may be quicker and take it.
+fn connect(host: &RunningHost, files: &mut Vec<File>) -> Wire {
+    let started = Instant::now();
+    loop {
+        files.pop().expect("there were some to give back");
+        if let Ok(wire) = Wire::connect(host.address()) {
+            return wire;
+        }
+        assert!(started.elapsed() < DEADLINE);
+    }
+}
+
 fn app() -> Layout {
     Layout::new().index(Content::text("hello")).add("wait", here(|c| c.wait(LONG)))
 }
@@ -56,6 +68,8 @@ fn accepting_goes_on() {
         let mut files = take_all();
         let mut waiting = connect(&host, &mut files);
         let mut second = connect(&host, &mut files);
+        waiting.send(GET.as_bytes());
+        second.send(GET.as_bytes());
         notes.next("cannot accept");
         assert!(Wire::connect(host.address()).is_err(), "there is room after all");
 
@@ -70,19 +84,6 @@ fn accepting_goes_on() {
         in_time(move || host.stop_within(LONG));
         stream.rest().unwrap();
     });
-
-    /// Connects with a descriptor that is given back for it. The host may be quicker and take it.
-    fn connect(host: &RunningHost, files: &mut Vec<File>) -> Wire {
-        let started = Instant::now();
-        loop {
-            files.pop().expect("there were some to give back");
-            if let Ok(wire) = Wire::connect(host.address()) {
-                wire.send(GET.as_bytes());
-                return wire;
-            }
-            assert!(started.elapsed() < DEADLINE);
-        }
-    }
 }
 
 /// Trouble that lasts is waited out, not burned through, and not told thousands of times.
@@ -96,8 +97,7 @@ fn trouble_is_told_once() {
         let mut settled = ask(&host, GET); // what the host opens to listen, it has opened
         assert_eq!(settled.answer(false).unwrap().status, 200);
         let mut files = take_all();
-        files.pop();
-        let _first = Wire::connect(host.address()).unwrap(); // accepted with what the host had in reserve
+        let _first = connect(&host, &mut files); // accepted with what the host had in reserve
         notes.next("cannot accept");
         let before = cpu_ticks(&stat);
         thread::sleep(std::time::Duration::from_millis(500)); // what is measured is this time
@@ -143,8 +143,7 @@ fn stopping_while_in_trouble() {
         let mut settled = ask(&host, GET); // what the host opens to listen, it has opened
         assert_eq!(settled.answer(false).unwrap().status, 200);
         let mut files = take_all();
-        files.pop();
-        let _first = Wire::connect(host.address()).unwrap();
+        let _first = connect(&host, &mut files);
         notes.next("cannot accept");
         stop(host, files);
     });
