@@ -58,7 +58,7 @@ fn encode(input: &mut impl BufRead, output: &mut impl Write) -> io::Result<bool>
             }
             Ok(None) => {}
             Err(why) => {
-                eprintln!("encode: line {number} is no JSON object: {why}");
+                let _ = writeln!(io::stderr(), "encode: line {number} is no JSON object: {why}");
                 all_read = false;
             }
         }

@@ -19,9 +19,9 @@
 //! Files are sent whole, so large videos are better served by others.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -92,7 +92,8 @@ fn serve(options: Options) -> brooklet::Result {
     let known = looks(&options.root); // before anybody can read a page
     let host = Host::new(app).bind(options.address).defaults().development().console().start()?;
     if !host.address().ip().is_loopback() {
-        eprintln!("everybody who can reach that address can see {}", options.root.display());
+        let _ =
+            writeln!(io::stderr(), "everybody who can reach that address can see {}", options.root.display());
     }
     watch(&options.root, known, &channel)
 }
@@ -345,7 +346,7 @@ fn watch(root: &Path, mut known: BTreeMap<String, Look>, channel: &Channel) -> b
         let changed = differences(&known, &seen);
         known = seen;
         if !changed.is_empty() {
-            eprintln!("changed: {}", changed.join(", "));
+            let _ = writeln!(io::stderr(), "changed: {}", changed.join(", "));
             channel.publish(Event::new(changed).event_type("change"))?;
         }
     }

@@ -70,14 +70,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    eprintln!("watch it at http://{}", host.address());
+    let _ = writeln!(io::stderr(), "watch it at http://{}", host.address());
 
     let mut job = Job::new(&board, options.rate);
     job.run(&options.folder);
     let troubles = job.step.troubles;
     board.finish(job.step, job.sums);
     if !options.ends {
-        eprintln!("the result is at http://{} until Ctrl-C", host.address());
+        let _ = writeln!(io::stderr(), "the result is at http://{} until Ctrl-C", host.address());
         loop {
             thread::park(); // pages are served by other threads
         }
@@ -225,7 +225,7 @@ impl Board {
     fn tell_trouble(&self, path: &Path, why: &io::Error) {
         let trouble = Trouble { path: path.display().to_string(), why: why.to_string() };
         self.draw("\r\x1b[K");
-        eprintln!("progress: {}: {}", trouble.path, trouble.why);
+        let _ = writeln!(io::stderr(), "progress: {}: {}", trouble.path, trouble.why);
         let mut state = lock(&self.state);
         if state.troubles.len() < MAX_TROUBLES {
             state.troubles.push(trouble.clone());

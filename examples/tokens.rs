@@ -20,6 +20,7 @@ mod json;
 mod markov;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -157,7 +158,7 @@ fn stream(connection: &mut EventConnection, model: &Model, ask: &Ask, pause: Dur
     let sent = send_reply(connection, &mut reply, ask, pause);
     if sent.is_err() {
         let (made, saved) = (reply.made, ask.max_tokens - reply.made);
-        eprintln!("cancelled after {made} tokens: up to {saved} more were never made");
+        let _ = writeln!(io::stderr(), "cancelled after {made} tokens: up to {saved} more were never made");
     }
     Ok(sent?)
 }

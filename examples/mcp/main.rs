@@ -25,7 +25,7 @@ mod folder;
 mod protocol;
 
 use std::env;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -161,7 +161,7 @@ fn serve_folder(folder: &Folder) -> Arc<Server> {
     let watching = Arc::clone(&server);
     let spawned = thread::Builder::new().name("watch".into()).spawn(move || watch(&watched, &watching));
     if let Err(error) = spawned {
-        eprintln!("mcp: nobody is told of changes: there is no thread: {error}");
+        let _ = writeln!(io::stderr(), "mcp: nobody is told of changes: there is no thread: {error}");
     }
     server
 }

@@ -21,6 +21,7 @@
 mod input;
 mod log;
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -109,9 +110,9 @@ fn serve(options: Options) -> brooklet::Result {
             }
         });
     let host = Host::new(app).bind(options.address).defaults().log(complain).start()?;
-    eprintln!("pipe: {} at http://{}/", names.join(", "), host.address());
+    let _ = writeln!(io::stderr(), "pipe: {} at http://{}/", names.join(", "), host.address());
     if !host.address().ip().is_loopback() {
-        eprintln!("pipe: everybody who can reach that address can read along");
+        let _ = writeln!(io::stderr(), "pipe: everybody who can reach that address can read along");
     }
 
     let old = options.history / options.inputs.len(); // so that one file leaves something to the others
@@ -147,7 +148,7 @@ fn serve(options: Options) -> brooklet::Result {
 /// What goes wrong on the way to a browser. What goes well would only be in the way of the lines.
 fn complain(notice: &Notice) {
     if matches!(notice, Notice::Failed { .. } | Notice::CannotAccept { .. } | Notice::Full { .. }) {
-        eprintln!("pipe: {notice}");
+        let _ = writeln!(io::stderr(), "pipe: {notice}");
     }
 }
 

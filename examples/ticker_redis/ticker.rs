@@ -1,8 +1,9 @@
 //! One instance: a thread that reads the stream into a channel, and how clients get into that.
 
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use brooklet::{Channel, Event, EventConnection, RawJson, SendError};
 
@@ -172,7 +173,8 @@ impl Ticker {
             };
             pause = if complaint.is_empty() { READER_SOON } else { READER_LATE.min(2 * pause) };
             if fault != complaint {
-                eprintln!("Redis at {} {fault}; clients wait until it is back", self.redis);
+                let _ =
+                    writeln!(io::stderr(), "Redis at {} {fault}; clients wait until it is back", self.redis);
                 complaint = fault;
             }
             thread::sleep(pause);
@@ -188,13 +190,14 @@ impl Ticker {
             None => stream.last()?.unwrap_or(Id::ZERO),
         };
         let mut found = stream.after(seen, None)?;
-        eprintln!("reading from Redis at {} after {seen}", self.redis);
+        let _ = writeln!(io::stderr(), "reading from Redis at {} after {seen}", self.redis);
         complaint.clear();
         self.start().get_or_insert(seen);
         loop {
             for entry in &found.entries {
                 if std::mem::take(&mut found.has_gap) {
-                    eprintln!(
+                    let _ = writeln!(
+                        io::stderr(),
                         "entries between {seen} and {} were trimmed before they could be read",
                         entry.id
                     );
@@ -203,7 +206,7 @@ impl Ticker {
                 seen = entry.id;
                 match event(entry) {
                     Some(event) => self.tell(event),
-                    None => eprintln!("entry {seen} is no quote, and left out"),
+                    None => drop(writeln!(io::stderr(), "entry {seen} is no quote, and left out")),
                 }
             }
             *read = Some(seen);

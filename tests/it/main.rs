@@ -20,6 +20,7 @@ mod parity;
 
 mod example;
 mod examples;
+mod environments;
 mod chat;
 mod tokens;
 mod mcp;

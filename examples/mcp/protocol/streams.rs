@@ -1,5 +1,6 @@
 //! What is answered by a stream: calls, and listening for changes; and what reaches them from other requests.
 
+use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{channel, sync_channel, Receiver};
 use std::sync::Arc;
@@ -80,7 +81,7 @@ impl Server {
             Err(Stop::Refused(refusal)) => refusal.message(Some(&job.id)),
             Err(Stop::Asks(members)) => self.result(job.era, &job.id, "input_required", &members),
             Err(Stop::Gone) => {
-                eprintln!("cancelled: {} {}", job.method, job.name);
+                let _ = writeln!(io::stderr(), "cancelled: {} {}", job.method, job.name);
                 return Ok(());
             }
         };

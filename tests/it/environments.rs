@@ -1,0 +1,216 @@
+//! Places that a program may find itself in: few resources, dead standard streams, another time.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use brooklet::testing::{Client, EventStream};
+
+use crate::example::{ask, binary, folder, free_address, spawn};
+use crate::patience::{eventually, in_time, DEADLINE};
+use crate::webdriver::{Process, TempFolder};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// Set where this program runs itself without IPv6.
+const VARIABLE: &str = "BROOKLET_ENVIRONMENT";
+const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+/// What a shell does before it becomes the program.
+const PLAIN: &str = r#"exec "$@""#;
+const CLOSED: &str = r#"exec "$@" <&- >&- 2>&-"#;
+const FULL: &str = r#"exec "$@" >/dev/full 2>&1"#;
+const DEAD_PIPE: &str = r#"exec "$@" > >(:) 2>&1"#;
+
+/// As any user has them.
+#[test]
+fn few_resources_and_dead_streams() {
+    check(PLAIN);
+    check(CLOSED);
+    check(FULL);
+    check(DEAD_PIPE);
+    check(r#"exec "$@" 2>&-"#);
+    check(r#"ulimit -n 64; exec "$@""#);
+    check(r#"ulimit -v 65536; exec "$@""#); // 64 MiB
+    check(r#"cd /; exec env -i "$@""#);
+    check(r#"TZ=Nowhere/Else LC_ALL=xx_YY.none exec "$@""#);
+}
+
+/// Only root can make these.
+#[test]
+#[ignore = "needs root"]
+fn without_what_a_system_has() {
+    let mut unshare = Command::new("unshare");
+    if !run(unshare.args(["-m", "-n", "true"])).status.success() {
+        return eprintln!("skipped: this is not root, or one that may not make namespaces");
+    }
+    check(
+        r#"exec unshare -m sh -c 'mount -t tmpfs none /proc && mount -t tmpfs none /sys && exec "$@"' - "$@""#,
+    );
+    check(r#"ulimit -u 16; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@""#); // of threads
+    let without_ipv6 =
+        r#"ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@""#;
+    let mut command = Command::new("unshare");
+    command.args(["-n", "sh", "-c", without_ipv6, "-"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "environments::where_this_runs", "--nocapture"]).env(VARIABLE, "1");
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn where_this_runs() {
+    if std::env::var_os(VARIABLE).is_some() {
+        check(PLAIN);
+    }
+}
+
+/// Whatever clock is on the wall: events and keep-alives go by another.
+#[test]
+#[ignore = "needs libfaketime"]
+fn the_wall_clock_is_stepped() {
+    assert!(Path::new(FAKE_TIME).exists(), "Debian's package is faketime");
+    let step = folder("wall-clock").join("step");
+    fs::write(&step, "+0").unwrap();
+    let address = free_address();
+    let mut command = shell(PLAIN, &binary("tour"), &[&address.port().to_string()]);
+    command.env("LD_PRELOAD", FAKE_TIME).env("FAKETIME_TIMESTAMP_FILE", &step);
+    command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let _tour = spawn(&mut command, address);
+    let mut events = stream(address, "/events?n=100000&ms=20");
+    let mut silence = stream(address, "/idle?hb=100");
+    let mut years = Vec::new();
+    for seconds in ["+0", "+315360000", "-315360000", "+2000000000"] {
+        fs::write(&step, seconds).unwrap();
+        let answer = ask(address, GET);
+        years.push(answer.field("Date").unwrap()[12..16].parse::<i32>().unwrap());
+        events.next_events(10).unwrap();
+        silence.next_item().unwrap().expect("it is kept alive");
+    }
+    let now = years[0];
+    assert_eq!((years[1] - now, years[2] - now), (10, -10));
+    assert!(years[3] - now >= 63, "{years:?}"); // beyond what 32 bits can count
+}
+
+/// A process that was stopped answers all that came meanwhile.
+#[test]
+fn stopped_and_continued() {
+    let address = free_address();
+    let tour = spawn(&mut shell(PLAIN, &binary("tour"), &[&address.port().to_string()]), address);
+    let mut events = stream(address, "/events?n=100000&ms=20");
+    events.next_events(3).unwrap();
+    tour.signal("-STOP");
+    let meanwhile = thread::spawn(move || ask(address, GET).status);
+    thread::sleep(Duration::from_millis(300)); // for as long as it is stopped
+    tour.signal("-CONT");
+    assert_eq!(meanwhile.join().unwrap(), 200);
+    events.next_events(50).unwrap();
+    drop(events);
+    exercise(address);
+}
+
+/// Nobody reads what it says: an example serves on all the same.
+#[test]
+fn examples_that_nobody_hears() {
+    let files = folder("unheard");
+    let file = files.join("index.html");
+    fs::write(&file, "<p>one").unwrap();
+    let (files, file) = (files.to_str().unwrap(), file.to_str().unwrap());
+    let examples: [(&str, &[&str]); 10] = [
+        ("stock", &[]),
+        ("chat", &[]),
+        ("formats", &[]),
+        ("tour", &[]),
+        ("tokens", &[]),
+        ("dashboard", &[]),
+        ("mcp", &["--folder", files]),
+        ("progress", &["--rate", "1", files]),
+        ("live_reload", &[files]),
+        ("pipe", &[file]),
+    ];
+    for (name, arguments) in examples {
+        for streams in [FULL, DEAD_PIPE] {
+            let (_process, address) = start(name, arguments, streams);
+            for _ in 0..2 {
+                assert!(ask(address, GET).status < 500, "{name} with {streams}");
+            }
+        }
+    }
+}
+
+/// What it has to say is lost, but not what it is for.
+#[test]
+fn what_nobody_hears_ends_nothing() {
+    let root = folder("unheard-change");
+    fs::write(root.join("index.html"), "<p>one").unwrap();
+    let (_reload, address) = start("live_reload", &[root.to_str().unwrap()], FULL);
+    let mut changes = stream(address, "/.live_reload/events");
+    fs::write(root.join("index.html"), "<p>one and two").unwrap();
+    assert_eq!(changes.next_event().unwrap().event_type, "change");
+
+    let input = folder("unheard-lines").join("lines");
+    fs::write(&input, "{\"data\":1}\nno JSON\n{\"data\":2}\n").unwrap();
+    let mut command = shell(r#"exec "$@" <"$LINES_FILE" 2>/dev/full"#, &binary("encode"), &[]);
+    let output = run(command.env("LINES_FILE", &input));
+    assert_eq!((&*output.stdout, output.status.code()), (&b"data: 1\n\ndata: 2\n\n"[..], Some(1)));
+}
+
+/// Runs `tour` in a place that a shell makes, and asks for everything.
+#[track_caller]
+fn check(place: &str) {
+    let address = free_address();
+    let copy = TempFolder::new(); // where anybody may read it
+    let program = copy.0.join("tour");
+    fs::copy(binary("tour"), &program).unwrap();
+    let _tour = spawn(&mut shell(place, &program, &[&address.port().to_string()]), address);
+    eprintln!("{place}");
+    exercise(address);
+}
+
+/// Pages, bodies, ten streams at once, failures and a departure of each.
+#[track_caller]
+fn exercise(address: SocketAddr) {
+    assert_eq!(ask(address, GET).status, 200);
+    let body = "x".repeat(100_000);
+    let head = format!("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    assert_eq!(ask(address, head + &body).body, body.as_bytes());
+    for failure in ["/fail", "/panic"] {
+        let mut stream = stream(address, failure);
+        assert!(stream.read_to_end().unwrap().ends_with(b"retry: 10000\n"), "{failure}");
+    }
+    let mut streams: Vec<_> = (0..10).map(|_| stream(address, "/events?n=3&ms=20")).collect();
+    for stream in &mut streams {
+        assert_eq!(stream.events_to_end().unwrap().len(), 3);
+    }
+    drop(stream(address, "/idle"));
+    eventually("nobody is left", || {
+        let metrics = ask(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
+        String::from_utf8(metrics).unwrap().contains("\nbrooklet_streams 0\n")
+    });
+}
+
+fn start(name: &str, arguments: &[&str], place: &str) -> (Process, SocketAddr) {
+    let address = free_address();
+    let mut command = shell(place, &binary(name), arguments);
+    (spawn(command.env("PORT", address.port().to_string()), address), address)
+}
+
+fn shell(place: &str, program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-c", place, "-"]).arg(program).args(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it can be run");
+    in_time(move || child.wait_with_output().expect("it ends"))
+}
+
+#[track_caller]
+fn stream(address: SocketAddr, target: &str) -> EventStream {
+    Client::get(target).deadline(DEADLINE).connect(address).unwrap()
+}
