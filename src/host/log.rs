@@ -7,19 +7,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::{CloseReason, Status};
+use crate::http::{CloseReason, Request, Status};
 use crate::panics;
 
 /// Something that happened. Its `Display` is the line that [`console`](crate::Host::console) writes.
 ///
-/// Targets are printed as they were sent: printable ASCII, so nothing in a line can pass for another line.
+/// Targets are printed as they were sent, which is printable ASCII, so nothing in a line can pass for another line.
+/// Of a query only `?…` is printed, since tokens stand in queries; `{:#}` prints it as well.
 ///
 /// ```
 /// use brooklet::{CloseReason, Host, Layout, Notice};
 ///
 /// Host::new(Layout::new()).log(|notice| match notice {
 ///     Notice::StreamEnded { reason: CloseReason::PeerClosed, .. } => {} // the usual end
-///     Notice::Failed { target, error, .. } => eprintln!("{target} failed: {error}"),
+///     Notice::Failed { request, error, .. } => eprintln!("{} failed: {error}", request.path()),
 ///     other => eprintln!("{other}"),
 /// });
 /// ```
@@ -35,12 +36,8 @@ pub enum Notice<'a> {
     /// A request was answered.
     #[non_exhaustive]
     Answered {
-        /// The client.
-        peer: Option<SocketAddr>,
-        /// The method.
-        method: &'a str,
-        /// The target as it was sent.
-        target: &'a str,
+        /// What was asked for, and by whom.
+        request: &'a Request,
         /// The status.
         status: Status,
         /// The length of the body.
@@ -61,22 +58,14 @@ pub enum Notice<'a> {
     /// A stream's head was sent; its generator begins.
     #[non_exhaustive]
     StreamOpened {
-        /// The client.
-        peer: Option<SocketAddr>,
-        /// The method.
-        method: &'a str,
-        /// The target as it was sent.
-        target: &'a str,
+        /// What was asked for, and by whom.
+        request: &'a Request,
     },
     /// A stream has ended.
     #[non_exhaustive]
     StreamEnded {
-        /// The client.
-        peer: Option<SocketAddr>,
-        /// The method.
-        method: &'a str,
-        /// The target as it was sent.
-        target: &'a str,
+        /// What was asked for, and by whom; its body is not kept.
+        request: &'a Request,
         /// Why.
         reason: CloseReason,
         /// How many events were sent.
@@ -87,12 +76,8 @@ pub enum Notice<'a> {
     /// A handler or a generator failed or panicked.
     #[non_exhaustive]
     Failed {
-        /// The client.
-        peer: Option<SocketAddr>,
-        /// The method.
-        method: &'a str,
-        /// The target as it was sent.
-        target: &'a str,
+        /// What was asked for, and by whom; a generator's has no body.
+        request: &'a Request,
         /// How.
         error: &'a (dyn Error + Send + Sync + 'static),
     },
@@ -114,22 +99,25 @@ impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listening { address } => write!(f, "listening on http://{address}"),
-            Self::Answered { peer, method, target, status, bytes, duration } => {
-                let (peer, code) = (Peer(*peer), status.code());
-                write!(f, "{peer} {method} {target} {code}, {bytes} bytes in {}", Short(*duration))
+            Self::Answered { request, status, bytes, duration } => {
+                write_request(f, request)?;
+                write!(f, " {}, {bytes} bytes in {}", status.code(), Short(*duration))
             }
             Self::Refused { peer, status, why } => {
-                write!(f, "{} refused {}: {why}", Peer(*peer), status.code())
+                write_peer(f, *peer)?;
+                write!(f, " refused {}: {why}", status.code())
             }
-            Self::StreamOpened { peer, method, target } => {
-                write!(f, "{} {method} {target} stream opened", Peer(*peer))
+            Self::StreamOpened { request } => {
+                write_request(f, request)?;
+                f.write_str(" stream opened")
             }
-            Self::StreamEnded { peer, method, target, reason, events, duration } => {
-                let (peer, duration) = (Peer(*peer), Short(*duration));
-                write!(f, "{peer} {method} {target} stream ended after {duration}, {events} events: {reason}")
+            Self::StreamEnded { request, reason, events, duration } => {
+                write_request(f, request)?;
+                write!(f, " stream ended after {}, {events} events: {reason}", Short(*duration))
             }
-            Self::Failed { peer, method, target, error } => {
-                write!(f, "{} {method} {target} failed: {error}", Peer(*peer))
+            Self::Failed { request, error } => {
+                write_request(f, request)?;
+                write!(f, " failed: {error}")
             }
             Self::CannotAccept { error } => write!(f, "cannot accept connections for a moment: {error}"),
             Self::Full { connections } => write!(f, "full: {connections} connections"),
@@ -137,14 +125,20 @@ impl fmt::Display for Notice<'_> {
     }
 }
 
-struct Peer(Option<SocketAddr>);
+/// Who asked for what, with the query only where it is asked for.
+fn write_request(f: &mut fmt::Formatter<'_>, request: &Request) -> fmt::Result {
+    write_peer(f, request.peer())?;
+    write!(f, " {} ", request.method())?;
+    match request.raw_target().split_once('?') {
+        Some((path, _)) if !f.alternate() => write!(f, "{path}?…"),
+        _ => f.write_str(request.raw_target()),
+    }
+}
 
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("-"),
-        }
+fn write_peer(f: &mut fmt::Formatter<'_>, peer: Option<SocketAddr>) -> fmt::Result {
+    match peer {
+        Some(address) => write!(f, "{address}"),
+        None => f.write_str("-"),
     }
 }
 
@@ -167,38 +161,38 @@ type Listener = dyn Fn(&Notice<'_>) + Send + Sync;
 /// Everybody who listens. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Log {
-    last: Option<Arc<Listeners>>,
-}
-
-/// A listener, and those who were there before.
-struct Listeners {
-    earlier: Log,
-    listener: Box<Listener>,
+    listeners: Arc<Vec<Arc<Listener>>>,
+    pub(super) has_console: bool,
+    /// Whether the console's lines show queries.
+    pub(super) shows_queries: bool,
 }
 
 impl Log {
     pub(super) fn add(&mut self, listener: impl Fn(&Notice<'_>) + Send + Sync + 'static) {
-        let earlier = std::mem::take(self);
-        self.last = Some(Arc::new(Listeners { earlier, listener: Box::new(listener) }));
-    }
-
-    pub(super) fn add_console(&mut self) {
-        self.add(|notice| {
-            // In one piece, or the lines of two threads mix. A console that is gone is no reason to stop.
-            let _ = io::stderr().write_all(format!("{notice}\n").as_bytes());
-        });
+        Arc::make_mut(&mut self.listeners).push(Arc::new(listener));
     }
 
     pub(super) fn is_silent(&self) -> bool {
-        self.last.is_none()
+        self.listeners.is_empty() && !self.has_console
     }
 
     pub(super) fn write(&self, notice: &Notice<'_>) {
-        if let Some(Listeners { earlier, listener }) = self.last.as_deref() {
-            earlier.write(notice);
-            // There is nobody left whom a log's own panic could be told.
+        // There is nobody left whom a log's own panic could be told.
+        if self.has_console {
+            let _ = panics::catch(|| self.write_line(notice));
+        }
+        for listener in &*self.listeners {
             let _ = panics::catch(|| listener(notice));
         }
+    }
+
+    fn write_line(&self, notice: &Notice<'_>) {
+        let line = match self.shows_queries {
+            true => format!("{notice:#}\n"),
+            false => format!("{notice}\n"),
+        };
+        // In one piece, or the lines of two threads mix. A console that is gone is no reason to stop.
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 
@@ -211,6 +205,7 @@ impl fmt::Debug for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Head;
     use crate::locks::lock;
     use std::sync::Mutex;
 
@@ -234,11 +229,13 @@ mod tests {
     #[test]
     fn lines() {
         let peer = Some(SocketAddr::from(([127, 0, 0, 1], 5000)));
-        let (method, target) = ("GET", "/stock");
+        let request = |line: &str, peer| {
+            let head = Head::parse(format!("{line} HTTP/1.0\r\n\r\n").as_bytes()).expect(line);
+            Request::new(head, Vec::new(), peer)
+        };
+        let (stock, unknown) = (request("GET /stock", peer), request("GET /stock", None));
         let answered = |micros| Notice::Answered {
-            peer,
-            method,
-            target,
+            request: &stock,
             status: Status::OK,
             bytes: 5,
             duration: Duration::from_micros(micros),
@@ -248,16 +245,19 @@ mod tests {
         check(&answered(999_999), "127.0.0.1:5000 GET /stock 200, 5 bytes in 999.9ms");
         check(&answered(59_999_999), "127.0.0.1:5000 GET /stock 200, 5 bytes in 59.9s");
         check(&answered(61_000_000), "127.0.0.1:5000 GET /stock 200, 5 bytes in 1m01s");
-        check(&Notice::StreamOpened { peer: None, method, target }, "- GET /stock stream opened");
+        check(&Notice::StreamOpened { request: &unknown }, "- GET /stock stream opened");
         let ended = Notice::StreamEnded {
-            peer,
-            method,
-            target,
+            request: &stock,
             reason: CloseReason::PeerClosed,
             events: 3,
             duration: Duration::from_secs(2),
         };
         check(&ended, "127.0.0.1:5000 GET /stock stream ended after 2.0s, 3 events: peer closed");
+
+        let secret = request("GET /a?token=1?2", None);
+        let opened = Notice::StreamOpened { request: &secret };
+        check(&opened, "- GET /a?… stream opened");
+        assert_eq!(format!("{opened:#}"), "- GET /a?token=1?2 stream opened");
 
         #[track_caller]
         fn check(notice: &Notice<'_>, expected: &str) {

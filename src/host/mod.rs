@@ -60,7 +60,7 @@ const GRACE: Duration = Duration::from_secs(5);
 ///     .limits(Limits::default().max_connections(4096))
 ///     .stack_size(64 * 1024)
 ///     .defaults() // entity tags, no sniffing
-///     .development() // errors are shown
+///     .development() // errors and queries are shown
 ///     .console()
 ///     .log(|notice| drop(notice.to_string()))
 ///     .allow_host("tool.example") // the name that a proxy on this machine passes on
@@ -180,10 +180,11 @@ impl Host {
         self
     }
 
-    /// Shows the errors of handlers on their `500` pages, which otherwise say no more than that. Not for the open
-    /// network.
+    /// Shows the errors of handlers on their `500` pages, which otherwise say no more than that, and whole queries on
+    /// the [`console`](Self::console), where otherwise `?…` stands for them. Not for the open network.
     pub fn development(mut self) -> Self {
         self.settings.shows_errors = true;
+        self.settings.log.shows_queries = true;
         self
     }
 
@@ -192,12 +193,12 @@ impl Host {
     ///
     /// ```text
     /// listening on http://127.0.0.1:8080
-    /// 127.0.0.1:45736 GET /stock stream opened
-    /// 127.0.0.1:45736 GET /stock stream ended after 1.0s, 6 events: peer closed
+    /// 127.0.0.1:45736 GET /stock?… stream opened
+    /// 127.0.0.1:45736 GET /stock?… stream ended after 1.0s, 6 events: peer closed
     /// 127.0.0.1:45774 GET /none 204, 0 bytes in 1.8ms
     /// ```
     pub fn console(mut self) -> Self {
-        self.settings.log.add_console();
+        self.settings.log.has_console = true;
         self
     }
 

@@ -114,10 +114,10 @@ impl Place {
     pub(super) fn open_stream(&self, request: &Request, log: &Log) {
         self.places.counters.streams.add(1);
         self.is_stream.store(true, Ordering::Relaxed);
-        let (peer, method, target) = (request.peer(), request.method(), request.raw_target());
-        log.write(&Notice::StreamOpened { peer, method, target });
+        log.write(&Notice::StreamOpened { request });
         if !log.is_silent() {
-            let line = LastLine { log: log.clone(), request: request.clone(), started: Instant::now() };
+            let request = request.without_body();
+            let line = LastLine { log: log.clone(), request, started: Instant::now() };
             *lock(&self.last_line) = Some(Box::new(line));
         }
     }
@@ -147,14 +147,7 @@ impl Drop for Place {
         let (events, duration) = (self.record.events(), line.started.elapsed());
         let last_line: Job = Box::new(move || {
             let _serving = places.serving(number); // it is held until this is done
-            line.log.write(&Notice::StreamEnded {
-                peer: line.request.peer(),
-                method: line.request.method(),
-                target: line.request.raw_target(),
-                reason,
-                events,
-                duration,
-            });
+            line.log.write(&Notice::StreamEnded { request: &line.request, reason, events, duration });
             places.leave(purpose, number, was_given_away);
         });
         // Whoever listens may take their time. On this connection's own thread that is nobody else's loss; any other

@@ -87,12 +87,7 @@ impl Settings {
             true => counters.panics.add(1),
             false => counters.failures.add(1),
         };
-        self.log.write(&Notice::Failed {
-            peer: request.peer(),
-            method: request.method(),
-            target: request.raw_target(),
-            error,
-        });
+        self.log.write(&Notice::Failed { request, error });
     }
 
     /// Adds what all answers of a host say, whoever made them.
@@ -169,7 +164,7 @@ impl Conversation<'_> {
             None => self.handle(&request, persistence),
         };
         let response = self.settings.complete(Some(request.head()), response);
-        self.answer(request, response, persistence, started)
+        self.answer(&request, response, persistence, started)
     }
 
     fn persistence(&self, head: &Head) -> Persistence {
@@ -216,7 +211,7 @@ impl Conversation<'_> {
 
     fn answer(
         &mut self,
-        request: Request,
+        request: &Request,
         mut response: Response,
         persistence: Persistence,
         started: Instant,
@@ -228,30 +223,28 @@ impl Conversation<'_> {
         // What is counted is counted before its bytes leave: a client that has them may look at the counter.
         self.settings.places.counters.answered.add(1);
         if opens_stream {
-            self.place.open_stream(&request, &self.settings.log);
+            self.place.open_stream(request, &self.settings.log);
         }
         let bytes = match self.answers.write(connection, request.method(), &mut response, persistence) {
             Ok(bytes) => bytes,
             Err(_) => {
                 // Nobody is left to read it, or a file could not be read to its end.
                 if let Some(error) = response.take_error() {
-                    self.settings.report(&request, &*error);
+                    self.settings.report(request, &*error);
                 }
                 return Next::Close;
             }
         };
         if opens_stream {
             return match response.into_stream() {
-                Some(stream) => Next::Stream(request, stream),
+                Some(stream) => Next::Stream(request.without_body(), stream),
                 None => Next::Close,
             };
         }
         // Where nobody listens, nobody asks the clock either.
         if !self.settings.log.is_silent() {
             self.settings.log.write(&Notice::Answered {
-                peer: self.peer,
-                method: request.method(),
-                target: request.raw_target(),
+                request,
                 status: response.status_code(),
                 bytes,
                 duration: started.elapsed(),

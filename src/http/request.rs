@@ -29,6 +29,8 @@ use super::head::Head;
 #[derive(Clone)]
 pub struct Request {
     received: Arc<Received>,
+    /// `None` where it is empty.
+    body: Option<Arc<Vec<u8>>>,
     /// Where in the decoded path the part begins that no layout has taken yet.
     position: usize,
 }
@@ -36,13 +38,18 @@ pub struct Request {
 /// What the connection read.
 struct Received {
     head: Head,
-    body: Vec<u8>,
     peer: Option<SocketAddr>,
 }
 
 impl Request {
     pub(crate) fn new(head: Head, body: Vec<u8>, peer: Option<SocketAddr>) -> Self {
-        Self { received: Arc::new(Received { head, body, peer }), position: 0 }
+        let body = (!body.is_empty()).then(|| Arc::new(body));
+        Self { received: Arc::new(Received { head, peer }), body, position: 0 }
+    }
+
+    /// The same for whoever keeps it for long and needs no body.
+    pub(crate) fn without_body(&self) -> Self {
+        Self { body: None, ..self.clone() }
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -201,7 +208,7 @@ impl Request {
     /// };
     /// ```
     pub fn body(&self) -> &[u8] {
-        &self.received.body
+        self.body.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The client's address; behind a proxy, the proxy's. `None` where the socket has none.

@@ -1,6 +1,6 @@
 //! What a host says of itself, gathered as short lines that tests can compare.
 
-use brooklet::{Host, Notice};
+use brooklet::{Host, Notice, Request};
 use std::sync::mpsc::{self, Receiver};
 
 use crate::patience::DEADLINE;
@@ -20,19 +20,23 @@ pub(crate) fn noted(host: Host) -> (Host, Notes) {
 fn line(notice: &Notice<'_>) -> String {
     match notice {
         Notice::Listening { .. } => "listening".to_owned(),
-        Notice::Answered { method, target, status, bytes, .. } => {
-            format!("answered {method} {target} {}, {bytes} bytes", status.code())
+        Notice::Answered { request, status, bytes, .. } => {
+            format!("answered {} {}, {bytes} bytes", asked(request), status.code())
         }
         Notice::Refused { status, why, .. } => format!("refused {}: {why}", status.code()),
-        Notice::StreamOpened { method, target, .. } => format!("opened {method} {target}"),
-        Notice::StreamEnded { method, target, reason, events, .. } => {
-            format!("ended {method} {target} {reason:?}, {events} events")
+        Notice::StreamOpened { request, .. } => format!("opened {}", asked(request)),
+        Notice::StreamEnded { request, reason, events, .. } => {
+            format!("ended {} {reason:?}, {events} events", asked(request))
         }
-        Notice::Failed { method, target, error, .. } => format!("failed {method} {target}: {error}"),
+        Notice::Failed { request, error, .. } => format!("failed {}: {error}", asked(request)),
         Notice::CannotAccept { .. } => "cannot accept".to_owned(),
         Notice::Full { connections, .. } => format!("full {connections}"),
         other => format!("{other:?}"),
     }
+}
+
+fn asked(request: &Request) -> String {
+    format!("{} {}", request.method(), request.raw_target())
 }
 
 impl Notes {

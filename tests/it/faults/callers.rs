@@ -214,7 +214,7 @@ fn blocking(app: Layout) -> (Host, Gate, Sender<()>) {
     let (reached, (holds, held)) = (Gate::default(), mpsc::channel());
     let (reaches, held) = (reached.clone(), Mutex::new(held));
     let host = bound(app).log(move |notice| {
-        if matches!(notice, Notice::StreamEnded { target: "/blocks", .. }) {
+        if matches!(notice, Notice::StreamEnded { request, .. } if request.path() == "/blocks") {
             reaches.open();
             held.lock().unwrap().recv().ok();
         }

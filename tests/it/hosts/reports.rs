@@ -2,8 +2,8 @@
 
 use super::{again, ask, host, start, GET};
 use crate::notes::noted;
-use crate::patience::LONG;
-use brooklet::{Content, Host, Layout, Request, Response, RunningHost};
+use crate::patience::{DEADLINE, LONG};
+use brooklet::{Content, EventSource, Host, Layout, Notice, Request, Response, RunningHost};
 use std::io;
 
 fn app() -> Layout {
@@ -64,6 +64,25 @@ fn every_answer_is_logged() {
     }
     host.stop_within(LONG);
     assert!(notes.so_far().is_empty(), "said twice");
+}
+
+/// A stream may last for days, and so does what is kept for its last line.
+#[test]
+fn what_is_told_of_a_request() {
+    let (sender, told) = std::sync::mpsc::channel();
+    let app = EventSource::new(|c| Ok(c.data(c.request().body().len())?)).methods(["POST"]);
+    let host = host(Layout::new().add("echo", app)).log(move |notice| {
+        if let Notice::StreamOpened { request, .. } | Notice::StreamEnded { request, .. } = notice {
+            sender.send((request.header("X-Name").map(str::to_owned), request.body().len())).unwrap();
+        }
+    });
+    let request = "POST /echo HTTP/1.1\r\nHost: localhost\r\nX-Name: me\r\nContent-Length: 4\r\n\r\n1234";
+    let host = host.start().unwrap();
+    let answer = ask(&host, request).rest().unwrap();
+    assert!(answer.ends_with(b"\r\n\r\ndata: 4\n\n"));
+    for length in [4, 0] {
+        assert_eq!(told.recv_timeout(DEADLINE), Ok((Some(String::from("me")), length)));
+    }
 }
 
 /// An error is the log's; the client is told only that there was one.
@@ -144,7 +163,8 @@ fn a_line_is_a_line() {
     host.stop_within(LONG);
     let lines: Vec<_> = lines.try_iter().collect();
     assert_eq!(lines.iter().filter(|line| line.contains(" GET /")).count(), 3, "{lines:#?}");
-    assert!(lines.iter().all(|line| line.bytes().all(|byte| (b' '..=b'~').contains(&byte))), "{lines:#?}");
+    let is_printable = |line: &String| line.chars().all(|char| (' '..='~').contains(&char) || char == '…');
+    assert!(lines.iter().all(is_printable), "{lines:#?}");
 }
 
 #[test]

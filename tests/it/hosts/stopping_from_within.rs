@@ -144,7 +144,7 @@ fn who_is_told_of_an_end_stops_and_waits() {
     let source = EventSource::channel(&channel);
     let host =
         host(Layout::new().add("news", source).add("wait", here(|c| c.wait(LONG)))).log(move |notice| {
-            if matches!(notice, Notice::StreamEnded { target: "/news", .. }) {
+            if matches!(notice, Notice::StreamEnded { request, .. } if request.path() == "/news") {
                 sender.send(stop(&within)).unwrap();
             }
         });
