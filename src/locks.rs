@@ -20,6 +20,10 @@ pub(crate) fn wait<'l, T>(told: &Condvar, guard: MutexGuard<'l, T>, patience: Du
 pub(crate) struct Parker(Mutex<Option<Thread>>);
 
 impl Parker {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
     /// Sleeps for `patience`, or less: not at all if `is_over`, and no longer than until somebody wakes it.
     ///
     /// The thread is known to others before it asks whether it is over. So whoever changes that, and then wakes, is

@@ -23,6 +23,9 @@ const PACE: Duration = Duration::from_millis(1);
 const FEW_AT_ONCE: usize = 8;
 const MOST_AT_ONCE: usize = 64;
 
+/// What may wait to be done by a thread other than the one that accepts: listeners that block are told no more.
+const MAX_FOLLOW_UPS: usize = 1024;
+
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Crew {
@@ -164,12 +167,27 @@ impl Crew {
         Ok(())
     }
 
-    /// Has something done soon, after all that was to be done soon before, and not by the calling thread.
+    /// Has something done soon, after all that was to be done soon before, and not by the calling thread unless there
+    /// is no other.
     pub(super) fn follow_up(self: &Arc<Self>, job: Job) {
+        self.state().follow_ups.push_back(job);
+        if !self.begin_to_follow_up() {
+            self.follow_all_up();
+        }
+    }
+
+    /// The same for a thread that must not do it: it is done when there is another, or not at all where too much has to
+    /// be done already.
+    pub(super) fn follow_up_elsewhere(self: &Arc<Self>, job: Job) {
         let mut state = self.state();
+        if state.follow_ups.len() >= MAX_FOLLOW_UPS {
+            return;
+        }
         state.follow_ups.push_back(job);
         drop(state);
-        self.begin_to_follow_up();
+        if !self.begin_to_follow_up() {
+            self.state().is_following_up = false;
+        }
     }
 
     /// Whoever follows up now is about to wait for what follows, in a stop: somebody else does the rest.
@@ -178,24 +196,23 @@ impl Crew {
         state.is_following_up = false;
         let has_more = !state.follow_ups.is_empty();
         drop(state);
-        if has_more {
-            self.begin_to_follow_up();
+        if has_more && !self.begin_to_follow_up() {
+            self.follow_all_up();
         }
     }
 
-    fn begin_to_follow_up(self: &Arc<Self>) {
+    /// Whether there is a thread for it.
+    fn begin_to_follow_up(self: &Arc<Self>) -> bool {
         if std::mem::replace(&mut self.state().is_following_up, true) {
-            return;
+            return true;
         }
         let crew = Arc::clone(self);
         let job = match self.assign_to_parked(Box::new(move || crew.follow_all_up())) {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(job) => job,
         };
         // A thread of its own, which serves nobody: its stack may not be what connections were promised.
-        if make_thread("brooklet", job, None).is_err() {
-            self.follow_all_up(); // there is nobody else
-        }
+        make_thread("brooklet", job, None).is_ok()
     }
 
     fn follow_all_up(&self) {

@@ -89,7 +89,8 @@ impl Gate {
                 Err(error) => error,
             };
             if troubles.may_log() {
-                self.settings.log.write(&Notice::CannotAccept { error: &error });
+                let Settings { places, log, .. } = &*self.settings;
+                log.write_elsewhere(Notice::CannotAccept { error }, &places.crew);
             }
             self.settings.places.stop.sleep_until(Instant::now() + backoff);
             backoff = (backoff * 2).min(LAST_BACKOFF);
@@ -174,7 +175,7 @@ impl Gate {
         places.counters.turned_away.add(1);
         let may_log = self.crowd().notices.may_log();
         if may_log {
-            log.write(&Notice::Full { connections: limits.max_connections });
+            log.write_elsewhere(Notice::Full { connections: limits.max_connections }, &places.crew);
         }
         let place = places.take_to_turn_away(OVERFLOW);
         let turn_away: Serve = |settings, _, connection| serve::turn_away(settings, &connection);

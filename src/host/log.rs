@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::console;
+use super::crew::Crew;
 use crate::http::{CloseReason, Request, Status};
 use crate::panics;
 
@@ -85,7 +87,7 @@ pub enum Notice<'a> {
     #[non_exhaustive]
     CannotAccept {
         /// Why.
-        error: &'a io::Error,
+        error: io::Error,
     },
     /// The limit of connections is reached; clients are sent away.
     #[non_exhaustive]
@@ -165,6 +167,8 @@ pub(super) struct Log {
     pub(super) has_console: bool,
     /// Whether the console's lines show queries.
     pub(super) shows_queries: bool,
+    /// Of the thread that writes the console's lines.
+    pub(super) stack_size: Option<usize>,
 }
 
 impl Log {
@@ -177,22 +181,35 @@ impl Log {
     }
 
     pub(super) fn write(&self, notice: &Notice<'_>) {
-        // There is nobody left whom a log's own panic could be told.
-        if self.has_console {
-            let _ = panics::catch(|| self.write_line(notice));
+        self.write_line(notice);
+        self.tell(notice);
+    }
+
+    /// For the thread that accepts, which must not wait for listeners: another one tells them.
+    pub(super) fn write_elsewhere(&self, notice: Notice<'static>, crew: &Arc<Crew>) {
+        self.write_line(&notice);
+        if !self.listeners.is_empty() {
+            let log = self.clone();
+            crew.follow_up_elsewhere(Box::new(move || log.tell(&notice)));
         }
+    }
+
+    // There is nobody left whom a listener's own panic could be told, or that of an error which cannot be displayed.
+
+    fn tell(&self, notice: &Notice<'_>) {
         for listener in &*self.listeners {
             let _ = panics::catch(|| listener(notice));
         }
     }
 
     fn write_line(&self, notice: &Notice<'_>) {
-        let line = match self.shows_queries {
-            true => format!("{notice:#}\n"),
-            false => format!("{notice}\n"),
-        };
-        // In one piece, or the lines of two threads mix. A console that is gone is no reason to stop.
-        let _ = io::stderr().write_all(line.as_bytes());
+        if self.has_console {
+            let line = panics::catch(|| match self.shows_queries {
+                true => format!("{notice:#}\n"),
+                false => format!("{notice}\n"),
+            });
+            let _ = line.map(|line| console::write(&line, self.stack_size));
+        }
     }
 }
 

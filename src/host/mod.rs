@@ -14,6 +14,7 @@ mod stop;
 mod stats;
 mod monitor;
 mod log;
+mod console;
 mod tcp;
 
 use std::fmt;
@@ -103,6 +104,13 @@ struct Settings {
     places: Arc<Places>,
 }
 
+/// The last lines of connections that were served by hand.
+impl Drop for Settings {
+    fn drop(&mut self) {
+        console::finish();
+    }
+}
+
 impl Host {
     /// A host of `handler` on `127.0.0.1:8080`, without anything extra.
     pub fn new(handler: impl Handler) -> Self {
@@ -170,6 +178,7 @@ impl Host {
     /// generators that keep nothing large on their stack.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
+        self.settings.log.stack_size = Some(bytes);
         self
     }
 
@@ -191,6 +200,10 @@ impl Host {
     /// Writes a line to standard error for each answer, and for a stream one when it opens and one when it
     /// ends.
     ///
+    /// One thread of the process writes them all, so that nobody waits for a terminal or a pipe that takes none: 64 KiB
+    /// of lines may wait, further ones are counted, and a line says how many are missing. A stop gives the last ones a
+    /// second.
+    ///
     /// ```text
     /// listening on http://127.0.0.1:8080
     /// 127.0.0.1:45736 GET /stock?… stream opened
@@ -202,8 +215,9 @@ impl Host {
         self
     }
 
-    /// Tells everything that happens to `listener`, on the thread on which it happens; that a stream has ended which a
-    /// channel took over, on one that nobody waits for.
+    /// Calls `listener` for everything that happens, on the thread on which it happens: a slow listener slows that
+    /// connection. The end of a stream that a channel took over, and what the thread that accepts has to say, are told
+    /// on another thread, one after the other.
     ///
     /// ```
     /// use brooklet::{Host, Notice, Request, Response};
@@ -271,6 +285,7 @@ impl Host {
         Gate::new(settings, listener, door).keep();
         stopper.places.door.wait_until_closed(); // nobody shall wait in its backlog meanwhile
         stopper.stop_within(GRACE);
+        console::finish();
         Ok(())
     }
 
@@ -388,6 +403,7 @@ impl RunningHost {
         let report = self.stopper.stop_within(grace);
         // It may be the gate's keeper itself that is here, in somebody's log: so it does not wait for ever.
         self.stopper.places.door.wait_until_closed();
+        console::finish();
         report
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the code says, and the row of the guide's page on limits that says the same.
-const LIMITS: [(&str, &str); 35] = [
+const LIMITS: [(&str, &str); 38] = [
     ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
     ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
     ("MAX_FIELDS = 100;", "| field lines | 100 |"),
@@ -28,6 +28,9 @@ const LIMITS: [(&str, &str); 35] = [
     ("MAX_PARKED = 256;", "kept for some | 256, for 0.5 s |"),
     ("FEW_AT_ONCE = 8;", "that wait for one | 8 each ms, where requests are answered 1 to 64 |"),
     ("MOST_AT_ONCE = 64;", "that wait for one | 8 each ms, where requests are answered 1 to 64 |"),
+    ("MAX_UNWRITTEN = 64 * 1024;", "(Host::console) | 64 KiB |"),
+    ("LAST_LINES = Duration::from_secs(1);", "(Host::console) are written | 1 s |"),
+    ("MAX_FOLLOW_UPS = 1024;", "that blocks | 1024 times"),
     ("KEEP_ALIVE = Duration::from_secs(15);", "EventSource::keep_alive) | 15 s |"),
     ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
     ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),

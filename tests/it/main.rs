@@ -21,6 +21,7 @@ mod parity;
 mod example;
 mod examples;
 mod environments;
+mod consoles;
 mod chat;
 mod tokens;
 mod mcp;

@@ -2,9 +2,9 @@
 
 use super::{ask, here, host, open, retry, start, GET, GET_EVENTS, LONG};
 use crate::notes::{noted, Notes};
-use crate::patience::{eventually, unhurried};
+use crate::patience::{eventually, unhurried, Gate};
 use crate::wire::{insist, Wire};
-use brooklet::{EventSource, Handler, Layout, Request, Response, RunningHost};
+use brooklet::{EventSource, Handler, Layout, Notice, Request, Response, RunningHost};
 
 /// A host with so many places.
 fn small(places: usize, handler: impl Handler) -> (RunningHost, Notes) {
@@ -42,6 +42,26 @@ fn whoever_is_too_many_is_told() {
     let stats = host.stats();
     assert_eq!((stats.answered, stats.streams), (2 + 5, 2));
     assert!(stats.turned_away >= 5, "{stats}"); // those who came too late with their request as well
+}
+
+/// It is the thread that accepts which finds that the host is full. No listener may keep it from accepting.
+#[test]
+fn a_listener_that_blocks_keeps_nobody_out() {
+    let (reached, gate) = (Gate::default(), Gate::default());
+    let (reaches, waits) = (reached.clone(), gate.clone());
+    let host = host(app()).limits(unhurried().max_connections(1)).log(move |notice| {
+        if matches!(notice, Notice::Full { .. }) {
+            reaches.open();
+            waits.pass();
+        }
+    });
+    let host = host.start().unwrap();
+    let stream = open(&host, "/wait");
+    assert_eq!(insist(&host, GET).1.status, 503);
+    reached.pass();
+    drop(stream);
+    eventually("there is room", || insist(&host, GET).1.status == 200);
+    gate.open();
 }
 
 #[test]
