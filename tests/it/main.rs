@@ -42,6 +42,7 @@ mod ticker_scaled;
 mod proxies;
 
 mod webdriver;
+mod marionette;
 mod browser;
 mod browser_streams;
 mod browser_channel;

@@ -1,10 +1,11 @@
-//! A small WebDriver client: a page in headless Chromium, scripts in it, and its picture.
+//! A small WebDriver client: pages in headless Chromium or Firefox, scripts in them, and their pictures.
 //!
-//! It speaks W3C WebDriver to chromedriver over plain HTTP. Whatever fails panics with what
-//! the driver said, since its only callers are tests. No call waits without a deadline, and nothing
-//! that was started outlives its [`Browser`], also when a test panics.
+//! It speaks W3C WebDriver to chromedriver over plain HTTP, and to Firefox by what geckodriver would make of that, see
+//! [`marionette`](crate::marionette). Whatever fails panics with what the driver said, since its only callers are
+//! tests. No call waits without a deadline, and nothing that was started outlives its [`Browser`], also when a test
+//! panics.
 //!
-//! Left out on purpose: clicks, frames, windows. A script in the page can do the same.
+//! Left out on purpose: clicks, frames. A script in the page can do the same.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, fmt::Write, fs, thread};
 
-/// For one answer of the driver. Starting Chromium on a busy machine is the slowest of them.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+use crate::marionette::Marionette;
+
+/// For one answer of the driver. Starting a browser on a busy machine is the slowest of them.
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -33,55 +36,69 @@ const CHROMIUM_FLAGS: [&str; 9] = [
     "--disable-sync",
 ];
 
-/// One page in a Chromium of its own, with an empty profile.
-pub(crate) struct Browser {
-    agent: ureq::Agent,
-    session: String,
-    // Fields are dropped in this order: the folder when nobody writes to it any more.
-    _driver: Process,
-    folder: TempFolder,
+/// Which browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Chromium,
+    Firefox,
 }
 
+/// A browser of its own with an empty profile, and the page in it that is looked at.
+pub(crate) struct Browser {
+    // Fields are dropped in this order: the folder when nobody writes to it any more.
+    driver: Driver,
+    _folder: TempFolder,
+}
+
+enum Driver {
+    Chromium(Chromedriver),
+    Firefox(Marionette),
+}
+
+/// What a driver can be asked: the method and path of W3C WebDriver, and Firefox's name for the same.
+type Call = (&'static str, &'static str, &'static str);
+
+const NAVIGATE: Call = ("POST", "url", "WebDriver:Navigate");
+const EXECUTE: Call = ("POST", "execute/sync", "WebDriver:ExecuteScript");
+const SCREENSHOT: Call = ("GET", "screenshot", "WebDriver:TakeScreenshot");
+
 impl Browser {
-    /// Starts a browser and returns when it has loaded `url`.
+    /// Starts Chromium and returns when it has loaded `url`.
     #[track_caller]
     pub(crate) fn open(url: &str) -> Self {
-        let folder = TempFolder::new();
-        let (driver, port) = start_driver(&folder.0);
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_DEADLINE))
-            .http_status_as_error(false) // the reason is in the body
-            .proxy(None)
-            .build()
-            .new_agent();
-        let mut browser =
-            Self { agent, session: format!("http://127.0.0.1:{port}/session"), _driver: driver, folder };
+        Self::start(Kind::Chromium, url)
+    }
 
-        let answer = browser.post("", &browser.capabilities());
-        browser.session += "/";
-        browser.session += &string_member(&answer, "sessionId");
-        browser.post("/url", &format!(r#"{{"url":{}}}"#, json_string(url)));
+    /// Starts a browser and returns when it has loaded `url`.
+    #[track_caller]
+    pub(crate) fn start(kind: Kind, url: &str) -> Self {
+        let folder = TempFolder::new();
+        let driver = match kind {
+            Kind::Chromium => Driver::Chromium(Chromedriver::start(&folder.0)),
+            Kind::Firefox => Driver::Firefox(Marionette::start(&folder.0)),
+        };
+        let browser = Self { driver, _folder: folder };
+        browser.navigate(url);
         browser
     }
 
-    /// What a new session asks for.
-    fn capabilities(&self) -> String {
-        let profile = format!("--user-data-dir={}", self.folder.0.join("profile").display());
-        let mut flags = json_string(&profile);
-        for flag in CHROMIUM_FLAGS {
-            flags += ",";
-            flags += &json_string(flag);
-        }
-        format!(r#"{{"capabilities":{{"alwaysMatch":{{"goog:chromeOptions":{{"args":[{flags}]}}}}}}}}"#)
+    /// Returns when the page has loaded `url`.
+    #[track_caller]
+    pub(crate) fn navigate(&self, url: &str) {
+        self.ask(NAVIGATE, &format!(r#"{{"url":{}}}"#, json_string(url)));
     }
 
     /// Runs `script` in the page as the body of a function, and gives what it returns, as text.
     #[track_caller]
     pub(crate) fn execute(&self, script: &str) -> String {
         // JavaScript makes the text, so that every answer has the same form.
-        let script = format!("return String((() => {{\n{script}\n}})())");
+        let mut script = format!("return String((() => {{\n{script}\n}})())");
+        if let Driver::Firefox(_) = self.driver {
+            // It runs scripts in a sandbox that does not know what the page has declared by `let`.
+            script = format!("return window.eval({})", json_string(script.trim_start_matches("return ")));
+        }
         let request = format!(r#"{{"script":{},"args":[]}}"#, json_string(&script));
-        string_member(&self.post("/execute/sync", &request), "value")
+        string_member(&self.ask(EXECUTE, &request), "value")
     }
 
     /// Returns as soon as `condition`, a script for [`execute`](Self::execute), returns `true`.
@@ -102,29 +119,70 @@ impl Browser {
     /// The visible part of the page, as a PNG.
     #[track_caller]
     pub(crate) fn screenshot(&self) -> Vec<u8> {
-        let response = self.agent.get(format!("{}/screenshot", self.session)).call();
-        base64(&string_member(&body_of(response), "value"))
+        base64(&string_member(&self.ask(SCREENSHOT, "{}"), "value"))
     }
 
     #[track_caller]
-    fn post(&self, path: &str, json: &str) -> String {
-        body_of(self.agent.post(format!("{}{path}", self.session)).send(json))
+    fn ask(&self, (method, path, name): Call, json: &str) -> String {
+        match &self.driver {
+            Driver::Chromium(driver) => driver.ask(method, path, json),
+            Driver::Firefox(driver) => {
+                driver.ask(name, json).unwrap_or_else(|error| panic!("{name}: {error}"))
+            }
+        }
     }
 }
 
-impl Drop for Browser {
+/// Chromium, by chromedriver.
+struct Chromedriver {
+    agent: ureq::Agent,
+    session: String,
+    _process: Process,
+}
+
+impl Chromedriver {
+    #[track_caller]
+    fn start(folder: &Path) -> Self {
+        let (process, port) = start_driver(folder);
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(ANSWER_DEADLINE))
+            .http_status_as_error(false) // the reason is in the body
+            .proxy(None)
+            .build()
+            .new_agent();
+        let mut driver = Self { agent, session: format!("http://127.0.0.1:{port}/"), _process: process };
+        let profile = format!("--user-data-dir={}", folder.join("profile").display());
+        let mut flags = json_string(&profile);
+        for flag in CHROMIUM_FLAGS {
+            flags += ",";
+            flags += &json_string(flag);
+        }
+        let options = format!(r#"{{"alwaysMatch":{{"goog:chromeOptions":{{"args":[{flags}]}}}}}}"#);
+        let answer = driver.ask("POST", "session", &format!(r#"{{"capabilities":{options}}}"#));
+        driver.session += &format!("session/{}/", string_member(&answer, "sessionId"));
+        driver
+    }
+
+    #[track_caller]
+    fn ask(&self, method: &str, path: &str, json: &str) -> String {
+        let url = format!("{}{path}", self.session);
+        let response = match method {
+            "GET" => self.agent.get(url).call(),
+            "DELETE" => self.agent.delete(url).call(),
+            _ => self.agent.post(url).send(json),
+        };
+        let mut response = response.expect("chromedriver answers");
+        let body = response.body_mut().read_to_string().expect("chromedriver sends JSON");
+        assert!(response.status().is_success(), "chromedriver refused: {}", string_member(&body, "message"));
+        body
+    }
+}
+
+impl Drop for Chromedriver {
     fn drop(&mut self) {
         // Killing the driver would do. Asked first, it returns when Chromium has left its folder.
-        self.agent.delete(&self.session).call().ok();
+        self.agent.delete(self.session.trim_end_matches('/')).call().ok();
     }
-}
-
-#[track_caller]
-fn body_of(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> String {
-    let mut response = response.expect("chromedriver answers");
-    let body = response.body_mut().read_to_string().expect("chromedriver sends JSON");
-    assert!(response.status().is_success(), "chromedriver refused: {}", string_member(&body, "message"));
-    body
 }
 
 /// Starts chromedriver on a port that it finds itself.
@@ -234,7 +292,7 @@ fn json_string(text: &str) -> String {
 /// Reads the first member called `name` that is a string.
 ///
 /// A search finds it: inside a JSON string every quote is escaped, so that `"name":"` is a member
-/// wherever it stands. It relies on chromedriver's JSON having no spaces.
+/// wherever it stands. It relies on the JSON of drivers having no spaces.
 #[track_caller]
 fn string_member(json: &str, name: &str) -> String {
     let start = format!("\"{name}\":\"");
