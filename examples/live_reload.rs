@@ -18,16 +18,20 @@
 //! Files and folders whose names begin with a dot are neither shown nor served: `.git` and `.env` are nobody's business.
 //! Files are sent whole, so large videos are better served by others.
 
+mod say;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, mem, net::SocketAddr, thread};
 
 use brooklet::{Channel, Content, Event, EventSource, Handler, Host, Layout, Request, Response, Status};
+
+use say::say;
 
 const HELP: &str = "\
 Usage: live_reload [OPTIONS] [DIR]
@@ -92,8 +96,7 @@ fn serve(options: Options) -> brooklet::Result {
     let known = looks(&options.root); // before anybody can read a page
     let host = Host::new(app).bind(options.address).defaults().development().console().start()?;
     if !host.address().ip().is_loopback() {
-        let _ =
-            writeln!(io::stderr(), "everybody who can reach that address can see {}", options.root.display());
+        say(format!("everybody who can reach that address can see {}\n", options.root.display()));
     }
     watch(&options.root, known, &channel)
 }
@@ -346,7 +349,7 @@ fn watch(root: &Path, mut known: BTreeMap<String, Look>, channel: &Channel) -> b
         let changed = differences(&known, &seen);
         known = seen;
         if !changed.is_empty() {
-            let _ = writeln!(io::stderr(), "changed: {}", changed.join(", "));
+            say(format!("changed: {}\n", changed.join(", ")));
             channel.publish(Event::new(changed).event_type("change"))?;
         }
     }

@@ -13,6 +13,7 @@
 //! The bar in the terminal and those in the browsers are drawn from the same steps. A browser that comes late gets
 //! the state as it is; after the end none comes back, and a page that is loaded then shows the result.
 
+mod say;
 mod sha256;
 
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ use std::{env, thread};
 use brooklet::{
     json_object, to_json, Channel, Content, Event, EventSource, Host, Layout, Request, Response, Status,
 };
+use say::say;
 use sha256::Sha256;
 
 const HELP: &str = "\
@@ -70,14 +72,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let _ = writeln!(io::stderr(), "watch it at http://{}", host.address());
+    say(format!("watch it at http://{}\n", host.address()));
 
     let mut job = Job::new(&board, options.rate);
     job.run(&options.folder);
     let troubles = job.step.troubles;
     board.finish(job.step, job.sums);
     if !options.ends {
-        let _ = writeln!(io::stderr(), "the result is at http://{} until Ctrl-C", host.address());
+        say(format!("the result is at http://{} until Ctrl-C\n", host.address()));
         loop {
             thread::park(); // pages are served by other threads
         }
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         thread::sleep(Duration::from_millis(20));
     }
     host.stop();
+    say::finish();
     if troubles == 0 {
         ExitCode::SUCCESS
     } else {
@@ -225,7 +228,7 @@ impl Board {
     fn tell_trouble(&self, path: &Path, why: &io::Error) {
         let trouble = Trouble { path: path.display().to_string(), why: why.to_string() };
         self.draw("\r\x1b[K");
-        let _ = writeln!(io::stderr(), "progress: {}: {}", trouble.path, trouble.why);
+        say(format!("progress: {}: {}\n", trouble.path, trouble.why));
         let mut state = lock(&self.state);
         if state.troubles.len() < MAX_TROUBLES {
             state.troubles.push(trouble.clone());
@@ -251,7 +254,7 @@ impl Board {
 
     fn draw(&self, text: &str) {
         if !self.is_quiet {
-            let _ = io::stderr().write_all(text.as_bytes());
+            say(text);
         }
     }
 }

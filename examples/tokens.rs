@@ -18,9 +18,9 @@
 
 mod json;
 mod markov;
+mod say;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,6 +32,7 @@ use brooklet::{
 };
 use json::{Json, Object};
 use markov::{ends_sentence, Model, Walk};
+use say::say;
 
 const HELP: &str = "\
 Usage: tokens [OPTIONS]
@@ -158,7 +159,7 @@ fn stream(connection: &mut EventConnection, model: &Model, ask: &Ask, pause: Dur
     let sent = send_reply(connection, &mut reply, ask, pause);
     if sent.is_err() {
         let (made, saved) = (reply.made, ask.max_tokens - reply.made);
-        let _ = writeln!(io::stderr(), "cancelled after {made} tokens: up to {saved} more were never made");
+        say(format!("cancelled after {made} tokens: up to {saved} more were never made\n"));
     }
     Ok(sent?)
 }

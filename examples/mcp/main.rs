@@ -12,11 +12,13 @@
 //!
 //! Leave the last one with Ctrl-C: the log says at once that it was cancelled, and no other file is read.
 //!
-//! To make a server of your own, copy `protocol`, `json` and `sha256`, and write a `main` like this one: a tool is a
+//! To make a server of your own, copy `protocol`, `json`, `say` and `sha256`, and write a `main` like this one: a tool is a
 //! closure with a schema. `--everything` serves instead what the official conformance suite asks for.
 
 #[path = "../json/mod.rs"]
 mod json;
+#[path = "../say/mod.rs"]
+mod say;
 #[path = "../sha256/mod.rs"]
 mod sha256;
 
@@ -25,7 +27,7 @@ mod folder;
 mod protocol;
 
 use std::env;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -34,6 +36,7 @@ use std::time::Duration;
 use brooklet::{to_json, Content, Host, Layout, Request};
 use folder::Folder;
 use protocol::{from_user, text, Call, Change, Outcome, Resources, Server};
+use say::say;
 use sha256::Sha256;
 
 const HELP: &str = "\
@@ -161,7 +164,7 @@ fn serve_folder(folder: &Folder) -> Arc<Server> {
     let watching = Arc::clone(&server);
     let spawned = thread::Builder::new().name("watch".into()).spawn(move || watch(&watched, &watching));
     if let Err(error) = spawned {
-        let _ = writeln!(io::stderr(), "mcp: nobody is told of changes: there is no thread: {error}");
+        say(format!("mcp: nobody is told of changes: there is no thread: {error}\n"));
     }
     server
 }

@@ -24,9 +24,9 @@ pub fn read_stdin(log: &Log, name: &Arc<str>, mut tee: bool) {
             Ok(0) => break String::from("the input has ended"),
             Ok(count) => {
                 let bytes = &piece[..count];
-                // Who reads the copy may leave, as `head` does.
-                tee = tee && io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()).is_ok();
                 log.add(name, Kind::New, lines.feed(bytes));
+                // Who reads the copy may leave, as `head` does. Until it has read this, no more is read here.
+                tee = tee && io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()).is_ok();
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => break format!("the input cannot be read: {error}"),

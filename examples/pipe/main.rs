@@ -20,8 +20,9 @@
 
 mod input;
 mod log;
+#[path = "../say/mod.rs"]
+mod say;
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ use brooklet::{Channel, Content, Event, EventSource, Host, Lag, Layout, Notice, 
 
 use input::Lines;
 use log::{Kind, Log};
+use say::say;
 
 const HELP: &str = "\
 Usage: pipe [OPTIONS] [[--name NAME] FILE]...
@@ -110,9 +112,9 @@ fn serve(options: Options) -> brooklet::Result {
             }
         });
     let host = Host::new(app).bind(options.address).defaults().log(complain).start()?;
-    let _ = writeln!(io::stderr(), "pipe: {} at http://{}/", names.join(", "), host.address());
+    say(format!("pipe: {} at http://{}/\n", names.join(", "), host.address()));
     if !host.address().ip().is_loopback() {
-        let _ = writeln!(io::stderr(), "pipe: everybody who can reach that address can read along");
+        say("pipe: everybody who can reach that address can read along\n");
     }
 
     let old = options.history / options.inputs.len(); // so that one file leaves something to the others
@@ -142,13 +144,14 @@ fn serve(options: Options) -> brooklet::Result {
         thread::sleep(BATCH_TIME);
     }
     host.stop();
+    say::finish();
     Ok(())
 }
 
 /// What goes wrong on the way to a browser. What goes well would only be in the way of the lines.
 fn complain(notice: &Notice) {
     if matches!(notice, Notice::Failed { .. } | Notice::CannotAccept { .. } | Notice::Full { .. }) {
-        let _ = writeln!(io::stderr(), "pipe: {notice}");
+        say(format!("pipe: {notice}\n"));
     }
 }
 

@@ -19,6 +19,8 @@
 
 mod entries;
 mod resp;
+#[path = "../say/mod.rs"]
+mod say;
 mod ticker;
 
 use std::env;

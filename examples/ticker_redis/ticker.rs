@@ -1,6 +1,6 @@
 //! One instance: a thread that reads the stream into a channel, and how clients get into that.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use brooklet::{Channel, Event, EventConnection, RawJson, SendError};
 
 use super::entries::{Entry, Found, Id, Quote, Stream};
 use super::resp::Fault;
+use crate::say::say;
 
 /// How soon to try again, at first and at last.
 const SOON: Duration = Duration::from_millis(2);
@@ -173,8 +174,7 @@ impl Ticker {
             };
             pause = if complaint.is_empty() { READER_SOON } else { READER_LATE.min(2 * pause) };
             if fault != complaint {
-                let _ =
-                    writeln!(io::stderr(), "Redis at {} {fault}; clients wait until it is back", self.redis);
+                say(format!("Redis at {} {fault}; clients wait until it is back\n", self.redis));
                 complaint = fault;
             }
             thread::sleep(pause);
@@ -190,23 +190,22 @@ impl Ticker {
             None => stream.last()?.unwrap_or(Id::ZERO),
         };
         let mut found = stream.after(seen, None)?;
-        let _ = writeln!(io::stderr(), "reading from Redis at {} after {seen}", self.redis);
+        say(format!("reading from Redis at {} after {seen}\n", self.redis));
         complaint.clear();
         self.start().get_or_insert(seen);
         loop {
             for entry in &found.entries {
                 if std::mem::take(&mut found.has_gap) {
-                    let _ = writeln!(
-                        io::stderr(),
-                        "entries between {seen} and {} were trimmed before they could be read",
-                        entry.id
-                    );
+                    let first = entry.id;
+                    say(format!(
+                        "entries between {seen} and {first} were trimmed before they could be read\n"
+                    ));
                     self.tell(reset("expired", entry.id.before()));
                 }
                 seen = entry.id;
                 match event(entry) {
                     Some(event) => self.tell(event),
-                    None => drop(writeln!(io::stderr(), "entry {seen} is no quote, and left out")),
+                    None => say(format!("entry {seen} is no quote, and left out\n")),
                 }
             }
             *read = Some(seen);

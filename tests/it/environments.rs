@@ -24,6 +24,7 @@ const PLAIN: &str = r#"exec "$@""#;
 const CLOSED: &str = r#"exec "$@" <&- >&- 2>&-"#;
 const FULL: &str = r#"exec "$@" >/dev/full 2>&1"#;
 const DEAD_PIPE: &str = r#"exec "$@" > >(:) 2>&1"#;
+const FULL_PIPE: &str = r#"head -c 1000000 /dev/zero >&2 & exec "$@" >&2"#;
 
 /// As any user has them.
 #[test]
@@ -32,6 +33,7 @@ fn few_resources_and_dead_streams() {
     check(CLOSED);
     check(FULL);
     check(DEAD_PIPE);
+    check(FULL_PIPE);
     check(r#"exec "$@" 2>&-"#);
     check(r#"ulimit -n 64; exec "$@""#);
     check(r#"ulimit -v 65536; exec "$@""#); // 64 MiB
@@ -131,7 +133,7 @@ fn examples_that_nobody_hears() {
         ("pipe", &[file]),
     ];
     for (name, arguments) in examples {
-        for streams in [FULL, DEAD_PIPE] {
+        for streams in [FULL, DEAD_PIPE, FULL_PIPE] {
             let (_process, address) = start(name, arguments, streams);
             for _ in 0..2 {
                 assert!(ask(address, GET).status < 500, "{name} with {streams}");
@@ -143,12 +145,19 @@ fn examples_that_nobody_hears() {
 /// What it has to say is lost, but not what it is for.
 #[test]
 fn what_nobody_hears_ends_nothing() {
-    let root = folder("unheard-change");
-    fs::write(root.join("index.html"), "<p>one").unwrap();
-    let (_reload, address) = start("live_reload", &[root.to_str().unwrap()], FULL);
-    let mut changes = stream(address, "/.live_reload/events");
-    fs::write(root.join("index.html"), "<p>one and two").unwrap();
-    assert_eq!(changes.next_event().unwrap().event_type, "change");
+    for streams in [FULL, FULL_PIPE] {
+        let root = folder("unheard-change");
+        fs::write(root.join("index.html"), "<p>one").unwrap();
+        let (_reload, address) = start("live_reload", &[root.to_str().unwrap()], streams);
+        let mut changes = stream(address, "/.live_reload/events");
+        fs::write(root.join("index.html"), "<p>one and two").unwrap();
+        assert_eq!(changes.next_event().unwrap().event_type, "change");
+    }
+
+    let root = folder("unheard-sums");
+    fs::write(root.join("file"), "x".repeat(10_000)).unwrap();
+    let (_progress, address) = start("progress", &["--rate", "10", root.to_str().unwrap()], FULL_PIPE);
+    assert_eq!(stream(address, "/events").events_to_end().unwrap().last().unwrap().event_type, "finish");
 
     let input = folder("unheard-lines").join("lines");
     fs::write(&input, "{\"data\":1}\nno JSON\n{\"data\":2}\n").unwrap();
@@ -200,7 +209,7 @@ fn start(name: &str, arguments: &[&str], place: &str) -> (Process, SocketAddr) {
 fn shell(place: &str, program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("bash");
     command.args(["-c", place, "-"]).arg(program).args(arguments);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::piped()); // which nobody reads
     command
 }
 

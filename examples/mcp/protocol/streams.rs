@@ -1,6 +1,5 @@
 //! What is answered by a stream: calls, and listening for changes; and what reaches them from other requests.
 
-use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{channel, sync_channel, Receiver};
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use super::call::any;
 use super::{Answer, Call, Change, Era, Job, Outcome, Refusal, Reply, Server, Stop};
 use super::{MAX_CHANGES, MODERN, SUBSCRIPTION_KEY};
 use crate::json::{Json, Object};
+use crate::say::say;
 
 impl Job {
     /// One whose answer is known already.
@@ -81,7 +81,7 @@ impl Server {
             Err(Stop::Refused(refusal)) => refusal.message(Some(&job.id)),
             Err(Stop::Asks(members)) => self.result(job.era, &job.id, "input_required", &members),
             Err(Stop::Gone) => {
-                let _ = writeln!(io::stderr(), "cancelled: {} {}", job.method, job.name);
+                say(format!("cancelled: {} {}\n", job.method, job.name));
                 return Ok(());
             }
         };
