@@ -1,8 +1,10 @@
 //! Every bound that the host keeps, with its default and where that comes from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::NEVER;
+use crate::http::body::Bodies;
 use crate::http::MAX_HEAD;
 
 /// The bounds of a host. None of them can be switched off; large values come close.
@@ -16,6 +18,7 @@ use crate::http::MAX_HEAD;
 /// | [`max_heads`](Self::max_heads) | 128 | the connection that is longest at it is closed | a quarter of the connections |
 /// | [`max_head`](Self::max_head) | 32 KiB | `431` | nginx |
 /// | [`max_body`](Self::max_body) | 1 MiB | `413`, before the body is read | nginx |
+/// | [`max_bodies`](Self::max_bodies) | 64 MiB | `503` | |
 /// | [`head_deadline`](Self::head_deadline) | 10 s in all | `408` | GenHTTP |
 /// | [`body_deadline`](Self::body_deadline) | 20 s, and 1 s more for each 500 bytes | `408` | Apache |
 /// | [`idle_deadline`](Self::idle_deadline) | 75 s | the connection is closed | nginx |
@@ -35,6 +38,7 @@ pub struct Limits {
     pub(super) max_heads: usize,
     pub(super) max_head: usize,
     pub(super) max_body: u64,
+    pub(super) max_bodies: u64,
     pub(super) head_deadline: Duration,
     pub(super) body_deadline: Duration,
     pub(super) idle_deadline: Duration,
@@ -48,6 +52,7 @@ impl Default for Limits {
             max_heads: 128,
             max_head: MAX_HEAD,
             max_body: 1024 * 1024,
+            max_bodies: 64 * 1024 * 1024,
             head_deadline: Duration::from_secs(10),
             body_deadline: Duration::from_secs(20),
             idle_deadline: Duration::from_secs(75),
@@ -109,6 +114,25 @@ impl Limits {
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.max_body = bytes;
         self
+    }
+
+    /// How many bytes the bodies of all requests may take together, for as long as anybody has the requests; 64 MiB
+    /// unless set, and one body of the size of [`max_body`](Self::max_body) in any case.
+    ///
+    /// What does not fit is answered `503` with `Retry-After`, and so is a body for which the system has no memory.
+    ///
+    /// ```
+    /// # use brooklet::Limits;
+    /// let limits = Limits::default().max_body(16 * 1024 * 1024).max_bodies(128 * 1024 * 1024);
+    /// # let _ = limits;
+    /// ```
+    pub fn max_bodies(mut self, bytes: u64) -> Self {
+        self.max_bodies = bytes;
+        self
+    }
+
+    pub(super) fn bodies(&self) -> Arc<Bodies> {
+        Bodies::new(self.max_bodies.max(self.max_body))
     }
 
     /// How long a request's head may take from its first byte to its last: 10 s unless set.

@@ -248,7 +248,7 @@ mod tests {
         let peer = Some(SocketAddr::from(([127, 0, 0, 1], 5000)));
         let request = |line: &str, peer| {
             let head = Head::parse(format!("{line} HTTP/1.0\r\n\r\n").as_bytes()).expect(line);
-            Request::new(head, Vec::new(), peer)
+            Request::new(head, None, peer)
         };
         let (stock, unknown) = (request("GET /stock", peer), request("GET /stock", None));
         let answered = |micros| Notice::Answered {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cors::Cors;
+use crate::http::body::Bodies;
 use crate::http::{split_port, AnySocket, Handler, Socket};
 use gate::Gate;
 use places::Places;
@@ -101,6 +102,7 @@ struct Settings {
     has_defaults: bool,
     shows_errors: bool,
     log: log::Log,
+    bodies: Arc<Bodies>,
     places: Arc<Places>,
 }
 
@@ -130,6 +132,7 @@ impl Host {
                 has_defaults: false,
                 shows_errors: false,
                 log: log::Log::default(),
+                bodies: Limits::default().bodies(),
                 places: Arc::default(),
             },
         }
@@ -168,6 +171,7 @@ impl Host {
 
     /// Sets the bounds; those of [`Limits::default`] hold otherwise.
     pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.bodies = limits.bodies();
         self.settings.limits = limits;
         self
     }

@@ -152,7 +152,8 @@ impl Conversation<'_> {
             self.settings.places.counters.forbidden.add(1);
             return self.refuse(Some(&head), Status::FORBIDDEN, sentence);
         }
-        let body = match body::read(&mut self.reader, &head, limits.max_body, limits.body_deadline) {
+        let (max, patience, all) = (limits.max_body, limits.body_deadline, &self.settings.bodies);
+        let body = match body::read(&mut self.reader, &head, max, patience, all) {
             Ok(body) => body,
             Err(error) => return self.give_up(Some(&head), error),
         };
@@ -289,6 +290,9 @@ impl Conversation<'_> {
     /// Answers a request that no handler saw. What else the client sends has lost its meaning.
     fn refuse(&mut self, head: Option<&Head>, status: Status, why: &'static str) -> Next {
         let mut response = self.settings.complete(head, Response::explain(status, why));
+        if status == Status::SERVICE_UNAVAILABLE {
+            response = response.header("Retry-After", "1");
+        }
         let connection = self.reader.connection();
         // Whether it arrives or not, the connection is over.
         let method = head.map_or("", Head::method);

@@ -3,12 +3,14 @@
 //! Left out on purpose: chunk extensions and trailer fields are judged, bounded and then forgotten (§7.1.1,
 //! §7.1.2 let a recipient do so); nothing is merged into the fields of the head.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::field::{self, is_white_space};
 use super::framing::Framing;
 use super::head::{Head, MAX_FIELDS};
-use super::reader::{ReadError, Reader};
+use super::reader::{ReadError, Reader, BODY_READ};
 use super::Refusal;
 
 /// Digits of a chunk size: what fits into 64 bits.
@@ -17,8 +19,60 @@ const MAX_CHUNK_DIGITS: usize = 16;
 const MAX_EXTENSIONS: usize = 4 * 1024;
 /// All trailer fields of a body together. Go: 4 KiB of buffer.
 const MAX_TRAILER: usize = 8 * 1024;
+/// What a large body leaves of a process's memory: without it, other allocations would fail, and end the process.
+const SPARE: usize = 1024 * 1024;
 /// A client that sends this much in a second never meets the body's deadline. Apache: `MinRate=500`.
 const MIN_BYTES_PER_SECOND: u32 = 500;
+
+/// What the bodies of a host's requests take of memory, all together.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    taken: AtomicUsize,
+    max: usize,
+}
+
+impl Bodies {
+    pub(crate) fn new(max: u64) -> Arc<Self> {
+        Arc::new(Self { taken: AtomicUsize::new(0), max: usize::try_from(max).unwrap_or(usize::MAX) })
+    }
+}
+
+/// A body, whose memory is given back when nobody has its request any more.
+#[derive(Debug)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    all: Arc<Bodies>,
+}
+
+impl Body {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Makes room for the next of `missing` bytes: for as many again as there are, so that a declared length alone takes
+    /// little, and for no more than `limit` in all.
+    fn make_room(&mut self, missing: u64, limit: u64) -> Result<(), Refusal> {
+        let length = self.bytes.len();
+        if length < self.bytes.capacity() {
+            return Ok(());
+        }
+        let more = (length as u64).max(missing.min(BODY_READ)).min(limit - length as u64) as usize;
+        let spare = if more as u64 >= BODY_READ { SPARE } else { 0 };
+        self.bytes.try_reserve_exact(more + spare).map_err(|_| Refusal::BodyMemory)?;
+        self.bytes.shrink_to(length + more);
+        let more = self.bytes.capacity() - length; // it was full
+        match self.all.taken.fetch_add(more, Ordering::Relaxed) + more <= self.all.max {
+            true => Ok(()),
+            false => Err(Refusal::BodyMemory),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.all.taken.fetch_sub(self.bytes.capacity(), Ordering::Relaxed);
+    }
+}
 
 /// Reads the body that `head` announces.
 ///
@@ -28,9 +82,10 @@ pub(crate) fn read(
     head: &Head,
     max: u64,
     patience: Duration,
-) -> Result<Vec<u8>, ReadError> {
+    all: &Arc<Bodies>,
+) -> Result<Option<Arc<Body>>, ReadError> {
     let length = match head.framing() {
-        Framing::Length(0) => return Ok(Vec::new()),
+        Framing::Length(0) => return Ok(None),
         Framing::Length(length) if length > max => return Err(Refusal::BodyTooLarge.into()),
         Framing::Length(length) => Some(length),
         Framing::Chunked => None,
@@ -39,25 +94,32 @@ pub(crate) fn read(
     if head.expects_continue() && !reader.has_unread() {
         reader.connection().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(ReadError::Closed)?;
     }
-    let mut body = BodyReader { reader, max, patience, started: Instant::now(), body: Vec::new() };
+    let body = Body { bytes: Vec::new(), all: Arc::clone(all) };
+    let limit = length.unwrap_or(max);
+    let mut body = BodyReader { reader, limit, patience, started: Instant::now(), body };
     match length {
         Some(length) => body.read_exactly(length)?,
         None => body.read_chunks()?,
     }
-    Ok(body.body)
+    Ok(Some(Arc::new(body.body)))
 }
 
 struct BodyReader<'r> {
     reader: &'r mut Reader,
-    max: u64,
+    /// How long the body is, if that is known, else how long it may be.
+    limit: u64,
     patience: Duration,
     started: Instant,
-    body: Vec<u8>,
+    body: Body,
 }
 
 impl BodyReader<'_> {
+    fn length(&self) -> u64 {
+        self.body.bytes.len() as u64
+    }
+
     fn deadline(&self) -> Instant {
-        let millis = self.body.len() as u64 * 1000 / u64::from(MIN_BYTES_PER_SECOND);
+        let millis = self.length() * 1000 / u64::from(MIN_BYTES_PER_SECOND);
         self.started + self.patience + Duration::from_millis(millis)
     }
 
@@ -65,7 +127,8 @@ impl BodyReader<'_> {
         let mut missing = length;
         while missing > 0 {
             let deadline = self.deadline();
-            missing -= self.reader.read_some(missing, &mut self.body, deadline)?;
+            self.body.make_room(missing, self.limit)?;
+            missing -= self.reader.read_some(missing, &mut self.body.bytes, deadline)?;
         }
         Ok(())
     }
@@ -88,7 +151,7 @@ impl BodyReader<'_> {
             if size == 0 {
                 return self.read_trailer();
             }
-            if size > self.max - self.body.len() as u64 {
+            if size > self.limit - self.length() {
                 return Err(Refusal::BodyTooLarge.into());
             }
             self.read_exactly(size)?;

@@ -1,10 +1,14 @@
 //! Names and values: of a query, and of a form in a body.
 
+use std::fmt;
+use std::str;
+
 use super::percent;
 
 /// What a form or a query says: names and values, decoded, in the order in which they came.
 ///
-/// `+` is a space, as is `%20`; names may be repeated; an escape that is malformed stays as it is.
+/// `+` is a space, as is `%20`; names may be repeated; an escape that is malformed stays as it is. A form of more than
+/// 10,000 pairs is read as an empty one.
 ///
 /// ```
 /// use brooklet::{Request, Response};
@@ -19,20 +23,37 @@ use super::percent;
 /// }
 /// # brooklet::Layout::new().add("add", add);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Form {
-    pairs: Vec<(String, String)>,
+    /// Everything decoded, in one piece: `END` behind each pair, `VALUE` before a value that is not empty. Names and
+    /// values are UTF-8, which has neither byte.
+    decoded: Box<[u8]>,
 }
+
+const VALUE: u8 = 0xFE;
+const END: u8 = 0xFF;
+/// The most pairs that a form is read with. Go: 10,000.
+const MAX_PAIRS: usize = 10_000;
 
 impl Form {
     /// Decodes `application/x-www-form-urlencoded` (URL standard §5.1).
     pub(super) fn decode(text: &[u8]) -> Self {
-        let mut pairs = Vec::new();
-        for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let mut parts = pair.splitn(2, |byte| *byte == b'=').map(percent::decode_form);
-            pairs.push((parts.next().unwrap_or_default(), parts.next().unwrap_or_default()));
+        let pairs = || text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        if pairs().nth(MAX_PAIRS).is_some() {
+            return Self::default();
         }
-        Self { pairs }
+        let mut decoded = Vec::with_capacity(text.len() + 1);
+        for pair in pairs() {
+            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+            percent::decode_form(name, &mut decoded);
+            if let [_equals, value @ ..] = &pair[name.len()..] {
+                // No value and an empty one are the same.
+                decoded.extend((!value.is_empty()).then_some(VALUE));
+                percent::decode_form(value, &mut decoded);
+            }
+            decoded.push(END);
+        }
+        Self { decoded: decoded.into() }
     }
 
     /// The first value of a name; empty where the name stands alone.
@@ -47,7 +68,18 @@ impl Form {
 
     /// Everything.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.decoded.split_inclusive(|byte| *byte == END).map(|pair| {
+            // The text was made UTF-8 when it was decoded.
+            let mut parts =
+                pair.split(|byte| *byte >= VALUE).map(|part| str::from_utf8(part).unwrap_or_default());
+            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+        })
+    }
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.pairs()).finish()
     }
 }
 
@@ -68,11 +100,33 @@ mod tests {
         check("s%C3%B6me%20key=%F0%9F%92%95", &[("söme key", "💕")]);
         check("p=100%&q=%zz%4", &[("p", "100%"), ("q", "%zz%4")]);
         check("bad=%FF", &[("bad", "\u{FFFD}")]);
+        check("=", &[("", "")]);
+        check("a=&b", &[("a", ""), ("b", "")]);
+        check("a=%FE&%FE%FF=b", &[("a", "\u{FFFD}"), ("\u{FFFD}\u{FFFD}", "b")]);
 
         #[track_caller]
         fn check(text: &str, expected: &[(&str, &str)]) {
             let form = Form::decode(text.as_bytes());
             assert_eq!(form.pairs().collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+
+    /// What it holds is what was sent, or three times that where a byte becomes U+FFFD.
+    #[test]
+    fn sizes() {
+        check(b"a&", 4096, 8192, 4096);
+        check(b"a=&", 4096, 8192, 4096);
+        check(b"a=b&", 2048, 8192, 2048);
+        check(b"%41", 2000, 2001, 1);
+        check(b"a", 8000, 8001, 1);
+        check(b"\xff", 1000, 3001, 1);
+        check(b"a&", MAX_PAIRS, 2 * MAX_PAIRS, MAX_PAIRS);
+        check(b"a&", MAX_PAIRS + 1, 0, 0);
+
+        #[track_caller]
+        fn check(piece: &[u8], times: usize, size: usize, pairs: usize) {
+            let form = Form::decode(&piece.repeat(times));
+            assert_eq!((form.decoded.len(), form.pairs().count()), (size, pairs), "{piece:?}");
         }
     }
 

@@ -13,12 +13,12 @@ pub(super) fn decode_path(path: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Decodes a name or a value of a query or a form.
+/// Appends a name or a value of a query or a form, decoded.
 ///
 /// A malformed escape stays as it is and bytes that are not UTF-8 become U+FFFD, so that nothing is refused:
 /// people type queries by hand.
-pub(super) fn decode_form(part: &[u8]) -> String {
-    let mut decoded = Vec::with_capacity(part.len());
+pub(super) fn decode_form(part: &[u8], decoded: &mut Vec<u8>) {
+    let start = decoded.len();
     let mut rest = part;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
@@ -34,9 +34,9 @@ pub(super) fn decode_form(part: &[u8]) -> String {
             other => other,
         });
     }
-    match String::from_utf8(decoded) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    if std::str::from_utf8(&decoded[start..]).is_err() {
+        let raw = decoded.split_off(start);
+        decoded.extend_from_slice(String::from_utf8_lossy(&raw).as_bytes());
     }
 }
 

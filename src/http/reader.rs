@@ -17,7 +17,7 @@ use super::Refusal;
 /// each idle stream would hold on to what its head was read into.
 pub(super) const FIRST_BUFFER: usize = 1536;
 /// One read of a body takes this much at most, so that a declared length alone allocates little.
-const BODY_READ: usize = 64 * 1024;
+pub(super) const BODY_READ: u64 = 64 * 1024;
 
 /// Why there is no request, or not all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,14 +130,15 @@ impl Reader {
         }
     }
 
-    /// Appends the next bytes of a body, `count` at most and at least one.
+    /// Appends the next bytes of a body, which has room: `count` at most and at least one.
     pub(super) fn read_some(
         &mut self,
         count: u64,
         body: &mut Vec<u8>,
         deadline: Instant,
     ) -> Result<u64, ReadError> {
-        let most = usize::try_from(count).unwrap_or(usize::MAX);
+        let room = body.capacity() - body.len();
+        let most = count.min(BODY_READ).min(room as u64) as usize;
         if self.has_unread() {
             let taken = most.min(self.unread.len());
             body.extend_from_slice(&self.unread()[..taken]);
@@ -145,7 +146,7 @@ impl Reader {
             return Ok(taken as u64);
         }
         let length = body.len();
-        body.resize(length + most.min(BODY_READ), 0);
+        body.resize(length + most, 0);
         let found = self.connection.read(&mut body[length..], remaining(deadline));
         let read = body_bytes(found);
         body.truncate(length + read.unwrap_or(0));

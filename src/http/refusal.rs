@@ -33,13 +33,15 @@ rows! {
         Expectation = (Status::EXPECTATION_FAILED, "the expectation cannot be met"); // §10.1.1
         TraceBody = (Status::BAD_REQUEST, "a TRACE request must not have a body"); // §9.3.8
         Connect = (Status::NOT_IMPLEMENTED, "this server is not a proxy"); // §9.3.6
-        BodyTooLarge = (Status::CONTENT_TOO_LARGE, "the body is too large"); // §15.5.14
+        BodyTooLarge = (Status::CONTENT_TOO_LARGE, "the body is larger than Limits::max_body"); // §15.5.14
+        // §15.6.4
+        BodyMemory = (Status::SERVICE_UNAVAILABLE, "there is no memory for this body now, or Limits::max_bodies is reached");
 
         // RFC 9112 §8 where it ends too early, RFC 9110 §15.5.9 where it takes too long
         HeadTruncated = (Status::BAD_REQUEST, "the head ended too early");
         BodyTruncated = (Status::BAD_REQUEST, "the body ended too early");
-        HeadDeadline = (Status::REQUEST_TIMEOUT, "the head did not arrive in time");
-        BodyDeadline = (Status::REQUEST_TIMEOUT, "the body did not arrive in time");
+        HeadDeadline = (Status::REQUEST_TIMEOUT, "the head did not arrive within Limits::head_deadline");
+        BodyDeadline = (Status::REQUEST_TIMEOUT, "the body did not arrive within Limits::body_deadline");
     }
 }
 

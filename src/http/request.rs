@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::body::Body;
 use super::form::Form;
 use super::head::Head;
 
@@ -29,21 +30,19 @@ use super::head::Head;
 #[derive(Clone)]
 pub struct Request {
     received: Arc<Received>,
-    /// `None` where it is empty.
-    body: Option<Arc<Vec<u8>>>,
+    /// `None` where there is none.
+    body: Option<Arc<Body>>,
     /// Where in the decoded path the part begins that no layout has taken yet.
     position: usize,
 }
 
-/// What the connection read.
 struct Received {
     head: Head,
     peer: Option<SocketAddr>,
 }
 
 impl Request {
-    pub(crate) fn new(head: Head, body: Vec<u8>, peer: Option<SocketAddr>) -> Self {
-        let body = (!body.is_empty()).then(|| Arc::new(body));
+    pub(crate) fn new(head: Head, body: Option<Arc<Body>>, peer: Option<SocketAddr>) -> Self {
         Self { received: Arc::new(Received { head, peer }), body, position: 0 }
     }
 
@@ -208,7 +207,7 @@ impl Request {
     /// };
     /// ```
     pub fn body(&self) -> &[u8] {
-        self.body.as_deref().map_or(&[], Vec::as_slice)
+        self.body.as_deref().map_or(&[], Body::bytes)
     }
 
     /// The client's address; behind a proxy, the proxy's. `None` where the socket has none.
@@ -285,7 +284,7 @@ mod tests {
         #[track_caller]
         fn check(path: &str, expected: &[&str]) {
             let head = Head::parse(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect(path);
-            let mut request = Request::new(head, Vec::new(), None);
+            let mut request = Request::new(head, None, None);
             for expected in expected {
                 let target = request.target();
                 assert_eq!(format!("{} {}", target.as_str(), target.current().unwrap_or("-")), *expected);

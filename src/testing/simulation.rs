@@ -10,9 +10,10 @@ use super::socket::{MemoryClient, MemorySocket};
 use super::timeline::Timeline;
 use super::transcript::Transcript;
 use crate::clock::{Clock, NEVER};
+use crate::http::body::{self, Bodies};
 use crate::http::{
-    body, conditional, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat,
-    StopSignal, MAX_HEAD,
+    conditional, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat, StopSignal,
+    MAX_HEAD,
 };
 
 /// A stream that goes on for longer, or brings more, has probably lost its end.
@@ -223,7 +224,7 @@ fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
         other => format!("{other:?}"),
     };
     let head = reader.read_head(NEVER, NEVER, &|| {}).map_err(why)?;
-    let body = body::read(&mut reader, &head, u64::MAX, NEVER).map_err(why)?;
+    let body = body::read(&mut reader, &head, u64::MAX, NEVER, &Bodies::new(u64::MAX)).map_err(why)?;
     Ok(Request::new(head, body, None))
 }
 

@@ -2,7 +2,8 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -39,6 +40,45 @@ fn few_resources_and_dead_streams() {
     check(r#"ulimit -v 65536; exec "$@""#); // 64 MiB
     check(r#"cd /; exec env -i "$@""#);
     check(r#"TZ=Nowhere/Else LC_ALL=xx_YY.none exec "$@""#);
+}
+
+/// What clients send is more than there is memory for: some are told so, and nothing ends.
+#[test]
+fn bodies_beyond_the_memory() {
+    check("tour", &[], 20);
+    check("load", &["64"], 60); // KiB of stack: there is memory for all the threads
+
+    #[track_caller]
+    fn check(name: &str, arguments: &[&str], clients: usize) {
+        const LENGTH: usize = 1024 * 1024;
+        let address = free_address();
+        let port = address.port().to_string();
+        let arguments = [&[&*port], arguments].concat();
+        let mut process =
+            spawn(&mut shell(r#"ulimit -v 65536; exec "$@""#, &binary(name), &arguments), address);
+        let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n");
+        let clients: Vec<_> = (0..clients)
+            .map(|_| {
+                let mut client = TcpStream::connect(address).unwrap();
+                client.set_read_timeout(Some(DEADLINE)).unwrap();
+                let _ = client.write_all(&[head.as_bytes(), &[b'x'; LENGTH - 1]].concat()); // it may be told to leave
+                client
+            })
+            .collect();
+        let answers: Vec<_> = clients
+            .iter()
+            .map(|mut client| {
+                let _ = client.shutdown(Shutdown::Write);
+                let mut answer = [0; 12];
+                client.read_exact(&mut answer).map(|()| String::from_utf8_lossy(&answer).into_owned())
+            })
+            .collect();
+        assert!(process.is_running(), "{name}: {answers:?}");
+        let is_truncated = |answer: &_| matches!(answer, Ok(status) if status == "HTTP/1.1 400");
+        assert!(answers.iter().any(is_truncated), "{name}: {answers:?}");
+        drop(clients);
+        assert_eq!(ask(address, GET).status, 200);
+    }
 }
 
 /// Only root can make these.

@@ -244,7 +244,7 @@ fn tour_answers() {
     );
     check(address, "GET /tokens HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, b"405 Method Not Allowed\n");
     check(address, "PUT /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\na\0b", 200, b"a\0b");
-    let too_large = b"413 Content Too Large: the body is too large\n";
+    let too_large = b"413 Content Too Large: the body is larger than Limits::max_body\n";
     let request = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388609\r\n\r\n";
     check(address, request, 413, too_large); // without a byte of it
     let failed = b"500 Internal Server Error: it was asked to fail\n";

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the code says, and the row of the guide's page on limits that says the same.
-const LIMITS: [(&str, &str); 38] = [
+const LIMITS: [(&str, &str); 40] = [
     ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
     ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
     ("MAX_FIELDS = 100;", "| field lines | 100 |"),
     ("MAX_HEAD = 32 * 1024;", "Limits::max_head) | 32 KiB |"),
     ("MAX_METHOD = 32;", "| method | 32 bytes |"),
     ("max_body: 1024 * 1024,", "Limits::max_body) | 1 MiB |"),
+    ("max_bodies: 64 * 1024 * 1024,", "Limits::max_bodies) | 64 MiB |"),
+    ("MAX_PAIRS = 10_000;", "| pairs of a form | 10,000 |"),
     ("body_deadline: Duration::from_secs(20)", "Limits::body_deadline) | 20 s,"),
     ("MIN_BYTES_PER_SECOND = 500;", "1 s more for each 500 bytes |"),
     ("MAX_EXTENSIONS = 4 * 1024;", "| chunk extensions of a body | 4 KiB |"),

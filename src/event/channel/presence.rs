@@ -30,13 +30,13 @@ pub enum Presence {
     /// A subscriber has joined.
     #[non_exhaustive]
     Joined {
-        /// The request that it joined by.
+        /// The request that it joined by, without its body.
         request: Request,
     },
     /// A subscriber has left that had joined while somebody was watching.
     #[non_exhaustive]
     Left {
-        /// The request that it had joined by.
+        /// The request that it had joined by, without its body.
         request: Request,
         /// Why.
         reason: CloseReason,
@@ -62,8 +62,9 @@ impl Watchers {
 
     /// Returns the request if somebody was told, who then wants to hear of the departure as well.
     pub(super) fn tell_joined(&self, request: &Request) -> Option<Request> {
+        let request = request.without_body();
         let is_heard = self.tell(&|| Presence::Joined { request: request.clone() });
-        is_heard.then(|| request.clone())
+        is_heard.then_some(request)
     }
 
     pub(super) fn tell_left(&self, request: &Request, reason: CloseReason) {

@@ -88,6 +88,30 @@ fn a_thousand_channels() {
     });
 }
 
+/// What a query costs is its bytes, whatever it looks like, also where its request is kept for the last line of the log
+/// and for those who want to know who leaves.
+#[test]
+fn queries_of_followers() {
+    alone("queries_of_followers", || {
+        let channel = Channel::new();
+        let presence = channel.presence();
+        let host = host(EventSource::channel(&channel)).log(|_| {}).start().unwrap();
+        let mut clients = Vec::new();
+        let plain = "x=".to_owned() + &"a".repeat(8000);
+        // The first ones pay for what a process needs once.
+        let costs = [plain.clone(), plain, "a&".repeat(4000), "%41=&".repeat(1600)].map(|query| {
+            let before = resident();
+            for _ in 0..200 {
+                clients.push(Client::open(host.address(), GET.replace("/ ", &format!("/?{query} "))));
+                drop(presence.recv().unwrap());
+            }
+            (resident() - before) / 200
+        });
+        eprintln!("{costs:?} bytes a stream");
+        assert!(costs[1..].iter().all(|cost| *cost < 24 * 1024), "{costs:?} bytes a stream");
+    });
+}
+
 #[test]
 fn a_thousand_come_and_go() {
     alone("a_thousand_come_and_go", || come_and_go(1000));

@@ -115,9 +115,9 @@ fn deadlines_are_logged() {
     };
     let (host, notes) = start(unhurried().head_deadline(SHORT / 4).body_deadline(SHORT / 4));
     ask(&host, "GET").answer(false).unwrap();
-    assert_eq!(notes.next("refused"), "refused 408: the head did not arrive in time");
+    assert_eq!(notes.next("refused"), "refused 408: the head did not arrive within Limits::head_deadline");
     ask(&host, &GET.replace("\r\n\r\n", "\r\nContent-Length: 1\r\n\r\n")).answer(false).unwrap();
-    assert_eq!(notes.next(""), "refused 408: the body did not arrive in time");
+    assert_eq!(notes.next(""), "refused 408: the body did not arrive within Limits::body_deadline");
     let (host, notes) = start(unhurried().idle_deadline(SHORT / 4));
     notes.next("listening");
     ask(&host, "").end().unwrap();
