@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .console()
         .monitor(&monitor);
     if let Ok(origin) = env::var("CORS_ORIGIN") {
-        host = host.cors(Cors::try_origins([origin])?);
+        host = host.cors(Cors::try_origins([origin]).map_err(|error| error.to_string())?);
     }
     if env::var("ANY_HOST").map_or(false, |value| value == "1") {
         host = host.any_host();

@@ -1,8 +1,6 @@
 //! Which pages of other origins may read the answers (Fetch standard §3.2, CORS).
 
 use std::borrow::Cow;
-use std::error::Error;
-use std::fmt;
 
 use crate::http::{split_scheme, Head, Response, Status};
 
@@ -72,6 +70,7 @@ impl Cors {
     /// ```
     /// use brooklet::Cors;
     ///
+    /// assert!(Cors::try_origins("https://a.example https://b.example:8443".split(' ')).is_ok());
     /// let error = Cors::try_origins(["https://a.example/"]).unwrap_err();
     /// assert_eq!(error.to_string(), "`https://a.example/` is no origin, such as https://example.com");
     /// ```
@@ -79,10 +78,10 @@ impl Cors {
     /// # Errors
     ///
     /// For the first that is no origin.
-    pub fn try_origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Result<Self, InvalidOrigin> {
+    pub fn try_origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> crate::Result<Self> {
         let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
         match origins.iter().find(|origin| !is_origin(origin)) {
-            Some(origin) => Err(InvalidOrigin(origin.clone())),
+            Some(origin) => Err(format!("`{origin}` is no origin, such as https://example.com").into()),
             None => Ok(Self::new(Origins::Listed(origins))),
         }
     }
@@ -175,38 +174,6 @@ impl Cors {
         }
     }
 }
-
-/// A text that is no origin.
-///
-/// Its `Debug` is its sentence as well, so that a `main` which returns it ends with one clear line.
-///
-/// ```
-/// use brooklet::{Cors, InvalidOrigin};
-///
-/// fn configured(origins: &str) -> Result<Cors, InvalidOrigin> {
-///     Cors::try_origins(origins.split(' '))
-/// }
-///
-/// assert!(configured("https://a.example https://b.example:8443").is_ok());
-/// let error = configured("a.example").unwrap_err();
-/// assert_eq!(error.to_string(), "`a.example` is no origin, such as https://example.com");
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct InvalidOrigin(String);
-
-impl fmt::Debug for InvalidOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for InvalidOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no origin, such as https://example.com", self.0)
-    }
-}
-
-impl Error for InvalidOrigin {}
 
 /// `scheme "://" host [ ":" port ]`, as browsers write it.
 fn is_origin(text: &str) -> bool {

@@ -84,7 +84,7 @@ mod panics;
 pub mod guide;
 
 pub use content::Content;
-pub use cors::{Cors, InvalidOrigin};
+pub use cors::Cors;
 pub use data::{to_json, Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
 pub use event::{Channel, Lag, Presence, Published, Replay, Subscription};
