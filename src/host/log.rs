@@ -139,6 +139,7 @@ fn write_request(f: &mut fmt::Formatter<'_>, request: &Request) -> fmt::Result {
 
 fn write_peer(f: &mut fmt::Formatter<'_>, peer: Option<SocketAddr>) -> fmt::Result {
     match peer {
+        Some(address) if address.port() == 0 => write!(f, "{}", address.ip()), // a proxy did not tell it
         Some(address) => write!(f, "{address}"),
         None => f.write_str("-"),
     }

@@ -22,10 +22,10 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cors::Cors;
 use crate::http::body::Bodies;
-use crate::http::{split_port, AnySocket, Handler, Socket};
+use crate::http::{AnySocket, Handler, Socket};
 use gate::Gate;
+use guard::Guard;
 use places::Places;
 use start::Bind;
 use stop::OpenDoor;
@@ -61,11 +61,13 @@ const GRACE: Duration = Duration::from_secs(5);
 ///     .bind("127.0.0.1:3000")
 ///     .limits(Limits::default().max_connections(4096))
 ///     .stack_size(64 * 1024)
-///     .defaults() // entity tags, no sniffing
+///     .defaults() // entity tags, no sniffing, a window of its own
 ///     .development() // errors and queries are shown
 ///     .console()
 ///     .log(|notice| drop(notice.to_string()))
 ///     .allow_host("tool.example") // the name that a proxy on this machine passes on
+///     .behind_proxy() // which says who the client is
+///     .guard() // on other interfaces as on loopback
 ///     .cors(Cors::origins(["https://dashboard.example"]))
 ///     .monitor(&monitor);
 /// let stopper = host.stopper();
@@ -79,10 +81,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Where it listens on loopback, the default, only requests for `localhost`, names below `.localhost`, addresses
 /// and names given to [`allow_host`](Self::allow_host) are answered, others with `403`: otherwise any page on the web
 /// could read the answers by pointing its own name at 127.0.0.1. Behind a proxy on the same machine, allow
-/// the names that it passes on. Methods that act, which are all but GET, HEAD and OPTIONS, are answered to pages of
-/// the same origin, of allowed names and of [`cors`](Self::cors) alone, and to clients that are no browsers.
+/// the names that it passes on. And pages elsewhere may link to it and show it in a frame, but use none of its scripts,
+/// pictures and other answers, unless their names are allowed, or their origins by [`cors`](Self::cors).
 ///
-/// Bound to other interfaces a host answers to every name and every page.
+/// Bound to another interface a host answers to every name, and [`guard`](Self::guard) keeps these rules there.
+///
+/// Methods that act, which are all but GET, HEAD and OPTIONS, are on every interface answered to pages of
+/// the same origin, of allowed names and of [`cors`](Self::cors) alone, and to clients that are no browsers.
 ///
 /// In the guide: [access](crate::guide::access), [limits](crate::guide::limits), [stopping](crate::guide::stopping).
 #[must_use = "a host serves when it is run or started"]
@@ -96,9 +101,8 @@ struct Settings {
     handler: Box<dyn Handler>,
     limits: Limits,
     stack_size: Option<usize>,
-    allowed_hosts: Vec<String>,
-    has_any_host: bool,
-    cors: Option<Cors>,
+    guard: Guard,
+    is_behind_proxy: bool,
     has_defaults: bool,
     shows_errors: bool,
     log: log::Log,
@@ -126,9 +130,8 @@ impl Host {
                 handler,
                 limits: Limits::default(),
                 stack_size: None,
-                allowed_hosts: Vec::new(),
-                has_any_host: false,
-                cors: None,
+                guard: Guard::default(),
+                is_behind_proxy: false,
                 has_defaults: false,
                 shows_errors: false,
                 log: log::Log::default(),
@@ -187,7 +190,9 @@ impl Host {
     }
 
     /// Adds what most pages want: an `ETag` where the handler has set none, so that clients that have the page already
-    /// are answered `304 Not Modified`, and `X-Content-Type-Options: nosniff`.
+    /// are answered `304 Not Modified`, `X-Content-Type-Options: nosniff`, and `Cross-Origin-Opener-Policy: same-origin`,
+    /// so that a page elsewhere which has opened this one in a window can neither look at it nor steer it. The last two
+    /// where the handler has not said otherwise.
     pub fn defaults(mut self) -> Self {
         self.settings.has_defaults = true;
         self
@@ -233,27 +238,6 @@ impl Host {
     /// ```
     pub fn log(mut self, listener: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.settings.log.add(listener);
-        self
-    }
-
-    /// Answers on loopback to one more name, at every port: that under which a proxy on this machine serves this host,
-    /// say.
-    pub fn allow_host(mut self, name: impl AsRef<str>) -> Self {
-        self.settings.allowed_hosts.push(guard::normal(split_port(name.as_ref()).0));
-        self
-    }
-
-    /// Answers on loopback to every name and to the pages of every origin.
-    ///
-    /// For hosts that a proxy guards, or that have nothing to hide: see [Safe on localhost](#safe-on-localhost).
-    pub fn any_host(mut self) -> Self {
-        self.settings.has_any_host = true;
-        self
-    }
-
-    /// Lets pages of other origins read the answers.
-    pub fn cors(mut self, cors: Cors) -> Self {
-        self.settings.cors = Some(cors);
         self
     }
 
@@ -423,7 +407,7 @@ impl fmt::Debug for Host {
         f.debug_struct("Host")
             .field("bind", &self.bind)
             .field("limits", &self.settings.limits)
-            .field("allowed_hosts", &self.settings.allowed_hosts)
+            .field("guard", &self.settings.guard)
             .finish_non_exhaustive()
     }
 }

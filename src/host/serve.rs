@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::guard;
+use super::guard::Rules;
 use super::log::Notice;
 use super::place::Place;
 use super::Settings;
 use crate::http::answer::{AnswerWriter, Persistence};
-use crate::http::{body, conditional};
-use crate::http::{Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
+use crate::http::{body, conditional, forwarded};
+use crate::http::{is_local, Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
 use crate::panics::{self, Panic};
 use crate::random;
 
@@ -25,12 +25,11 @@ const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::
 
 /// Serves a connection to its end, or until its stream is handed to somebody else.
 pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connection>) {
-    let (peer, local) = (connection.peer_address(), connection.local_address());
     let mut conversation = Conversation {
         settings,
         place,
-        peer,
-        is_guarded: guard::is_loopback(local) && !settings.has_any_host,
+        peer: connection.peer_address(),
+        rules: settings.guard.rules(&connection),
         reader: Reader::new(Arc::clone(&connection), settings.limits.max_head),
         answers: AnswerWriter::new(),
     };
@@ -50,8 +49,8 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
 
 /// Tells a client that there is no place: to come back, if it wants events.
 ///
-/// Any status but 200 would end an `EventSource` for good. The answer says nothing else, so that pages of
-/// other origins may have it as well.
+/// Any status but 200 would end an `EventSource` for good. The answer says nothing else, so that no rule keeps it from
+/// pages that may read the stream.
 pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
     let mut reader = Reader::new(Arc::clone(connection), settings.limits.max_head);
@@ -59,19 +58,15 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
         Ok(head) => head,
         Err(_) => return,
     };
-    let wants_events = head.method() == "GET"
-        && matches!(head.field("Accept"), Some(accept) if accept.starts_with(b"text/event-stream"));
-    let mut response = match wants_events {
-        true => Response::bytes(
-            "text/event-stream; charset=utf-8",
-            format!("retry: {}\n", delay.as_millis() as u64).into_bytes(),
-        )
-        .header("Cache-Control", "no-store")
-        .header("Access-Control-Allow-Origin", "*"),
-        false => {
-            let response = Response::error(Status::SERVICE_UNAVAILABLE);
-            settings.complete(Some(&head), response.header("Retry-After", delay.as_secs().max(1).to_string()))
-        }
+    let mut response = if head.method() == "GET" && head.accepts("text/event-stream") {
+        let retry = format!("retry: {}\n", delay.as_millis() as u64);
+        let response = Response::bytes("text/event-stream; charset=utf-8", retry.into_bytes());
+        settings.complete(Rules::None, Some(&head), response.header("Cache-Control", "no-store"))
+    } else {
+        let rules = settings.guard.rules(connection);
+        let response = Response::error(Status::SERVICE_UNAVAILABLE);
+        let response = response.header("Retry-After", delay.as_secs().max(1).to_string());
+        settings.complete(rules, Some(&head), response)
     };
     settings.places.counters.answered.add(1);
     // Whether it arrives or not, the connection is over.
@@ -91,15 +86,26 @@ impl Settings {
     }
 
     /// Adds what all answers of a host say, whoever made them.
-    fn complete(&self, head: Option<&Head>, response: Response) -> Response {
-        let response = match self.has_defaults {
-            true => response.header("X-Content-Type-Options", "nosniff"),
-            false => response,
-        };
-        match (&self.cors, head) {
+    fn complete(&self, rules: Rules, head: Option<&Head>, mut response: Response) -> Response {
+        if self.has_defaults {
+            response = or_header(response, "X-Content-Type-Options", "nosniff");
+            response = or_header(response, "Cross-Origin-Opener-Policy", "same-origin");
+        }
+        if rules == Rules::All && !matches!(head, Some(head) if self.guard.allows_origin(head)) {
+            response = or_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+        }
+        match (&self.guard.cors, head) {
             (Some(cors), Some(head)) => cors.apply(head, response),
             _ => response,
         }
+    }
+}
+
+/// Sets a field unless the handler has.
+fn or_header(response: Response, name: &'static str, value: &'static str) -> Response {
+    match response.header_value(name) {
+        Some(_) => response,
+        None => response.header(name, value),
     }
 }
 
@@ -115,8 +121,7 @@ struct Conversation<'h> {
     settings: &'h Settings,
     place: &'h Place,
     peer: Option<SocketAddr>,
-    /// Whether the rules for loopback hold.
-    is_guarded: bool,
+    rules: Rules,
     reader: Reader,
     answers: AnswerWriter,
 }
@@ -148,7 +153,7 @@ impl Conversation<'_> {
             Err(error) => return self.give_up(None, error),
         };
         let started = Instant::now();
-        if let Err(sentence) = self.guard(&head) {
+        if let Err(sentence) = self.settings.guard.judge(self.rules, &head) {
             self.settings.places.counters.forbidden.add(1);
             return self.refuse(Some(&head), Status::FORBIDDEN, sentence);
         }
@@ -159,12 +164,13 @@ impl Conversation<'_> {
         };
         let persistence = self.persistence(&head);
         let own_answer = self.own_answer(&head);
-        let request = Request::new(head, body, self.peer);
+        let peer = self.peer(Some(&head));
+        let request = Request::new(head, body, peer);
         let (response, persistence) = match own_answer {
             Some(response) => (response, persistence),
             None => self.handle(&request, persistence),
         };
-        let response = self.settings.complete(Some(request.head()), response);
+        let response = self.settings.complete(self.rules, Some(request.head()), response);
         self.answer(&request, response, persistence, started)
     }
 
@@ -178,7 +184,7 @@ impl Conversation<'_> {
 
     /// The answer to what is asked of the host itself: what it can (RFC 9110 §9.3.7), and whom it lets read.
     fn own_answer(&self, head: &Head) -> Option<Response> {
-        match &self.settings.cors {
+        match &self.settings.guard.cors {
             _ if head.is_asterisk() => Some(Response::new(Status::OK)),
             Some(cors) => cors.preflight(head),
             None => None,
@@ -258,23 +264,14 @@ impl Conversation<'_> {
         }
     }
 
-    /// The rules for loopback, and the sentence for whoever they refuse.
-    fn guard(&self, head: &Head) -> Result<(), &'static str> {
-        let allowed = &self.settings.allowed_hosts;
-        if !self.is_guarded {
-            return Ok(());
+    /// Who sent a request: the client of a proxy, where there is one.
+    fn peer(&self, head: Option<&Head>) -> Option<SocketAddr> {
+        match head {
+            Some(head) if self.settings.is_behind_proxy && is_local(self.peer) => {
+                forwarded::client(head).or(self.peer)
+            }
+            _ => self.peer,
         }
-        if !guard::is_own_name(head.authority(), allowed) {
-            return Err(
-                "on loopback only localhost and addresses are answered; other names need Host::allow_host",
-            );
-        }
-        if !guard::is_own_page(head, allowed, self.settings.cors.as_ref()) {
-            return Err(
-                "on loopback only pages of this host may do that; others need Host::cors or Host::allow_host",
-            );
-        }
-        Ok(())
     }
 
     fn give_up(&mut self, head: Option<&Head>, error: ReadError) -> Next {
@@ -289,7 +286,7 @@ impl Conversation<'_> {
 
     /// Answers a request that no handler saw. What else the client sends has lost its meaning.
     fn refuse(&mut self, head: Option<&Head>, status: Status, why: &'static str) -> Next {
-        let mut response = self.settings.complete(head, Response::explain(status, why));
+        let mut response = self.settings.complete(self.rules, head, Response::explain(status, why));
         if status == Status::SERVICE_UNAVAILABLE {
             response = response.header("Retry-After", "1");
         }
@@ -298,7 +295,7 @@ impl Conversation<'_> {
         let method = head.map_or("", Head::method);
         self.settings.places.counters.answered.add(1);
         let _ = self.answers.write(connection, method, &mut response, Persistence::Close);
-        self.settings.log.write(&Notice::Refused { peer: self.peer, status, why });
+        self.settings.log.write(&Notice::Refused { peer: self.peer(head), status, why });
         Next::CloseGently
     }
 }

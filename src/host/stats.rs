@@ -33,7 +33,7 @@ pub struct Stats {
     pub answered: u64,
     /// Requests refused so far because they were malformed, too large or too slow.
     pub refused: u64,
-    /// Requests refused so far by the rules for loopback.
+    /// Requests refused so far by the rules for [access](crate::guide::access).
     pub forbidden: u64,
     /// Connections sent away so far because the limit was reached.
     pub turned_away: u64,

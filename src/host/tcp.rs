@@ -51,4 +51,8 @@ socket! { TcpStream {
 } }
 
 #[cfg(unix)]
-socket! { UnixStream {} }
+socket! { UnixStream {
+    fn is_loopback(&self) -> bool {
+        false
+    }
+} }

@@ -90,8 +90,8 @@ impl Connection {
         self.socket().peer_address()
     }
 
-    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        self.socket().local_address()
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.socket().is_loopback()
     }
 
     pub(crate) fn stop_signal(&self) -> &StopSignal {

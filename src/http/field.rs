@@ -46,8 +46,13 @@ byte_class! {
 }
 
 /// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed.
-pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim)
+}
+
+/// An element without its parameters: `;` and what follows.
+pub(super) fn without_parameters(element: &[u8]) -> &[u8] {
+    trim(element.split(|byte| *byte == b';').next().unwrap_or(element))
 }
 
 /// The text without the white space around it.

@@ -3,7 +3,7 @@
 //! Where two parsers could disagree on the length, a request can be smuggled past one of them: everything
 //! that is not plainly one length is refused, also what §6.3 would let a server mend.
 
-use super::field::{is_token, list_elements, trim};
+use super::field::{is_token, list_elements, without_parameters};
 use super::Refusal;
 
 /// The framing of a request's body.
@@ -66,7 +66,7 @@ impl FramingFields {
 
 fn judge_coding(coding: &[u8]) -> Result<(), Refusal> {
     match coding {
-        _ if !is_token(name(coding)) => Err(Refusal::Framing),
+        _ if !is_token(without_parameters(coding)) => Err(Refusal::Framing),
         _ if !is_chunked(coding) => Err(Refusal::Coding),
         _ if coding.len() > b"chunked".len() => Err(Refusal::Framing), // it has no parameters (§7)
         _ => Ok(()),
@@ -74,12 +74,7 @@ fn judge_coding(coding: &[u8]) -> Result<(), Refusal> {
 }
 
 fn is_chunked(coding: &[u8]) -> bool {
-    name(coding).eq_ignore_ascii_case(b"chunked")
-}
-
-/// The name of a coding, without its parameters.
-fn name(coding: &[u8]) -> &[u8] {
-    trim(coding.split(|byte| *byte == b';').next().unwrap_or(coding))
+    without_parameters(coding).eq_ignore_ascii_case(b"chunked")
 }
 
 #[cfg(test)]

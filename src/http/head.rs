@@ -320,6 +320,17 @@ impl Head {
         self.lines().filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
+    /// The elements of a field that is a list, of all of its lines.
+    pub(super) fn elements(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
+        self.values(name).flat_map(field::list_elements)
+    }
+
+    /// Whether the client names this media type among those that it takes (RFC 9110 §12.5.1), with whatever weight.
+    pub(crate) fn accepts(&self, media_type: &str) -> bool {
+        let is_it = |range| field::without_parameters(range).eq_ignore_ascii_case(media_type.as_bytes());
+        self.elements("Accept").any(is_it)
+    }
+
     fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (&self.bytes[name.range()], &self.bytes[value.range()]))
     }

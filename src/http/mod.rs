@@ -21,6 +21,7 @@ mod head;
 mod reader;
 pub(crate) mod body;
 
+pub(crate) mod forwarded;
 mod request;
 mod response;
 pub(crate) mod conditional;
@@ -40,7 +41,7 @@ pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
 pub(crate) use seat::{Phase, Record, Seat};
-pub(crate) use socket::{AnySocket, StopSignal, Wake};
+pub(crate) use socket::{is_local, AnySocket, StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};
 
 /// Answers requests.

@@ -210,7 +210,8 @@ impl Request {
         self.body.as_deref().map_or(&[], Body::bytes)
     }
 
-    /// The client's address; behind a proxy, the proxy's. `None` where the socket has none.
+    /// The client's address; behind a proxy, the proxy's, unless [`Host::behind_proxy`](crate::Host::behind_proxy) says
+    /// that there is one. `None` where the socket has none.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.received.peer
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -85,14 +85,31 @@ pub trait Socket: Send + Sync {
     /// Ends one or both directions.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
-    /// This end's address. The rules for loopback hold only where it is known.
+    /// This end's address.
     fn local_address(&self) -> Option<SocketAddr> {
         None
+    }
+
+    /// Whether the [rules for loopback](crate::Host#safe-on-localhost) hold: where the local address is on loopback, and
+    /// where it is not known. A Unix socket says no, since no browser connects to one.
+    fn is_loopback(&self) -> bool {
+        is_local(self.local_address())
     }
 
     /// The client's address.
     fn peer_address(&self) -> Option<SocketAddr> {
         None
+    }
+}
+
+/// Whether an address is on loopback, or not known, so that it may be.
+pub(crate) fn is_local(address: Option<SocketAddr>) -> bool {
+    match address.map(|address| address.ip()) {
+        Some(IpAddr::V6(address)) => {
+            address.is_loopback() || matches!(address.to_ipv4_mapped(), Some(mapped) if mapped.is_loopback())
+        }
+        Some(IpAddr::V4(address)) => address.is_loopback(),
+        None => true,
     }
 }
 
@@ -174,6 +191,28 @@ impl StopSignal {
                 return;
             }
             sleepers = wait(&self.0.wake, sleepers, remaining);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_addresses() {
+        check("127.0.0.1:80", true);
+        check("127.8.9.1:80", true);
+        check("[::1]:80", true);
+        check("[::ffff:127.0.0.1]:80", true); // a dual-stack listener sees IPv4 like this
+        check("192.168.0.1:80", false);
+        check("[::ffff:10.0.0.1]:80", false);
+        check("[fe80::1]:80", false);
+        check("", true); // a socket that does not tell
+
+        #[track_caller]
+        fn check(address: &str, expected: bool) {
+            assert_eq!(is_local(address.parse().ok()), expected, "{address}");
         }
     }
 }

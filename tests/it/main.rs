@@ -46,6 +46,7 @@ mod marionette;
 mod browser;
 mod browser_streams;
 mod browser_channel;
+mod browser_guard;
 mod browser_chat;
 mod browser_tokens;
 mod browser_progress;

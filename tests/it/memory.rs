@@ -16,6 +16,7 @@ pub(crate) struct Memory {
     state: Arc<Mutex<State>>,
     changed: Arc<Condvar>,
     local: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
 }
 
 #[derive(Default)]
@@ -51,7 +52,8 @@ impl Memory {
         let incoming = pieces.into_iter().map(|piece| piece.as_ref().to_vec());
         let incoming = incoming.filter(|piece| !piece.is_empty()).collect(); // an empty read is the end
         let state = State { incoming, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), changed: Arc::default(), local: None }
+        let local = Some(SocketAddr::from(([192, 0, 2, 1], 80)));
+        Self { state: Arc::new(Mutex::new(state)), changed: Arc::default(), local, peer: None }
     }
 
     /// The client ends its side behind the last piece.
@@ -65,9 +67,15 @@ impl Memory {
         self
     }
 
-    /// Gives this end an address: on loopback the host is more careful.
-    pub(crate) fn at(mut self, local: SocketAddr) -> Self {
-        self.local = Some(local);
+    /// Gives this end another address, or none: on loopback, and where it may be that, the host is more careful.
+    pub(crate) fn at(mut self, local: Option<SocketAddr>) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// Gives the client an address.
+    pub(crate) fn from(mut self, peer: Option<SocketAddr>) -> Self {
+        self.peer = peer;
         self
     }
 
@@ -185,5 +193,9 @@ impl Socket for Memory {
 
     fn local_address(&self) -> Option<SocketAddr> {
         self.local
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        self.peer
     }
 }

@@ -4,7 +4,7 @@ use super::{ask, here, host, open, retry, start, GET, GET_EVENTS, LONG};
 use crate::notes::{noted, Notes};
 use crate::patience::{eventually, unhurried, Gate};
 use crate::wire::{insist, Wire};
-use brooklet::{EventSource, Handler, Layout, Notice, Request, Response, RunningHost};
+use brooklet::{Cors, EventSource, Handler, Host, Layout, Notice, Request, Response, RunningHost};
 
 /// A host with so many places.
 fn small(places: usize, handler: impl Handler) -> (RunningHost, Notes) {
@@ -26,7 +26,6 @@ fn whoever_is_too_many_is_told() {
     let (mut events, answer) = insist(&host, GET_EVENTS);
     assert_eq!((answer.status, answer.closes()), (200, true));
     assert_eq!(answer.field("Content-Type"), Some("text/event-stream; charset=utf-8"));
-    assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*")); // it says nothing that is anybody's
     assert!((1000..=10_000).contains(&retry(&answer.body)), "{answer:?}");
     events.end().unwrap();
     assert_eq!(notes.next("full"), "full 2");
@@ -62,6 +61,42 @@ fn a_listener_that_blocks_keeps_nobody_out() {
     drop(stream);
     eventually("there is room", || insist(&host, GET).1.status == 200);
     gate.open();
+}
+
+/// A stream is what the client names among others, too, and pages of other origins may read what they may read otherwise.
+#[test]
+fn whoever_wants_events_is_told_so() {
+    let origin = "https://friend.example";
+    let listed = || Cors::origins([origin]);
+    check(None, "text/event-stream", "200");
+    check(None, "application/json, text/event-stream", "200");
+    check(None, "text/html;q=0.9|TEXT/Event-Stream;q=0.5", "200");
+    check(None, "*/*", "503 same-origin");
+    check(None, "text/event-streams, x/text/event-stream", "503 same-origin");
+    check(Some(Cors::any_origin()), "text/event-stream", "200 *");
+    check(Some(listed()), "text/event-stream", "200 https://friend.example");
+    check(Some(listed().credentials()), "text/event-stream", "200 https://friend.example true");
+    check(Some(listed().credentials()), "*/*", "503 https://friend.example true");
+    check(Some(Cors::origins(["https://other.example"])), "text/event-stream", "200");
+
+    #[track_caller]
+    fn check(cors: Option<Cors>, accept: &str, expected: &str) {
+        let host = host(app()).limits(unhurried().max_connections(1));
+        let host = cors.into_iter().fold(host, Host::cors).start().unwrap();
+        let _stream = open(&host, "/wait");
+        let accept: String = accept.split('|').map(|line| format!("Accept: {line}\r\n")).collect();
+        let fields = format!("Host: localhost\r\nOrigin: https://friend.example\r\n{accept}");
+        let answer = insist(&host, &format!("GET / HTTP/1.1\r\n{fields}\r\n")).1;
+        let mut found = answer.status.to_string();
+        for name in [
+            "Access-Control-Allow-Origin",
+            "Access-Control-Allow-Credentials",
+            "Cross-Origin-Resource-Policy",
+        ] {
+            found.extend(answer.field(name).map(|value| format!(" {value}")));
+        }
+        assert_eq!(found, expected, "{fields}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bounds;
 mod crowds;
 mod deadlines;
 mod descriptors;
+mod guard;
 mod names;
 mod reports;
 mod sockets;

@@ -47,8 +47,8 @@ fn every_answer_is_logged() {
     let (host, notes) = noted(host(app()));
     let host = host.start().unwrap();
     notes.next("listening");
-    let other = "refused 403: on loopback only localhost and addresses are answered; \
-                 other names need Host::allow_host";
+    let other = "refused 403: only localhost and addresses are answered here; \
+                 other names need Host::allow_host (--host in the examples)";
     for (request, line) in [
         ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "answered GET / 200, 5 bytes"),
         ("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", "answered HEAD / 200, 0 bytes"),
@@ -176,6 +176,7 @@ fn defaults_add_what_pages_want() {
     let host = host(|_: Request| Response::text("hello")).defaults().start().unwrap();
     let answer = ask(&host, GET).answer(false).unwrap();
     assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
+    assert_eq!(answer.field("Cross-Origin-Opener-Policy"), Some("same-origin"));
     let tag = answer.field("ETag").expect("pages are tagged").to_owned();
     let again = GET.replace("\r\n\r\n", &format!("\r\nIf-None-Match: {tag}\r\n\r\n"));
     assert_eq!(ask(&host, &again).answer(false).unwrap().status, 304);

@@ -28,6 +28,7 @@ fn exactly_these_fields() {
             ("Cache-Control", "no-cache, no-transform"),
             ("Connection", "close"),
             ("Content-Type", "text/event-stream; charset=utf-8"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
             ("X-Accel-Buffering", "no"),
         ];
         assert_eq!(fields, expected, "{request:?}");
