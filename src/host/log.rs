@@ -1,7 +1,7 @@
 //! What the host has to say, and to whom.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::panics;
 
 /// Something that happened. Its `Display` is the line that [`console`](crate::Host::console) writes.
 ///
-/// Targets are printed as they were sent, which is printable ASCII, so nothing in a line can pass for another line.
+/// Targets are printed as they were sent. Line ends, control characters and those that change the direction of text are
+/// printed escaped, wherever they come from, so that nothing in a line can pass for another line or steer a terminal.
 /// Of a query only `?…` is printed, since tokens stand in queries; `{:#}` prints it as well.
 ///
 /// ```
@@ -99,6 +100,7 @@ pub enum Notice<'a> {
 
 impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Escaped(f);
         match self {
             Self::Listening { address } => write!(f, "listening on http://{address}"),
             Self::Answered { request, status, bytes, duration } => {
@@ -127,17 +129,38 @@ impl fmt::Display for Notice<'_> {
     }
 }
 
+/// Text in which the characters are escaped that would end a line or do something to a terminal: an error may hold what a
+/// client has sent, or the name of a file.
+struct Escaped<'f, 'a>(&'f mut fmt::Formatter<'a>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut plain = 0;
+        for (at, found) in text.match_indices(is_steering) {
+            write!(self.0, "{}{}", &text[plain..at], found.escape_debug())?;
+            plain = at + found.len();
+        }
+        self.0.write_str(&text[plain..])
+    }
+}
+
+/// Control characters, line ends of Unicode, and marks, embeddings and isolates of the bidirectional algorithm.
+fn is_steering(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Who asked for what, with the query only where it is asked for.
-fn write_request(f: &mut fmt::Formatter<'_>, request: &Request) -> fmt::Result {
+fn write_request(f: &mut Escaped<'_, '_>, request: &Request) -> fmt::Result {
     write_peer(f, request.peer())?;
     write!(f, " {} ", request.method())?;
     match request.raw_target().split_once('?') {
-        Some((path, _)) if !f.alternate() => write!(f, "{path}?…"),
+        Some((path, _)) if !f.0.alternate() => write!(f, "{path}?…"),
         _ => f.write_str(request.raw_target()),
     }
 }
 
-fn write_peer(f: &mut fmt::Formatter<'_>, peer: Option<SocketAddr>) -> fmt::Result {
+fn write_peer(f: &mut Escaped<'_, '_>, peer: Option<SocketAddr>) -> fmt::Result {
     match peer {
         Some(address) if address.port() == 0 => write!(f, "{}", address.ip()), // a proxy did not tell it
         Some(address) => write!(f, "{address}"),
@@ -280,6 +303,30 @@ mod tests {
         #[track_caller]
         fn check(notice: &Notice<'_>, expected: &str) {
             assert_eq!(notice.to_string(), expected);
+        }
+    }
+
+    /// Whatever an error says, its line is one, and moves no cursor.
+    #[test]
+    fn lines_that_cannot_be_forged() {
+        check("no user x\n127.0.0.1:1 GET / 200", "no user x\\n127.0.0.1:1 GET / 200");
+        check("a\r\nb\tc\0", "a\\r\\nb\\tc\\0");
+        check("\x1b]0;title\x07\x1b[2J", "\\u{1b}]0;title\\u{7}\\u{1b}[2J");
+        check("\x7f\u{85}\u{9b}2J", "\\u{7f}\\u{85}\\u{9b}2J");
+        check("\u{200e}\u{200f}", "\\u{200e}\\u{200f}");
+        check("\u{2027}\u{2028}\u{202e}\u{202f}", "\u{2027}\\u{2028}\\u{202e}\u{202f}");
+        check("\u{2065}\u{2066}\u{2069}\u{206a}", "\u{2065}\\u{2066}\\u{2069}\u{206a}");
+        check("ünï 漢字 🦀 'a' \"b\" \\n", "ünï 漢字 🦀 'a' \"b\" \\n"); // nothing else
+
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            let head = Head::parse(b"GET / HTTP/1.0\r\n\r\n").expect("it is a head");
+            let (request, error) = (Request::new(head, None, None), text.into());
+            let error: Box<dyn Error + Send + Sync> = error;
+            let failed = Notice::Failed { request: &request, error: &*error };
+            assert_eq!(failed.to_string(), format!("- GET / failed: {expected}"));
+            let accept = Notice::CannotAccept { error: io::Error::new(io::ErrorKind::Other, text) };
+            assert_eq!(accept.to_string(), format!("cannot accept connections for a moment: {expected}"));
         }
     }
 }
