@@ -18,10 +18,21 @@ pub(crate) enum Framing {
 #[derive(Debug, Default)]
 pub(super) struct FramingFields {
     length: Option<u64>,
-    /// What there is of transfer codings, if any: `chunked` alone, or why it is not that.
-    coding: Option<Result<(), Refusal>>,
-    /// Whether the last of them was `chunked`.
-    is_chunked: bool,
+    codings: Codings,
+}
+
+/// What there is of transfer codings.
+#[derive(Debug, Default, Clone, Copy)]
+enum Codings {
+    #[default]
+    None,
+    Chunked,
+    /// Others, which are not known here.
+    Unknown,
+    /// Such ones, and `chunked` behind them.
+    UnknownThenChunked,
+    /// None that anybody can read.
+    Invalid,
 }
 
 impl FramingFields {
@@ -41,40 +52,27 @@ impl FramingFields {
     /// (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
     pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
         for coding in list_elements(value) {
-            let judged = match self.is_chunked {
-                true => Err(Refusal::Framing), // something follows chunked
-                false => judge_coding(coding),
-            };
-            self.is_chunked = is_chunked(coding);
-            self.coding = match self.coding {
-                Some(Err(Refusal::Framing)) => return,
-                Some(earlier) => Some(judged.and(earlier)),
-                None => Some(judged),
+            let name = without_parameters(coding);
+            let is_chunked = name.eq_ignore_ascii_case(b"chunked");
+            self.codings = match self.codings {
+                _ if !is_token(name) || (is_chunked && name.len() < coding.len()) => Codings::Invalid, // §7: no parameters
+                Codings::None if is_chunked => Codings::Chunked,
+                Codings::Unknown if is_chunked => Codings::UnknownThenChunked,
+                Codings::None | Codings::Unknown => Codings::Unknown,
+                Codings::Chunked | Codings::UnknownThenChunked | Codings::Invalid => Codings::Invalid,
             };
         }
     }
 
     pub(super) fn judge(self, minor_version: u8) -> Result<Framing, Refusal> {
-        match (self.coding, self.length) {
-            (Some(_), Some(_)) => Err(Refusal::Framing),
-            (Some(_), None) if minor_version == 0 => Err(Refusal::Framing), // §6.1
-            (Some(coding), None) => coding.map(|()| Framing::Chunked),
-            (None, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        match (self.codings, self.length) {
+            (Codings::None, length) => Ok(Framing::Length(length.unwrap_or(0))),
+            (_, Some(_)) | (Codings::Invalid, _) => Err(Refusal::Framing),
+            _ if minor_version == 0 => Err(Refusal::Framing), // §6.1
+            (Codings::Chunked, None) => Ok(Framing::Chunked),
+            (Codings::Unknown | Codings::UnknownThenChunked, None) => Err(Refusal::Coding),
         }
     }
-}
-
-fn judge_coding(coding: &[u8]) -> Result<(), Refusal> {
-    match coding {
-        _ if !is_token(without_parameters(coding)) => Err(Refusal::Framing),
-        _ if !is_chunked(coding) => Err(Refusal::Coding),
-        _ if coding.len() > b"chunked".len() => Err(Refusal::Framing), // it has no parameters (§7)
-        _ => Ok(()),
-    }
-}
-
-fn is_chunked(coding: &[u8]) -> bool {
-    without_parameters(coding).eq_ignore_ascii_case(b"chunked")
 }
 
 #[cfg(test)]
@@ -135,9 +133,6 @@ mod tests {
 
     #[test]
     fn chunked_in_http_1_0_is_refused() {
-        assert_eq!(
-            FramingFields { coding: Some(Ok(())), ..FramingFields::default() }.judge(0),
-            Err(Refusal::Framing)
-        );
+        assert_eq!(FramingFields { length: None, codings: Codings::Chunked }.judge(0), Err(Refusal::Framing));
     }
 }
