@@ -31,15 +31,14 @@
 
 use std::collections::hash_map::RandomState;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::time::Duration;
 use std::{env, fs, panic};
 
 use brooklet::{
-    json_object, Admission, Content, Cors, Event, EventConnection, EventSource, Handler, Host, Layout,
-    Limits, Monitor, Request, Response,
+    json_object, Admission, Content, Control, Cors, Event, EventConnection, EventSource, Handler, Host,
+    Layout, Limits, Request, Response,
 };
 
 const MAX_BODY: u64 = 8 * 1024 * 1024;
@@ -48,15 +47,15 @@ const MAX_BODY: u64 = 8 * 1024 * 1024;
 const AWKWARD: &str = " leading space\r\nCR LF above\rCR above\n\ndata: no field\n: no comment\n\
     NUL \0, VT \x0b, FF \x0c, NEL \u{85}, LS \u{2028}, BOM \u{feff}\nünï 漢字 🦀\n";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> brooklet::Result {
     // The host logs what panics. std's own report would be written by the thread that panics, and its stream would have
     // to wait for whoever reads standard error.
     panic::set_hook(Box::new(|_| ()));
 
-    let monitor = Monitor::new();
+    let control = Control::new();
     let app = Layout::new()
         .index(Content::html(include_str!("tour.html")))
-        .add("metrics", monitor.clone())
+        .add("metrics", control.clone())
         .add("stock", EventSource::new(stock))
         .add("lines", lines)
         .add("resume", resume())
@@ -81,9 +80,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .defaults()
         .development()
         .console()
-        .monitor(&monitor);
+        .control(&control);
     if let Ok(origin) = env::var("CORS_ORIGIN") {
-        host = host.cors(Cors::try_origins([origin]).map_err(|error| error.to_string())?);
+        host = host.cors(Cors::try_origins([origin])?);
     }
     if env::var("ANY_HOST").map_or(false, |value| value == "1") {
         host = host.any_host();

@@ -1,7 +1,7 @@
 //! 64-bit numbers that threads share, also where the processor has no atomic operations of that width.
 //!
-//! 32-bit MIPS, ARMv5, PowerPC, RISC-V and Xtensa have none. A mutex around the number does there: the crate only
-//! counts with them, one relaxed operation at a time.
+//! 32-bit MIPS, ARMv5, PowerPC, RISC-V and Xtensa have none. A mutex around the number does there: the crate
+//! only counts with them and changes single words.
 
 #[cfg(not(target_has_atomic = "64"))]
 pub(crate) use locked::AtomicU64;
@@ -44,6 +44,26 @@ mod locked {
             self.replace(|value| value.max(other))
         }
 
+        pub(crate) fn swap(&self, value: u64, _: Ordering) -> u64 {
+            self.replace(|_| value)
+        }
+
+        /// Returns what it was before, which is `current` if that has worked.
+        pub(crate) fn compare_exchange(
+            &self,
+            current: u64,
+            new: u64,
+            _: Ordering,
+            _: Ordering,
+        ) -> Result<u64, u64> {
+            let before = self.replace(|value| if value == current { new } else { value });
+            if before == current {
+                Ok(before)
+            } else {
+                Err(before)
+            }
+        }
+
         /// Returns what it was before.
         fn replace(&self, change: impl FnOnce(u64) -> u64) -> u64 {
             let mut value = lock(&self.0);
@@ -71,6 +91,10 @@ mod tests {
         assert_eq!(number.fetch_max(5, Relaxed), 0x1_0000_0000);
         assert_eq!(number.fetch_max(1 << 40, Relaxed), 0x1_0000_0000);
         assert_eq!(number.load(Relaxed), 1 << 40);
+        assert_eq!(number.swap(7, Relaxed), 1 << 40);
+        assert_eq!(number.compare_exchange(6, 8, Relaxed, Relaxed), Err(7));
+        assert_eq!(number.compare_exchange(7, 8, Relaxed, Relaxed), Ok(7));
+        assert_eq!(number.load(Relaxed), 8);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub use cors::Cors;
 pub use data::{to_json, Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
 pub use event::{Channel, Lag, Presence, Published, Replay, Subscription};
-pub use host::{Host, Limits, Monitor, Notice, RunningHost, StartError, Stats, StopReport, Stopper};
+pub use host::{Control, Host, Limits, Notice, RunningHost, StartError, Stats, StopReport};
 pub use http::{
     CloseReason, FieldValue, Form, Handler, IntoResponse, Request, Response, Socket, Status, Target,
 };

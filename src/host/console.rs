@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::crew::make_thread;
+use super::workers::make_thread;
 use crate::clock::NEVER;
 use crate::locks::{lock, wait, Parker};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console;
-use super::crew::Crew;
+use super::deferred::Deferred;
 use crate::http::{CloseReason, Request, Status};
 use crate::panics;
 
@@ -33,8 +33,8 @@ pub enum Notice<'a> {
     /// The host accepts connections.
     #[non_exhaustive]
     Listening {
-        /// Where.
-        address: SocketAddr,
+        /// Where: `http://127.0.0.1:8080`, or the path of a Unix socket.
+        url: &'a str,
     },
     /// A request was answered.
     #[non_exhaustive]
@@ -102,7 +102,7 @@ impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Escaped(f);
         match self {
-            Self::Listening { address } => write!(f, "listening on http://{address}"),
+            Self::Listening { url } => write!(f, "listening on {url}"),
             Self::Answered { request, status, bytes, duration } => {
                 write_request(f, request)?;
                 write!(f, " {}, {bytes} bytes in {}", status.code(), Short(*duration))
@@ -210,11 +210,11 @@ impl Log {
     }
 
     /// For the thread that accepts, which must not wait for listeners: another one tells them.
-    pub(super) fn write_elsewhere(&self, notice: Notice<'static>, crew: &Arc<Crew>) {
+    pub(super) fn write_elsewhere(&self, notice: Notice<'static>, deferred: &Arc<Deferred>) {
         self.write_line(&notice);
         if !self.listeners.is_empty() {
             let log = self.clone();
-            crew.follow_up_elsewhere(Box::new(move || log.tell(&notice)));
+            deferred.push_elsewhere(Box::new(move || log.tell(&notice)));
         }
     }
 

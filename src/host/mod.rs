@@ -3,42 +3,51 @@
 //! It serves whatever a handler answers, streams included, and knows neither events nor channels.
 
 mod start;
+mod listener;
 mod limits;
-mod gate;
-mod crew;
+mod accept;
+mod workers;
+mod overload;
 mod serve;
 mod guard;
-mod places;
-mod place;
+mod slots;
+mod phase;
+mod deferred;
 mod stop;
+mod service;
+mod control;
+mod running;
 mod stats;
-mod monitor;
 mod log;
 mod console;
 mod tcp;
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
+use crate::clock::NEVER;
 use crate::http::body::Bodies;
 use crate::http::{AnySocket, Handler, Socket};
-use gate::Gate;
+use accept::{Leader, Work};
 use guard::Guard;
-use places::Places;
+use listener::Listener;
+use overload::Throttle;
+use phase::Phase;
+use service::Service;
 use start::Bind;
-use stop::OpenDoor;
+use workers::Workers;
 
+pub use control::Control;
 pub use limits::Limits;
 pub use log::Notice;
-pub use monitor::Monitor;
+pub use running::RunningHost;
 pub use start::StartError;
 pub use stats::Stats;
-pub use stop::{StopReport, Stopper};
-
-/// How long a stop waits for what is under way, unless told otherwise.
-const GRACE: Duration = Duration::from_secs(5);
+pub use stop::StopReport;
 
 /// A server: a handler, and where and how it is served.
 ///
@@ -54,10 +63,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// All that can be said of one:
 ///
 /// ```
-/// use brooklet::{Cors, Host, Layout, Limits, Monitor};
+/// use brooklet::{Control, Cors, Host, Layout, Limits};
 ///
-/// let monitor = Monitor::new();
-/// let host = Host::new(Layout::new().add("metrics", monitor.clone()))
+/// let control = Control::new();
+/// let host = Host::new(Layout::new().add("metrics", control.clone()))
 ///     .bind("127.0.0.1:3000")
 ///     .limits(Limits::default().max_connections(4096))
 ///     .stack_size(64 * 1024)
@@ -69,9 +78,8 @@ const GRACE: Duration = Duration::from_secs(5);
 ///     .behind_proxy() // which says who the client is
 ///     .guard() // on other interfaces as on loopback
 ///     .cors(Cors::origins(["https://dashboard.example"]))
-///     .monitor(&monitor);
-/// let stopper = host.stopper();
-/// # drop((host, stopper));
+///     .control(&control);
+/// # drop(host);
 /// ```
 ///
 /// Each connection has a thread of its own, which reads its requests, runs the handler and writes the answers.
@@ -92,7 +100,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// In the guide: [access](crate::guide::access), [limits](crate::guide::limits), [stopping](crate::guide::stopping).
 #[must_use = "a host serves when it is run or started"]
 pub struct Host {
-    bind: Bind,
+    binds: Vec<Bind>,
     settings: Settings,
 }
 
@@ -106,8 +114,9 @@ struct Settings {
     has_defaults: bool,
     shows_errors: bool,
     log: log::Log,
+    troubles: Throttle,
+    service: Arc<Service>,
     bodies: Arc<Bodies>,
-    places: Arc<Places>,
 }
 
 /// The last lines of connections that were served by hand.
@@ -118,14 +127,15 @@ impl Drop for Settings {
 }
 
 impl Host {
-    /// A host of `handler` on `127.0.0.1:8080`, without anything extra.
+    /// A host of `handler` on `localhost:8080`, which is 127.0.0.1 and, where the system has it, \[::1\]; without anything
+    /// extra.
     pub fn new(handler: impl Handler) -> Self {
         Self::of(Box::new(handler))
     }
 
     fn of(handler: Box<dyn Handler>) -> Self {
         Self {
-            bind: Bind::default(),
+            binds: Vec::new(),
             settings: Settings {
                 handler,
                 limits: Limits::default(),
@@ -135,24 +145,37 @@ impl Host {
                 has_defaults: false,
                 shows_errors: false,
                 log: log::Log::default(),
+                troubles: Throttle::default(),
+                service: Arc::default(),
                 bodies: Limits::default().bodies(),
-                places: Arc::default(),
             },
         }
     }
 
-    /// Listens elsewhere than at `127.0.0.1:8080`: `"127.0.0.1:3000"`, `"[::]:80"`, or port 0 for one that is free.
+    /// Listens elsewhere than on `localhost:8080`: `"127.0.0.1:3000"`, `"[::]:80"`, `("localhost", 3000)`, or port 0 for
+    /// one that is free. Each call adds to those before.
     ///
-    /// An address that cannot be understood is reported when the host starts.
-    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Display) -> Self {
-        self.bind = Bind::to(address);
+    /// A name may stand for several addresses, and a slice for several of its own: it listens on all of them, at the same
+    /// port where that is 0, but for those that this system does not have. An address that cannot be understood, or is
+    /// in use, is reported when the host starts.
+    ///
+    /// ```
+    /// # use brooklet::{Host, Layout};
+    /// let host = Host::new(Layout::new()).bind("localhost:0").start()?;
+    /// for address in host.addresses() {
+    ///     assert_eq!((address.ip().is_loopback(), address.port()), (true, host.address().port()));
+    /// }
+    /// # Ok::<(), brooklet::StartError>(())
+    /// ```
+    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Self {
+        self.binds.push(Bind::to(address));
         self
     }
 
     /// Serves the connections of a listener that was made elsewhere.
     ///
     /// What it accepts inherits its socket options, so this is the way to those that std does not offer, and to
-    /// a backlog of more than std's 128 connections. It is made to block.
+    /// a backlog of more than std's 128 connections. It is made to block. Each call adds to those before.
     ///
     /// To stop, the host connects to it. Where another process listens at the same address, that may be the one that
     /// is woken; a stop can take some seconds longer then.
@@ -168,7 +191,27 @@ impl Host {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.bind = Bind::Listener(listener);
+        self.binds.push(Bind::Listener(Listener::Tcp(listener)));
+        self
+    }
+
+    /// Serves the connections of a Unix socket's listener. Its path is not removed when the host stops.
+    ///
+    /// ```
+    /// # use brooklet::{Host, Layout};
+    /// use std::os::unix::net::UnixListener;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("brooklet-doc-{}.sock", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let host = Host::new(Layout::new()).unix_listener(UnixListener::bind(&path)?).start()?;
+    /// assert_eq!(host.addresses(), []); // those of TCP
+    /// # drop(host);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn unix_listener(mut self, listener: UnixListener) -> Self {
+        self.binds.push(Bind::Listener(Listener::Unix(listener)));
         self
     }
 
@@ -241,39 +284,29 @@ impl Host {
         self
     }
 
-    /// Shows this host's numbers to a monitor that was made before it.
-    ///
-    /// For an example see [`Monitor`].
-    pub fn monitor(self, monitor: &Monitor) -> Self {
-        monitor.watch(&self.settings.places);
+    /// Has this host stopped, and its numbers told, by a control that was made before it.
+    pub fn control(mut self, control: &Control) -> Self {
+        self.settings.service = Arc::clone(&control.service);
         self
     }
 
-    /// A handle that ends this host from anywhere; for an example see [`Stopper`].
-    pub fn stopper(&self) -> Stopper {
-        Stopper { places: Arc::clone(&self.settings.places) }
-    }
-
-    /// Serves on this thread until somebody stops it; see [`stopper`](Self::stopper).
+    /// Serves until it is stopped by a [`control`](Self::control), on threads of its own while the calling one waits.
     ///
     /// # Errors
     ///
-    /// If it cannot listen where it should.
+    /// If it cannot listen where it should, or no thread can be had.
     ///
     /// ```
-    /// # use brooklet::{Host, Layout};
-    /// let host = Host::new(Layout::new()).bind("127.0.0.1:0");
-    /// # host.stopper().request_stop();
-    /// host.run()?; // returns when it was stopped
+    /// # use brooklet::{Control, Host, Layout};
+    /// let control = Control::new();
+    /// # control.request_stop();
+    /// Host::new(Layout::new()).bind("127.0.0.1:0").control(&control).run()?; // returns when it was stopped
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn run(self) -> Result<(), StartError> {
-        let stopper = self.stopper();
-        let Listening { listener, door, settings, .. } = self.listen()?;
-        Gate::new(settings, listener, door).keep();
-        stopper.places.door.wait_until_closed(); // nobody shall wait in its backlog meanwhile
-        stopper.stop_within(GRACE);
-        console::finish();
+        let host = self.start()?;
+        host.control.service.stop.sleep_until(Instant::now() + NEVER);
+        host.stop();
         Ok(())
     }
 
@@ -293,130 +326,45 @@ impl Host {
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn start(self) -> Result<RunningHost, StartError> {
-        let stopper = self.stopper();
-        let Listening { listener, door, settings, address } = self.listen()?;
-        let keep = move || Gate::new(settings, listener, door).keep();
-        crew::make_thread("brooklet-accept", Box::new(keep), None)
-            .map_err(|error| StartError::new(address.to_string(), error))?;
-        Ok(RunningHost { address, stopper })
+        let listeners = start::listen_on(self.binds)?;
+        let settings = Arc::new(self.settings);
+        let service = Arc::clone(&settings.service);
+        service.deferred.set_stack_size(settings.stack_size);
+        let urls: Vec<_> = listeners.iter().map(ToString::to_string).collect();
+        let host = RunningHost {
+            addresses: listeners.iter().filter_map(Listener::address).collect(),
+            control: Control { service: Arc::clone(&service) },
+        };
+        let workers = Workers::new(&service.stop, settings.stack_size);
+        for listener in listeners {
+            if let Err(error) = workers.push(Work::Lead(Leader::new(listener, &settings, &workers))) {
+                service.request_stop(); // the others close theirs
+                return Err(StartError::cannot_make_thread(error));
+            }
+        }
+        for url in &urls {
+            settings.log.write(&Notice::Listening { url });
+        }
+        Ok(host)
     }
 
     /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
     ///
     /// For an example, over a Unix socket, see [`Socket`].
     pub fn serve(&self, socket: impl Socket + 'static) {
-        // Connections made by hand are nobody's to turn away.
-        if let Some(place) = self.settings.places.take(usize::MAX) {
-            gate::on_this_thread(serve::serve, &self.settings, place, AnySocket::Other(Box::new(socket)));
+        // Connections made by hand are not the host's to turn away.
+        if let Some(slot) = self.settings.service.slots.take(Phase::Idle, usize::MAX) {
+            serve::serve(&self.settings, slot, AnySocket::Other(Box::new(socket)));
         }
-    }
-
-    fn listen(self) -> Result<Listening, StartError> {
-        let (listener, address) = self.bind.listen()?;
-        let door = OpenDoor::new(&self.settings.places, &listener, address);
-        self.settings.log.write(&Notice::Listening { address });
-        Ok(Listening { listener, door, settings: Arc::new(self.settings), address })
-    }
-}
-
-struct Listening {
-    listener: TcpListener,
-    door: OpenDoor,
-    settings: Arc<Settings>,
-    address: SocketAddr,
-}
-
-/// A host that serves. Dropping it stops it.
-///
-/// ```
-/// use brooklet::{Host, Request, Response};
-/// use std::io::{Read, Write};
-/// use std::net::TcpStream;
-///
-/// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0").start()?;
-///
-/// let mut client = TcpStream::connect(host.address())?;
-/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-/// let mut answer = String::new();
-/// client.read_to_string(&mut answer)?;
-///
-/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"));
-/// assert_eq!(host.stats().answered, 1);
-/// assert_eq!(host.stop().forced, 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use = "a running host stops when it is dropped"]
-pub struct RunningHost {
-    address: SocketAddr,
-    stopper: Stopper,
-}
-
-impl RunningHost {
-    /// Where it listens: with the port that it got, if it was bound to port 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// How it is doing.
-    pub fn stats(&self) -> Stats {
-        self.stopper.places.stats()
-    }
-
-    /// A handle that ends this host from anywhere; for an example see [`Stopper`].
-    pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
-    }
-
-    /// Stops, and gives what is under way five seconds to end.
-    pub fn stop(&self) -> StopReport {
-        self.stop_within(GRACE)
-    }
-
-    /// Stops: nothing new is accepted, idle connections are closed, answers under way are finished, streams are
-    /// told when to come back, and every call of a generator that waits returns.
-    ///
-    /// It returns when everything has ended, or after `grace`, when what is left is cut off. A handler or
-    /// generator that calls nothing of ours cannot be ended by anybody: it is left behind. Called from a
-    /// handler or a generator of the host itself, it does not wait for that one.
-    ///
-    /// ```
-    /// # use brooklet::{Host, Layout};
-    /// # use std::time::Duration;
-    /// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
-    /// let report = host.stop_within(Duration::from_millis(500));
-    /// assert_eq!((report.ended, report.forced), (0, 0)); // nobody was there
-    /// # Ok::<(), brooklet::StartError>(())
-    /// ```
-    pub fn stop_within(&self, grace: Duration) -> StopReport {
-        let report = self.stopper.stop_within(grace);
-        // It may be the gate's keeper itself that is here, in somebody's log: so it does not wait for ever.
-        self.stopper.places.door.wait_until_closed();
-        console::finish();
-        report
-    }
-}
-
-impl Drop for RunningHost {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
-            .field("bind", &self.bind)
+            .field("binds", &self.binds)
             .field("limits", &self.settings.limits)
             .field("guard", &self.settings.guard)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for RunningHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningHost")
-            .field("address", &self.address)
-            .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
 }

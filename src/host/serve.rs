@@ -1,6 +1,7 @@
 //! One connection: head, body, handler, answer, and again, until one side has had enough.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
@@ -8,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::guard::Rules;
 use super::log::Notice;
-use super::place::Place;
+use super::slots::Slot;
 use super::Settings;
 use crate::http::answer::{AnswerWriter, Persistence};
-use crate::http::{body, conditional, forwarded};
-use crate::http::{is_local, Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
+use crate::http::{body, conditional, forwarded, is_local};
+use crate::http::{AnySocket, Connection, Head, ReadError, Reader, Request, Response, Status, StreamBody};
 use crate::panics::{self, Panic};
 use crate::random;
 
@@ -23,11 +24,31 @@ const TURNS: usize = 4;
 /// When clients that were sent away shall come back, spread out.
 const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
 
-/// Serves a connection to its end, or until its stream is handed to somebody else.
-pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connection>) {
+/// Serves a connection to its end, or until its stream is handed to a channel, on the calling thread.
+pub(super) fn serve(settings: &Settings, slot: Arc<Slot>, socket: AnySocket) {
+    let service = &settings.service;
+    let _serving = service.slots.serving(slot.number());
+    let slot = slot; // given back before that
+    let seat = Arc::clone(&slot) as _;
+    let connection = match Connection::new(socket, service.stop.clone(), settings.limits.write_deadline, seat)
+    {
+        Ok(connection) => Arc::new(connection),
+        Err(_) => return, // it is dead already
+    };
+    service.slots.enter(&slot, &connection);
+    if service.stop.is_requested() {
+        connection.finish_reading(); // the stop may have looked before it was there
+    }
+    match slot.is_turned_away() {
+        true => turn_away(settings, &connection),
+        false => converse(settings, &slot, connection),
+    }
+}
+
+fn converse(settings: &Settings, slot: &Slot, connection: Arc<Connection>) {
     let mut conversation = Conversation {
         settings,
-        place,
+        slot,
         peer: connection.peer_address(),
         rules: settings.guard.rules(&connection),
         reader: Reader::new(Arc::clone(&connection), settings.limits.max_head),
@@ -47,11 +68,11 @@ pub(super) fn serve(settings: &Settings, place: &Place, connection: Arc<Connecti
     }
 }
 
-/// Tells a client that there is no place: to come back, if it wants events.
+/// Tells a client that there is no slot: to come back, if it wants events.
 ///
 /// Any status but 200 would end an `EventSource` for good. The answer says nothing else, so that no rule keeps it from
 /// pages that may read the stream.
-pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
+fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
     let mut reader = Reader::new(Arc::clone(connection), settings.limits.max_head);
     let head = match reader.read_head(OVERFLOW_HEAD, OVERFLOW_HEAD, &|| {}) {
@@ -68,16 +89,27 @@ pub(super) fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
         let response = response.header("Retry-After", delay.as_secs().max(1).to_string());
         settings.complete(rules, Some(&head), response)
     };
-    settings.places.counters.answered.add(1);
+    settings.service.slots.counters.answered.add(1);
     // Whether it arrives or not, the connection is over.
     let _ = AnswerWriter::new().write(connection, head.method(), &mut response, Persistence::Close);
     reader.connection().close_gently();
 }
 
 impl Settings {
+    /// Logs, once in a while, that connections cannot be accepted or have no thread.
+    pub(super) fn report_trouble(&self, error: &io::Error) {
+        if self.troubles.is_due() {
+            let error = match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(error.kind(), error.to_string()),
+            };
+            self.log.write_elsewhere(Notice::CannotAccept { error }, &self.service.deferred);
+        }
+    }
+
     /// Counts and logs what a handler or a generator has ended with.
     fn report(&self, request: &Request, error: &(dyn Error + Send + Sync + 'static)) {
-        let counters = &self.places.counters;
+        let counters = &self.service.slots.counters;
         match error.is::<Panic>() {
             true => counters.panics.add(1),
             false => counters.failures.add(1),
@@ -119,7 +151,7 @@ enum Next {
 
 struct Conversation<'h> {
     settings: &'h Settings,
-    place: &'h Place,
+    slot: &'h Slot,
     peer: Option<SocketAddr>,
     rules: Rules,
     reader: Reader,
@@ -141,11 +173,11 @@ impl Conversation<'_> {
     /// One request and its answer.
     fn exchange(&mut self) -> Next {
         let limits = &self.settings.limits;
-        let place = self.place;
-        place.end_service();
-        let begins = || place.begin_head(limits.max_heads);
+        let slot = self.slot;
+        slot.end_service();
+        let begins = || slot.begin_head(limits.max_heads);
         let head = self.reader.read_head(limits.idle_deadline, limits.head_deadline, &begins);
-        if !place.begin_service() {
+        if !slot.begin_service() {
             return Next::Close;
         }
         let head = match head {
@@ -154,7 +186,7 @@ impl Conversation<'_> {
         };
         let started = Instant::now();
         if let Err(sentence) = self.settings.guard.judge(self.rules, &head) {
-            self.settings.places.counters.forbidden.add(1);
+            self.settings.service.slots.counters.forbidden.add(1);
             return self.refuse(Some(&head), Status::FORBIDDEN, sentence);
         }
         let (max, patience, all) = (limits.max_body, limits.body_deadline, &self.settings.bodies);
@@ -175,7 +207,7 @@ impl Conversation<'_> {
     }
 
     fn persistence(&self, head: &Head) -> Persistence {
-        match head.is_persistent() && !self.settings.places.stop.is_requested() {
+        match head.is_persistent() && !self.settings.service.stop.is_requested() {
             false => Persistence::Close,
             true if head.minor_version() == 0 => Persistence::StayByRequest,
             true => Persistence::Stay,
@@ -228,9 +260,9 @@ impl Conversation<'_> {
         let connection = self.reader.connection();
         let opens_stream = is_stream && request.method() != "HEAD";
         // What is counted is counted before its bytes leave: a client that has them may look at the counter.
-        self.settings.places.counters.answered.add(1);
+        self.settings.service.slots.counters.answered.add(1);
         if opens_stream {
-            self.place.open_stream(request, &self.settings.log);
+            self.slot.open_stream(request, &self.settings.log, &self.settings.service.deferred);
         }
         let bytes = match self.answers.write(connection, request.method(), &mut response, persistence) {
             Ok(bytes) => bytes,
@@ -277,7 +309,7 @@ impl Conversation<'_> {
     fn give_up(&mut self, head: Option<&Head>, error: ReadError) -> Next {
         match error {
             ReadError::Refused(refusal) => {
-                self.settings.places.counters.refused.add(1);
+                self.settings.service.slots.counters.refused.add(1);
                 self.refuse(head, refusal.status(), refusal.as_str())
             }
             ReadError::Idle | ReadError::Closed(_) => Next::Close,
@@ -293,7 +325,7 @@ impl Conversation<'_> {
         let connection = self.reader.connection();
         // Whether it arrives or not, the connection is over.
         let method = head.map_or("", Head::method);
-        self.settings.places.counters.answered.add(1);
+        self.settings.service.slots.counters.answered.add(1);
         let _ = self.answers.write(connection, method, &mut response, Persistence::Close);
         self.settings.log.write(&Notice::Refused { peer: self.peer(head), status, why });
         Next::CloseGently
@@ -301,7 +333,7 @@ impl Conversation<'_> {
 }
 
 fn run_stream(settings: &Settings, connection: Arc<Connection>, request: &Request, stream: StreamBody) {
-    // Held to the end, so that what it sends is counted; its place takes that over as soon as it is gone.
+    // Held to the end, so that what it sends is counted; its slot takes that over as soon as it is gone.
     let _held = Arc::clone(&connection);
     if let Err(error) = stream(connection) {
         settings.report(request, &*error);

@@ -1,9 +1,14 @@
-//! From an address to a listener, and what can go wrong on the way.
+//! From addresses to listeners, and what can go wrong on the way.
 
 use std::error::Error;
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use super::listener::Listener;
+
+/// How many ports are tried where one is to be free at several addresses.
+const PORTS: usize = 16;
 
 /// Why a host did not start.
 ///
@@ -19,19 +24,23 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct StartError {
-    address: String,
+    what: String,
     cause: io::Error,
 }
 
 impl StartError {
-    pub(super) fn new(address: impl Into<String>, cause: io::Error) -> Self {
-        Self { address: address.into(), cause }
+    fn cannot_listen(address: impl fmt::Display, cause: io::Error) -> Self {
+        Self { what: format!("cannot listen on {address}"), cause }
+    }
+
+    pub(super) fn cannot_make_thread(cause: io::Error) -> Self {
+        Self { what: String::from("cannot make a thread to accept connections"), cause }
     }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}: {}", self.address, self.cause)
+        write!(f, "{}: {}", self.what, self.cause)
     }
 }
 
@@ -47,38 +56,99 @@ impl Error for StartError {
     }
 }
 
-/// Where a host shall listen: looked up when it is said, reported when the host starts.
+/// Where a host is to listen: looked up when it is said, reported when the host starts.
 #[derive(Debug)]
 pub(super) enum Bind {
-    Addresses(String, io::Result<Vec<SocketAddr>>),
-    Listener(TcpListener),
-}
-
-impl Default for Bind {
-    fn default() -> Self {
-        let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
-        Self::Addresses(usual.to_string(), Ok(vec![usual]))
-    }
+    Addresses(Result<Vec<SocketAddr>, StartError>),
+    Listener(Listener),
 }
 
 impl Bind {
-    pub(super) fn to(address: impl ToSocketAddrs + fmt::Display) -> Self {
-        let found = address.to_socket_addrs().map(Iterator::collect);
-        Self::Addresses(address.to_string(), found)
+    pub(super) fn to(address: impl ToSocketAddrs + fmt::Debug) -> Self {
+        let found = match address.to_socket_addrs().map(Vec::from_iter) {
+            Ok(found) if found.is_empty() => Err(ErrorKind::AddrNotAvailable.into()),
+            found => found,
+        };
+        let name = || format!("{address:?}");
+        Self::Addresses(found.map_err(|cause| StartError::cannot_listen(name().trim_matches('"'), cause)))
     }
 
-    /// The listener, and the address that it got.
-    pub(super) fn listen(self) -> Result<(TcpListener, SocketAddr), StartError> {
-        let (name, listener) = match self {
-            Self::Addresses(name, found) => {
-                let listener = found.and_then(|addresses| TcpListener::bind(&*addresses));
-                (name, listener)
-            }
-            Self::Listener(listener) => (String::from("the given listener"), Ok(listener)),
-        };
-        match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
-            Ok((address, listener)) => Ok((listener, address)),
-            Err(cause) => Err(StartError::new(name, cause)),
+    /// Both loopbacks.
+    fn usual() -> Self {
+        let (v4, v6) = (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
+        Self::Addresses(Ok(vec![(v4, 8080).into(), (v6, 8080).into()]))
+    }
+
+    fn listen(self) -> Result<Vec<Listener>, StartError> {
+        match self {
+            Self::Addresses(found) => listen(&found?),
+            Self::Listener(listener) => match listener.block() {
+                Ok(()) => Ok(vec![listener]),
+                Err(cause) => Err(StartError::cannot_listen("the given listener", cause)),
+            },
         }
     }
+}
+
+/// Listens everywhere, or at the usual place where nothing was said.
+pub(super) fn listen_on(mut binds: Vec<Bind>) -> Result<Vec<Listener>, StartError> {
+    if binds.is_empty() {
+        binds.push(Bind::usual());
+    }
+    let mut listeners = Vec::new();
+    for bind in binds {
+        listeners.extend(bind.listen()?);
+    }
+    Ok(listeners)
+}
+
+/// Listens on all of the addresses, but for those that this system does not have. Port 0 is the same port for all.
+fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listener>, StartError> {
+    for _ in 1..PORTS {
+        match listen_once(addresses) {
+            // The port that was free at the first address was not so at another.
+            Err((address, _)) if address.port() == 0 => {}
+            listening => return listening.map_err(|(at, cause)| StartError::cannot_listen(at, cause)),
+        }
+    }
+    listen_once(addresses).map_err(|(at, cause)| StartError::cannot_listen(at, cause))
+}
+
+fn listen_once(addresses: &[SocketAddr]) -> Result<Vec<Listener>, (SocketAddr, io::Error)> {
+    let mut listeners = Vec::new();
+    let mut free_port = 0;
+    let mut missing = None;
+    for &asked in addresses {
+        let mut address = asked;
+        if asked.port() == 0 {
+            address.set_port(free_port);
+        }
+        match TcpListener::bind(address) {
+            Ok(listener) => {
+                let bound = listener.local_addr().map_err(|cause| (asked, cause))?;
+                if asked.port() == 0 {
+                    free_port = bound.port();
+                }
+                listeners.push(Listener::Tcp(listener));
+            }
+            Err(cause) if is_missing(&cause) => missing = Some((asked, cause)),
+            Err(cause) => return Err((asked, cause)),
+        }
+    }
+    match missing {
+        Some(missing) if listeners.is_empty() => Err(missing),
+        _ => Ok(listeners),
+    }
+}
+
+/// Whether the system has no such address: std has no kind for a family of addresses that it does not know.
+fn is_missing(cause: &io::Error) -> bool {
+    const UNSUPPORTED_FAMILY: i32 = if cfg!(windows) {
+        10047
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        97
+    } else {
+        47 // the BSDs and macOS
+    };
+    cause.kind() == ErrorKind::AddrNotAvailable || cause.raw_os_error() == Some(UNSUPPORTED_FAMILY)
 }

@@ -8,7 +8,7 @@ use crate::http::CloseReason;
 
 /// How a host is doing: a look at its counters.
 ///
-/// Its `Display` is the text format of Prometheus; see [`Monitor`](crate::Monitor).
+/// Its `Display` is the text format of Prometheus; see [`Control`](crate::Control).
 ///
 /// ```
 /// use brooklet::{CloseReason, Host, Layout};
@@ -102,7 +102,7 @@ fn head(f: &mut fmt::Formatter<'_>, name: &str, kind: &str, help: &str) -> fmt::
     writeln!(f, "# HELP brooklet_{name} {help}\n# TYPE brooklet_{name} {kind}")
 }
 
-/// The counters behind [`Stats`]; the open connections are counted by their places.
+/// The counters behind [`Stats`]; the open connections are counted by their slots.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) streams: Counter,

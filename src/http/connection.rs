@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
-use super::seat::{Phase, Record, Seat};
+use super::seat::{Record, Seat};
 use super::socket::{AnySocket, Socket, StopSignal};
 use crate::clock::{Clock, NEVER};
 use crate::locks::Parker;
@@ -45,8 +45,8 @@ pub(crate) enum Incoming {
 
 /// Small, since there may be thousands that do nothing but be there.
 pub(crate) struct Connection {
-    // In this order: the socket is closed before its place is given to another.
-    socket: AnySocket,
+    /// There until it is dropped.
+    socket: Option<AnySocket>,
     seat: Arc<dyn Seat>,
     stop: StopSignal,
     /// In milliseconds, as the next.
@@ -69,7 +69,7 @@ impl Connection {
         seat: Arc<dyn Seat>,
     ) -> io::Result<Self> {
         let connection = Self {
-            socket,
+            socket: Some(socket),
             seat,
             stop,
             write_deadline: timeout_millis(write_deadline),
@@ -83,7 +83,7 @@ impl Connection {
     }
 
     fn socket(&self) -> &dyn Socket {
-        self.socket.as_socket()
+        self.socket.as_ref().expect("it is there until the connection is dropped").as_socket()
     }
 
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
@@ -114,25 +114,6 @@ impl Connection {
             Ok(_) => reason,
             Err(first) => CloseReason::from_number(first).unwrap_or(reason),
         }
-    }
-
-    /// Since when it has been in its phase, in microseconds of the host's life.
-    pub(crate) fn since(&self) -> u64 {
-        self.seat.since()
-    }
-
-    /// Whether it would make room for another now.
-    pub(crate) fn may_give_way(&self, from: Phase) -> bool {
-        self.seat.may_give_away(from)
-    }
-
-    /// Ends the connection to make room for another, if it is in that phase.
-    pub(crate) fn give_way(&self, from: Phase) -> bool {
-        let gives_way = self.seat.give_away(from);
-        if gives_way {
-            self.shutdown();
-        }
-        gives_way
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -374,6 +355,13 @@ impl Connection {
     pub(crate) fn shutdown(&self) {
         let _ = self.socket().shutdown(Shutdown::Both);
         self.parker.wake();
+    }
+}
+
+impl Drop for Connection {
+    /// The socket is closed before the slot is given to another connection, which may need the descriptor.
+    fn drop(&mut self) {
+        self.socket = None;
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) use head::{Head, MAX_HEAD};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody};
-pub(crate) use seat::{Phase, Record, Seat};
+pub(crate) use seat::{Record, Seat};
 pub(crate) use socket::{is_local, AnySocket, StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};
 

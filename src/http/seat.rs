@@ -1,4 +1,4 @@
-//! What is kept beside a connection, for whoever looks after it has ended: its record, and the place that it takes.
+//! What is kept beside a connection, to be looked at after it has ended.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -30,32 +30,9 @@ impl Record {
     }
 }
 
-/// What a connection is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Phase {
-    /// It waits for the first byte of a request.
-    Idle,
-    /// It has begun a request's head.
-    Head,
-    /// It is being served.
-    Busy,
-    /// It has given its place to another.
-    GivenAway,
-}
-
-/// The place that a connection takes, held until its last handle is gone. It keeps the record.
+/// The slot that a connection has, held until its last handle is gone. It keeps the record.
 pub(crate) trait Seat: Send + Sync {
     fn record(&self) -> &Record;
-
-    /// Since when it has been in its phase, in microseconds of the host's life.
-    fn since(&self) -> u64;
-
-    /// Whether the connection is in that phase, and may give its place away.
-    fn may_give_away(&self, from: Phase) -> bool;
-
-    /// Gives the place away, if it may.
-    fn give_away(&self, from: Phase) -> bool;
 
     /// The clock that a stream on this connection waits by.
     fn clock(&self) -> Clock {

@@ -12,7 +12,7 @@ use super::transcript::Transcript;
 use crate::clock::{Clock, NEVER};
 use crate::http::body::{self, Bodies};
 use crate::http::{
-    conditional, AnySocket, Connection, Handler, Phase, ReadError, Reader, Record, Request, Seat, StopSignal,
+    conditional, AnySocket, Connection, Handler, ReadError, Reader, Record, Request, Seat, StopSignal,
     MAX_HEAD,
 };
 
@@ -262,18 +262,6 @@ struct MemorySeat {
 impl Seat for MemorySeat {
     fn record(&self) -> &Record {
         &self.record
-    }
-
-    fn since(&self) -> u64 {
-        0
-    }
-
-    fn may_give_away(&self, _from: Phase) -> bool {
-        false
-    }
-
-    fn give_away(&self, _from: Phase) -> bool {
-        false
     }
 
     fn clock(&self) -> Clock {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::{env, thread};
 
-use brooklet::{EventSource, Host, Layout, Request, Response};
+use brooklet::{Control, EventSource, Host, Layout, Request, Response};
 
 use crate::example::{ask, free_address};
 use crate::patience::{eventually, in_time, unhurried, DEADLINE, LONG};
@@ -28,11 +28,12 @@ fn the_host() {
         Ok(connection.wait(LONG)?)
     });
     let app = Layout::new().index(|_: Request| Response::text("hello")).add("events", events);
-    let host = Host::new(app).bind(address).limits(unhurried().max_connections(3)).console();
-    let stopper = host.stopper();
+    let control = Control::new();
+    let host =
+        Host::new(app).bind(address).control(&control).limits(unhurried().max_connections(3)).console();
     thread::spawn(move || {
         io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
-        stopper.request_stop();
+        control.request_stop();
     });
     host.run().unwrap();
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the code says, and the row of the guide's page on limits that says the same.
-const LIMITS: [(&str, &str); 40] = [
+const LIMITS: [(&str, &str); 38] = [
     ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
     ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
     ("MAX_FIELDS = 100;", "| field lines | 100 |"),
@@ -18,7 +18,7 @@ const LIMITS: [(&str, &str); 40] = [
     ("MAX_EXTENSIONS = 4 * 1024;", "| chunk extensions of a body | 4 KiB |"),
     ("MAX_TRAILER = 8 * 1024;", "| trailer fields of a body | 8 KiB |"),
     ("max_connections: 512,", "Limits::max_connections) | 512 |"),
-    ("OVERFLOW = 32;", "| connections above that, being told so | 32,"),
+    ("MAX_TURNED_AWAY = 32;", "| connections above that, being told so | 32,"),
     ("max_heads: 128,", "Limits::max_heads) | 128 |"),
     ("idle_deadline: Duration::from_secs(75)", "Limits::idle_deadline) | 75 s |"),
     ("write_deadline: Duration::from_secs(30)", "Limits::write_deadline) | 30 s |"),
@@ -26,13 +26,11 @@ const LIMITS: [(&str, &str); 40] = [
     ("MAX_STRAY_BYTES = 64 * 1024;", "| what a client sends into its stream | 64 KiB |"),
     ("LINGER = Duration::from_secs(2);", "before a close | 2 s, 4 MiB |"),
     ("LINGER_BYTES = 4 * 1024 * 1024;", "before a close | 2 s, 4 MiB |"),
-    ("MAX_WAITING = 8;", "waiting for one | 8, for 5 s;"),
-    ("MAX_PARKED = 256;", "kept for some | 256, for 0.5 s |"),
-    ("FEW_AT_ONCE = 8;", "that wait for one | 8 each ms, where requests are answered 1 to 64 |"),
-    ("MOST_AT_ONCE = 64;", "that wait for one | 8 each ms, where requests are answered 1 to 64 |"),
-    ("MAX_UNWRITTEN = 64 * 1024;", "(Host::console) | 64 KiB |"),
-    ("LAST_LINES = Duration::from_secs(1);", "(Host::console) are written | 1 s |"),
-    ("MAX_FOLLOW_UPS = 1024;", "that blocks | 1024 times"),
+    ("MAX_IDLE = 256;", "| threads without a connection | 256, each for 0.5 s |"),
+    ("IDLE_TIME = Duration::from_millis(500);", "| threads without a connection | 256, each for 0.5 s |"),
+    ("PACE = Duration::from_millis(1);", "one after the other; each ms one at most"),
+    ("CONNECT = Duration::from_secs(1);", "wakes the thread that accepts there | 1 s |"),
+    ("CLOSING = Duration::from_secs(1);", "until the listeners are closed | 1 s |"),
     ("KEEP_ALIVE = Duration::from_secs(15);", "EventSource::keep_alive) | 15 s |"),
     ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
     ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),

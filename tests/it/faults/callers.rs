@@ -172,7 +172,7 @@ fn sending_from_a_scoped_thread() {
     let body = ask(&host, &GET.replace("/ ", "/panic ")).answer(false).unwrap().body;
     assert!(body.starts_with(b"data: x\n\nevent: finish\n"), "{}", crate::wire::show(&body));
     let mut stopped = open(&host, "/lent");
-    host.stopper().request_stop();
+    host.control().request_stop();
     let rest = stopped.rest().unwrap();
     super::comeback(&rest);
     assert_eq!(host.stop().forced, 0);

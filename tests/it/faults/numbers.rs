@@ -2,7 +2,7 @@
 
 use super::{app, ask, bound, connect, here, open, say, sees, GET, POST, SHORT};
 use crate::patience::{eventually, in_time, unhurried, LONG};
-use brooklet::{Channel, CloseReason, Event, EventSource, Layout, Monitor, Request, Response, RunningHost};
+use brooklet::{Channel, CloseReason, Control, Event, EventSource, Layout, Request, Response, RunningHost};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -52,11 +52,9 @@ fn parse(text: &str) -> HashMap<String, f64> {
 
 #[test]
 fn the_text_of_prometheus() {
-    let monitor = Monitor::new();
+    let control = Control::new();
     let get = GET.replace("/ ", "/metrics ");
-    let lonely = bound(Layout::new().add("metrics", monitor.clone())).start().unwrap();
-    assert_eq!(ask(&lonely, &get).answer(false).unwrap().status, 503); // nobody has been given it
-    let host = bound(app(&Channel::new()).add("metrics", monitor.clone())).monitor(&monitor).start().unwrap();
+    let host = bound(app(&Channel::new()).add("metrics", control.clone())).control(&control).start().unwrap();
     let _stream = open(&host, "/wait");
     let answer = ask(&host, &get).answer(false).unwrap();
     assert_eq!(answer.field("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -115,7 +113,7 @@ fn streams_by_reason() {
         nothing,
     );
     ends(CloseReason::UnexpectedInput, wait(), nothing);
-    ends(CloseReason::Stopped, wait(), |host| host.stopper().request_stop());
+    ends(CloseReason::Stopped, wait(), |host| host.control().request_stop());
     ends(CloseReason::Retry, here(|c| c.retry(Duration::ZERO)), nothing);
     ends(CloseReason::Finished, here(|c| c.finish()), nothing);
     ends(CloseReason::Returned, here(|_| Ok(())), nothing);
@@ -192,14 +190,14 @@ fn events_of_open_streams() {
 /// A counter that falls is a restart to whoever reads it: also while a stream goes from the open ones to the ended.
 #[test]
 fn counters_never_fall() {
-    let (monitor, seen) = (Monitor::new(), Arc::new(Mutex::new(Vec::new())));
-    let (looks, log) = (monitor.clone(), Arc::clone(&seen));
+    let (control, seen) = (Control::new(), Arc::new(Mutex::new(Vec::new())));
+    let (looks, log) = (control.clone(), Arc::clone(&seen));
     let source = EventSource::new(|c| {
         c.send_all((0..5).map(Event::new))?;
         Err("on purpose".into())
     });
-    let host = bound(Layout::new().index(source)).monitor(&monitor).log(move |notice| {
-        let stats = looks.stats().unwrap();
+    let host = bound(Layout::new().index(source)).control(&control).log(move |notice| {
+        let stats = looks.stats();
         log.lock().unwrap().push((notice.to_string(), stats.events, stats.bytes));
     });
     let host = host.start().unwrap();
@@ -214,12 +212,12 @@ fn counters_never_fall() {
 /// While streams come and go, nobody who looks is held up, and in the end the numbers agree.
 #[test]
 fn looking_while_it_changes() {
-    let monitor = Monitor::new();
+    let control = Control::new();
     let source = EventSource::new(|c| Ok(c.send_all((0..10).map(Event::new))?));
-    let host = bound(Layout::new().index(source)).monitor(&monitor).start().unwrap();
+    let host = bound(Layout::new().index(source)).control(&control).start().unwrap();
     let looking = thread::spawn(move || {
-        while monitor.stats().unwrap().ended_by(CloseReason::Returned) < 200 {
-            parse(&monitor.stats().unwrap().to_string());
+        while control.stats().ended_by(CloseReason::Returned) < 200 {
+            parse(&control.stats().to_string());
         }
     });
     for _ in 0..200 {

@@ -5,6 +5,7 @@ use crate::notes::{noted, Notes};
 use crate::patience::{eventually, unhurried, Gate};
 use crate::wire::{insist, Wire};
 use brooklet::{Cors, EventSource, Handler, Host, Layout, Notice, Request, Response, RunningHost};
+use std::net::{TcpListener, TcpStream};
 
 /// A host with so many places.
 fn small(places: usize, handler: impl Handler) -> (RunningHost, Notes) {
@@ -191,18 +192,15 @@ fn what_is_counted() {
     assert!(after.bytes > body.len() as u64 + b"data: here\n\n".len() as u64);
 }
 
-/// Where no thread can be had, here because nobody can have a stack like that, the client is let go, the trouble is
-/// told, and the host goes on trying: also to stop.
+/// Where no thread can be had, here because nobody can have a stack like that, that is what the error says, and nobody
+/// listens.
 #[test]
 fn no_thread_to_be_had() {
-    let (host, notes) = noted(host(app()).stack_size(1 << 46));
-    let host = host.start().unwrap();
-    let mut wires = [ask(&host, GET), ask(&host, GET)];
-    for wire in &mut wires {
-        wire.answer(false).unwrap_err();
-    }
-    notes.next("cannot accept");
-    eventually("their places are free", || host.stats().connections == 0);
-    assert_eq!(host.stats().accepted, 2);
-    assert_eq!(crate::patience::in_time(move || host.stop_within(LONG)).forced, 0);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (host, notes) = noted(host(app()).listener(listener).stack_size(1 << 46));
+    let error = host.start().unwrap_err().to_string();
+    assert!(error.starts_with("cannot make a thread to accept connections: "), "{error}");
+    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    assert!(notes.so_far().is_empty(), "it has not begun to listen");
 }

@@ -3,7 +3,7 @@
 use super::{here, host, retry, GET, LONG};
 use crate::memory::Memory;
 use crate::patience::in_time;
-use brooklet::{Layout, Request, Response, Status};
+use brooklet::{Control, Layout, Request, Response, Status};
 
 fn app() -> Layout {
     Layout::new()
@@ -56,11 +56,10 @@ fn in_memory_with_an_address() {
 /// `serve` returns when the host stops, and the stream is told as over TCP.
 #[test]
 fn a_stop_ends_what_is_served_by_hand() {
-    let host = host(app());
-    let stopper = host.stopper();
-    let host = host.log(move |notice| {
+    let control = Control::new();
+    let host = host(app()).control(&control).log(move |notice| {
         if matches!(notice, brooklet::Notice::StreamOpened { .. }) {
-            stopper.request_stop();
+            control.request_stop();
         }
     });
     let memory = in_time(move || Memory::new(["GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"]).serve(&host));
@@ -71,8 +70,9 @@ fn a_stop_ends_what_is_served_by_hand() {
 #[test]
 fn a_stop_ends_what_comes_after_it() {
     let serve = |pieces: &[&str]| {
-        let host = host(app());
-        host.stopper().request_stop();
+        let control = Control::new();
+        control.request_stop();
+        let host = host(app()).control(&control);
         let memory = Memory::new(pieces); // which then waits
         in_time(move || texts(&memory.serve(&host)))
     };
@@ -91,15 +91,15 @@ fn over_a_unix_socket() {
 
     let (mut client, served) = UnixStream::pair().unwrap();
     client.set_read_timeout(Some(DEADLINE)).unwrap();
-    let host = host(app());
-    let stopper = host.stopper();
+    let control = Control::new();
+    let host = host(app()).control(&control);
     let serving = std::thread::spawn(move || host.serve(served));
     client.write_all(b"GET / HTTP/1.1\r\nHost: any.example\r\n\r\n").unwrap();
     let mut answer = String::new();
     read_until(&mut client, "hello", &mut answer);
     client.write_all(b"GET /wait HTTP/1.1\r\nHost: any.example\r\n\r\n").unwrap();
     read_until(&mut client, "data: here\n\n", &mut answer);
-    stopper.request_stop();
+    control.request_stop();
     let mut rest = String::new();
     client.read_to_string(&mut rest).unwrap();
     retry(rest.as_bytes());

@@ -3,9 +3,9 @@
 use super::{ask, host, start, GET};
 use crate::notes::noted;
 use crate::patience::{in_time, LONG};
-use brooklet::{Host, Request, Response, StartError};
+use brooklet::{Control, Host, Request, Response, StartError};
 use std::error::Error;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 fn hello(_: Request) -> Response {
     Response::text("hello")
@@ -76,16 +76,16 @@ fn running() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let host = Host::new(|_: Request| Response::text(format!("{:?}", std::thread::current().name())));
-    let host = host.listener(listener);
-    let stopper = host.stopper();
-    assert!(!stopper.is_stopping());
+    let control = Control::new();
+    let host = host.listener(listener).control(&control);
+    assert!(!control.is_stopping());
     let client = std::thread::spawn(move || {
         let mut wire = crate::wire::Wire::connect(address).unwrap();
         wire.send(GET.as_bytes());
         let answer = wire.answer(false).unwrap();
-        stopper.request_stop();
+        control.request_stop();
         wire.end().unwrap();
-        assert!(stopper.is_stopping());
+        assert!(control.is_stopping());
         answer.body
     });
     in_time(move || host.run()).unwrap();
@@ -96,14 +96,11 @@ fn running() {
 /// A stop that comes first counts all the same.
 #[test]
 fn stopped_before_it_runs() {
-    let host_to_run = host(hello);
-    host_to_run.stopper().request_stop();
+    let control = Control::new();
+    control.request_stop();
+    let host_to_run = host(hello).control(&control);
     in_time(move || host_to_run.run()).unwrap();
-
-    let host_to_start = host(hello);
-    let stopper = host_to_start.stopper(); // which outlives it
-    stopper.request_stop();
-    let host = host_to_start.start().unwrap();
+    let host = host(hello).control(&control).start().unwrap();
     let address = host.address();
     let report = in_time(move || host.stop_within(LONG));
     assert_eq!((report.ended, report.forced), (0, 0));
@@ -130,5 +127,67 @@ fn stacks() {
         let hex = |digits: &str| usize::from_str_radix(digits, 16).unwrap();
         let mut starts = ranges.filter(|(start, end)| (hex(start)..hex(end)).contains(&here));
         here - hex(starts.next().expect("a stack is mapped").0)
+    }
+}
+
+/// A name is all of its addresses, port 0 the same port for all, and every call adds.
+#[test]
+fn several_addresses() {
+    let loopbacks = || std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 0)).unwrap().count();
+    check(host(hello), 1);
+    check(host(hello).bind("127.0.0.1:0"), 2);
+    check(Host::new(hello).bind("localhost:0"), loopbacks());
+    check(Host::new(hello).bind(("127.0.0.1", 0)).bind(SocketAddr::from(([127, 0, 0, 2], 0))), 2);
+    check(Host::new(hello).bind(&["127.0.0.1:0".parse().unwrap(), "192.0.2.1:0".parse().unwrap()][..]), 1);
+
+    #[track_caller]
+    fn check(host: Host, count: usize) {
+        let host = host.start().unwrap();
+        let addresses = host.addresses().to_vec();
+        assert_eq!((addresses.len(), addresses[0]), (count, host.address()));
+        for address in &addresses {
+            let mut wire = crate::wire::Wire::connect(*address).unwrap();
+            wire.send(GET.as_bytes());
+            assert_eq!(wire.answer(false).unwrap().body, b"hello", "{address}");
+        }
+        in_time(move || host.stop_within(LONG));
+        for address in addresses {
+            assert!(TcpStream::connect(address).is_err(), "{address} is still open");
+        }
+    }
+}
+
+#[test]
+fn one_free_port_for_both_loopbacks() {
+    let host = Host::new(hello).bind("localhost:0").start().unwrap();
+    let ports: std::collections::HashSet<_> = host.addresses().iter().map(SocketAddr::port).collect();
+    assert_eq!(ports.len(), 1);
+    let taken = Host::new(hello).bind(("localhost", host.address().port()));
+    assert!(taken.start().is_err(), "an address in use is an error");
+}
+
+/// Whether its path is still there when it stops or not.
+#[test]
+#[cfg(unix)]
+fn a_unix_listener() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    for is_removed in [false, true] {
+        let path = std::env::temp_dir().join(format!("brooklet-{}-{is_removed}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let host = host(hello).unix_listener(UnixListener::bind(&path).unwrap()).start().unwrap();
+        assert_eq!(host.addresses().len(), 1);
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\nHost: any.example\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("hello"), "{answer}");
+        if is_removed {
+            std::fs::remove_file(&path).unwrap();
+        }
+        in_time(move || host.stop_within(LONG));
+        assert!(UnixStream::connect(&path).is_err(), "it still listens");
+        let _ = std::fs::remove_file(&path);
     }
 }

@@ -102,9 +102,9 @@ fn answers_under_way_are_finished() {
     });
     let mut wire = ask(&host, GET);
     asked.pass();
-    let stopper = host.stopper();
+    let control = host.control();
     let stopping = std::thread::spawn(move || host.stop_within(LONG));
-    eventually("a stop", || stopper.is_stopping());
+    eventually("a stop", || control.is_stopping());
     answer.open();
     assert_eq!(wire.answer(false).unwrap().body, b"finished");
     wire.end().unwrap();
@@ -146,6 +146,9 @@ fn a_generator_that_ignores_everything() {
     assert_eq!((report.ended, report.forced), (0, 1));
     wire.end().unwrap(); // cut off
     assert_eq!(host.stats().connections, 1);
+    // What was cut off once is not waited for again.
+    let (again, host) = in_time(move || (host.stop_within(Duration::MAX), host));
+    assert_eq!((again.ended, again.forced), (0, 0));
     gate.open();
     eventually("the generator ends", || host.stats().connections == 0);
 }
@@ -194,8 +197,8 @@ fn dropping_a_host_stops_it() {
 fn stopping_twice() {
     let host = start(app());
     let mut wire = open(&host, "/wait");
-    host.stopper().request_stop();
-    host.stopper().request_stop();
+    host.control().request_stop();
+    host.control().request_stop();
     retry(&wire.rest().unwrap());
     let report = in_time(move || {
         host.stop_within(LONG);

@@ -3,37 +3,16 @@
 use super::{again, ask, here, host, open, retry, start, GET, LONG};
 use crate::patience::{eventually, in_time, unhurried, Gate, DEADLINE};
 use brooklet::{
-    Channel, CloseReason, EventSource, Handler, Layout, Notice, Request, Response, RunningHost, SendError,
-    StopReport,
+    Channel, CloseReason, Control, EventSource, Handler, Layout, Notice, Request, Response, RunningHost,
+    SendError, StopReport,
 };
 use std::net::TcpStream;
-use std::sync::{mpsc, Arc, Mutex};
+use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
-/// A place for a host that its own handlers can reach: they exist before it does.
-#[derive(Clone, Default)]
-struct Reach(Arc<Mutex<Option<Arc<RunningHost>>>>);
-
-impl Reach {
-    /// Starts a host and keeps it within reach.
-    fn start(&self, handler: impl Handler) -> Arc<RunningHost> {
-        self.keep(start(handler))
-    }
-
-    fn keep(&self, host: RunningHost) -> Arc<RunningHost> {
-        let host = Arc::new(host);
-        *self.0.lock().unwrap() = Some(Arc::clone(&host));
-        host
-    }
-
-    fn host(&self) -> Arc<RunningHost> {
-        Arc::clone(self.0.lock().unwrap().as_ref().expect("the host has started"))
-    }
-}
-
-/// Stops, where it happens.
-fn stop(reach: &Reach) -> StopReport {
-    reach.host().stop_within(LONG)
+/// A host with a control that its own handlers have.
+fn controlled(control: &Control, handler: impl Handler) -> RunningHost {
+    host(handler).control(control).start().unwrap()
 }
 
 #[track_caller]
@@ -43,13 +22,15 @@ fn check(report: StopReport) {
 
 #[test]
 fn a_handler_asks_for_a_stop() {
-    let reach = Reach::default();
-    let within = reach.clone();
-    let host =
-        reach.start(Layout::new().add("wait", here(|c| c.wait(LONG))).add("stop", move |_: Request| {
-            within.host().stopper().request_stop(); // returns at once
+    let control = Control::new();
+    let within = control.clone();
+    let host = controlled(
+        &control,
+        Layout::new().add("wait", here(|c| c.wait(LONG))).add("stop", move |_: Request| {
+            within.request_stop(); // returns at once
             Response::text("stopping")
-        }));
+        }),
+    );
     let mut stream = open(&host, "/wait");
     let mut wire = ask(&host, &GET.replace("/ ", "/stop "));
     assert_eq!(wire.answer(false).unwrap().body, b"stopping");
@@ -61,13 +42,16 @@ fn a_handler_asks_for_a_stop() {
 #[test]
 fn a_handler_stops_and_waits() {
     let (sender, stopped) = mpsc::sync_channel(1);
-    let reach = Reach::default();
-    let within = reach.clone();
+    let control = Control::new();
+    let within = control.clone();
     let app = Layout::new().index(|_: Request| Response::text("hello")).add("wait", here(|c| c.wait(LONG)));
-    let host = reach.start(app.add("stop", move |_: Request| {
-        sender.send(stop(&within)).unwrap();
-        Response::text("stopped")
-    }));
+    let host = controlled(
+        &control,
+        app.add("stop", move |_: Request| {
+            sender.send(within.stop_within(LONG)).unwrap();
+            Response::text("stopped")
+        }),
+    );
     let mut idle = ask(&host, "");
     assert_eq!(again(&mut idle, GET).status, 200);
     let mut stream = open(&host, "/wait");
@@ -82,18 +66,21 @@ fn a_handler_stops_and_waits() {
 #[test]
 fn a_generator_stops_and_waits() {
     let (sender, stopped) = mpsc::sync_channel(1);
-    let reach = Reach::default();
-    let within = reach.clone();
+    let control = Control::new();
+    let within = control.clone();
     let app = Layout::new().add("wait", here(|c| c.wait(LONG)));
-    let host = reach.start(app.add(
-        "stop",
-        here(move |c| {
-            let report = stop(&within);
-            assert_eq!(c.data("x"), Err(SendError::Closed(CloseReason::Stopped)));
-            sender.send(report).unwrap();
-            Ok(())
-        }),
-    ));
+    let host = controlled(
+        &control,
+        app.add(
+            "stop",
+            here(move |c| {
+                let report = within.stop_within(LONG);
+                assert_eq!(c.data("x"), Err(SendError::Closed(CloseReason::Stopped)));
+                sender.send(report).unwrap();
+                Ok(())
+            }),
+        ),
+    );
     let mut stream = open(&host, "/wait");
     let mut stopping = open(&host, "/stop");
     retry(&stream.rest().unwrap());
@@ -104,13 +91,16 @@ fn a_generator_stops_and_waits() {
 
 #[test]
 fn a_generator_asks_for_a_stop() {
-    let reach = Reach::default();
-    let within = reach.clone();
-    let host = reach.start(here(move |c| {
-        within.host().stopper().request_stop();
-        assert!(!c.connected());
-        c.wait(LONG)
-    }));
+    let control = Control::new();
+    let within = control.clone();
+    let host = controlled(
+        &control,
+        here(move |c| {
+            within.request_stop();
+            assert!(!c.connected());
+            c.wait(LONG)
+        }),
+    );
     let mut stream = open(&host, "/");
     retry(&stream.rest().unwrap());
     in_time(move || host.stop_within(LONG));
@@ -119,11 +109,10 @@ fn a_generator_asks_for_a_stop() {
 /// The log runs on the host's threads as well, the one that accepts among them.
 #[test]
 fn a_log_asks_for_a_stop() {
-    let host = host(here(|c| c.wait(LONG)));
-    let stopper = host.stopper();
-    let host = host.log(move |notice| {
+    let control = Control::new();
+    let host = host(here(|c| c.wait(LONG))).control(&control).log(move |notice| {
         if matches!(notice, Notice::StreamOpened { .. }) {
-            stopper.request_stop();
+            control.request_stop();
         }
     });
     let host = host.start().unwrap();
@@ -138,17 +127,17 @@ fn a_log_asks_for_a_stop() {
 #[test]
 fn who_is_told_of_an_end_stops_and_waits() {
     let (sender, stopped) = mpsc::sync_channel(1);
-    let reach = Reach::default();
-    let within = reach.clone();
+    let control = Control::new();
+    let within = control.clone();
     let channel = Channel::new();
     let source = EventSource::channel(&channel);
     let host =
         host(Layout::new().add("news", source).add("wait", here(|c| c.wait(LONG)))).log(move |notice| {
             if matches!(notice, Notice::StreamEnded { request, .. } if request.path() == "/news") {
-                sender.send(stop(&within)).unwrap();
+                sender.send(within.stop_within(LONG)).unwrap();
             }
         });
-    let host = reach.keep(host.start().unwrap());
+    let host = host.control(&control).start().unwrap();
     let mut stream = open(&host, "/wait");
     let follower = ask(&host, &GET.replace("/ ", "/news "));
     eventually("it follows", || channel.subscribers() == 1);
@@ -176,7 +165,7 @@ fn the_port_is_closed_before_the_handler_is_dropped() {
         Response::text("hello")
     });
     let address = host.address();
-    host.stopper().request_stop();
+    host.control().request_stop();
     dropping.recv_timeout(DEADLINE).unwrap();
     let connected = TcpStream::connect(address);
     gate.open();
@@ -193,18 +182,18 @@ fn all_the_time_in_the_world() {
     retry(&stream.rest().unwrap());
 }
 
-/// The thread that accepts hears of a crowd, and whoever stops the host there must not wait for that thread.
+/// A stop by the thread that tells of the limit does not wait for that thread.
 #[test]
 fn the_accept_loop_stops_and_waits() {
     let (sender, stopped) = mpsc::sync_channel(1);
-    let reach = Reach::default();
-    let within = reach.clone();
+    let control = Control::new();
+    let within = control.clone();
     let host = host(here(|c| c.wait(LONG))).limits(unhurried().max_connections(1)).log(move |notice| {
         if matches!(notice, Notice::Full { .. }) {
-            sender.send(stop(&within)).unwrap();
+            sender.send(within.stop_within(LONG)).unwrap();
         }
     });
-    let host = reach.keep(host.start().unwrap());
+    let host = host.control(&control).start().unwrap();
     let mut stream = open(&host, "/");
     let _too_many = ask(&host, GET);
     retry(&stream.rest().unwrap());
@@ -221,12 +210,15 @@ fn a_stop_by_force_spares_its_own_connection() {
         waits.pass();
         Ok(())
     });
-    let reach = Reach::default();
-    let within = reach.clone();
-    let host = reach.start(Layout::new().add("deaf", deaf).add("stop", move |_: Request| {
-        let report = within.host().stop_within(Duration::from_millis(100));
-        Response::text(format!("{} forced", report.forced))
-    }));
+    let control = Control::new();
+    let within = control.clone();
+    let host = controlled(
+        &control,
+        Layout::new().add("deaf", deaf).add("stop", move |_: Request| {
+            let report = within.stop_within(Duration::from_millis(100));
+            Response::text(format!("{} forced", report.forced))
+        }),
+    );
     let mut stream = open(&host, "/deaf");
     let mut wire = ask(&host, &GET.replace("/ ", "/stop "));
     let answer = wire.answer(false);
@@ -240,12 +232,12 @@ fn a_stop_by_force_spares_its_own_connection() {
 #[test]
 fn two_handlers_stop_at_once() {
     let (sender, stopped) = mpsc::sync_channel(2);
-    let reach = Reach::default();
-    let within = reach.clone();
+    let control = Control::new();
+    let within = control.clone();
     let together = Arc::new(std::sync::Barrier::new(2));
-    let host = reach.start(move |_: Request| {
+    let host = controlled(&control, move |_: Request| {
         together.wait();
-        let report = within.host().stop_within(Duration::from_millis(300));
+        let report = within.stop_within(Duration::from_millis(300));
         sender.send(report).unwrap();
         Response::text("stopped")
     });

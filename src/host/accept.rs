@@ -1,0 +1,153 @@
+//! How a connection gets its thread: leader and followers.
+//!
+//! One thread accepts on each listener, its leader. Where another thread is idle, a leader that has accepted hands the
+//! listener to it, which leads from then on, and serves the connection itself: no connection changes threads, and the new
+//! leader is in `accept` before the connection has been answered. Where none is idle, the connection waits for the next
+//! thread that is free or made ([`Workers`]), and the leader goes on accepting: so a burst leaves the system's backlog as
+//! fast as one thread can accept.
+//!
+//! ```text
+//!             accepted, another is idle          served                 served, others wait
+//!    LEADING ---------------------------> SERVING -----> idle      SERVING ------------> SERVING
+//!     |   ^                                  ^            |
+//!     +---+ accepted, none is idle: queue ---+            +--> LEADING, or ended: not needed, or stopped
+//! ```
+//!
+//! - *Who may accept*: whoever owns the [`Leader`]. There is one for each listener, and it cannot be copied.
+//! - *A leader never waits* but in `accept` and after an error: it takes a slot, or closes the connection. Handlers, log
+//!   listeners and clients never hold it up.
+//! - *Without descriptors*, `accept` fails: the leader keeps leading, and waits longer each time, a second at most.
+//! - *Without threads*, the connections that wait for one are closed. The leader closes an idle one besides, whose thread
+//!   is free then, and waits as above.
+//! - *The stop* sets its signal and then connects to the listener. The signal is looked at before and after each call of
+//!   `accept`, and a connection stays in the backlog until it is accepted: so the leader of that moment, whoever it is,
+//!   finds one or the other. It closes the listener and ends, and nobody leads any more.
+//!
+//! Why not each connection by the next leader alone, with a new thread where none is idle: of 10,000 that connect at once
+//! to a backlog of 4,096, some waited 3.2 s, since a new leader has to be scheduled before it accepts; with the queue 0.7
+//! to 0.9 s. Why not all by the queue: 256 at once are answered in half the time where idle threads lead.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::listener::Listener;
+use super::overload::Overload;
+use super::serve;
+use super::slots::Slot;
+use super::workers::{Task, Workers};
+use super::Settings;
+use crate::http::AnySocket;
+
+/// How long to wait after an error that lasts, such as running out of descriptors: doubled each time, as in Go.
+const FIRST_BACKOFF: Duration = Duration::from_millis(5);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// What the threads of a host do.
+pub(super) enum Work {
+    Lead(Leader),
+    Serve(Admitted),
+}
+
+impl Task for Work {
+    fn run(self) {
+        match self {
+            Self::Lead(leader) => leader.lead(),
+            Self::Serve(Admitted { settings, slot, socket }) => serve::serve(&settings, slot, socket),
+        }
+    }
+
+    fn give_up(self, error: &io::Error) {
+        match self {
+            Self::Lead(leader) => leader.close(),
+            Self::Serve(Admitted { settings, .. }) => settings.report_trouble(error),
+        }
+    }
+}
+
+/// A connection that has a slot.
+pub(super) struct Admitted {
+    settings: Arc<Settings>,
+    slot: Arc<Slot>,
+    socket: AnySocket,
+}
+
+/// The right to accept on a listener.
+pub(super) struct Leader {
+    listener: Listener,
+    settings: Arc<Settings>,
+    workers: Arc<Workers<Work>>,
+    overload: Overload,
+    backoff: Duration,
+}
+
+impl Leader {
+    pub(super) fn new(listener: Listener, settings: &Arc<Settings>, workers: &Arc<Workers<Work>>) -> Self {
+        settings.service.listeners.add(&listener);
+        Self {
+            listener,
+            settings: Arc::clone(settings),
+            workers: Arc::clone(workers),
+            overload: Overload::default(),
+            backoff: FIRST_BACKOFF,
+        }
+    }
+
+    /// Accepts until it can hand the listener on, and then serves what was accepted.
+    fn lead(mut self) {
+        while !self.is_stopping() {
+            let accepted = self.listener.accept();
+            if self.is_stopping() {
+                break; // it may be the stop's own connection
+            }
+            let socket = match accepted {
+                Ok(socket) => socket,
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => {
+                    self.settings.report_trouble(&error);
+                    self.back_off();
+                    continue;
+                }
+            };
+            let slot = match self.overload.admit(&self.settings) {
+                Some(slot) => slot,
+                None => continue,
+            };
+            let (settings, workers) = (Arc::clone(&self.settings), Arc::clone(&self.workers));
+            self = match workers.give(Work::Lead(self)) {
+                Err(Work::Lead(leader)) => leader,
+                _ => return serve::serve(&settings, slot, socket),
+            };
+            match workers.push(Work::Serve(Admitted { settings, slot, socket })) {
+                Ok(()) => self.backoff = FIRST_BACKOFF,
+                Err(_) => {
+                    self.overload.make_room(&self.settings.service.slots); // its thread is free soon
+                    self.back_off();
+                }
+            }
+        }
+        self.close();
+    }
+
+    fn close(self) {
+        let Self { listener, settings, .. } = self;
+        settings.service.listeners.close(listener);
+    }
+
+    /// Waits after an error of the system, and longer after each that follows.
+    fn back_off(&mut self) {
+        self.settings.service.stop.sleep_until(Instant::now() + self.backoff);
+        self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.settings.service.stop.is_requested()
+    }
+}
+
+/// Errors of a connection that was gone before it was accepted: the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected};
+    // The last two are what options of a socket that was reset meanwhile are refused with on some systems.
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | NotConnected)
+}

@@ -1,0 +1,170 @@
+//! What a host listens on, and how a stop wakes the thread that accepts there.
+
+use std::fmt;
+use std::io;
+#[cfg(unix)]
+use std::net::Shutdown;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::io::OwnedFd;
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use std::path::Path;
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+use crate::http::AnySocket;
+use crate::locks::lock;
+
+/// A connection to ourselves either works at once or not at all.
+const CONNECT: Duration = Duration::from_secs(1);
+/// How long a stop waits for the threads that accept, which it has woken, to close their listeners.
+const CLOSING: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// It blocks: a listener that does not would keep a processor busy.
+    pub(super) fn block(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.set_nonblocking(false),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.set_nonblocking(false),
+        }
+    }
+
+    pub(super) fn accept(&self) -> io::Result<AnySocket> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Events are small and are to leave at once (Nagle's algorithm would hold them back).
+                stream.set_nodelay(true)?;
+                Ok(AnySocket::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => Ok(AnySocket::Other(Box::new(listener.accept()?.0))),
+        }
+    }
+
+    /// Its address, where it is one of TCP.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+}
+
+/// The URL, or what else it is called.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(_) => match self.address() {
+                Some(address) => write!(f, "http://{address}"),
+                None => f.write_str("a listener without an address"),
+            },
+            #[cfg(unix)]
+            Self::Unix(listener) => match listener.local_addr() {
+                Ok(address) if address.as_pathname().is_some() => {
+                    write!(f, "unix:{}", address.as_pathname().unwrap_or("".as_ref()).display())
+                }
+                _ => f.write_str("a Unix socket without a path"),
+            },
+        }
+    }
+}
+
+/// The listeners of a host that are open: to wake who accepts there, and to wait until they are closed.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    open: Mutex<Open>,
+    /// Told when one is closed.
+    closed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    count: usize,
+    /// A second descriptor of each: closed just before a stop connects, so that there is one to connect with where a
+    /// process has no others. It also tells where to connect.
+    spares: Vec<Listener>,
+}
+
+impl Listeners {
+    /// Notes that a listener is open.
+    pub(super) fn add(&self, listener: &Listener) {
+        let mut open = lock(&self.open);
+        open.count += 1;
+        open.spares.extend(listener.try_clone());
+    }
+
+    /// Closes a listener.
+    pub(super) fn close(&self, listener: Listener) {
+        drop(listener);
+        let mut open = lock(&self.open);
+        open.count -= 1;
+        if open.count == 0 {
+            open.spares.clear(); // they are there where the stop came before the start
+        }
+        drop(open);
+        self.closed.notify_all();
+    }
+
+    /// Wakes the threads that accept. What each of them finds is a connection, which it drops since the host stops.
+    ///
+    /// Where connecting fails, the thread is busy accepting or failing to, and looks at the stop after that.
+    pub(super) fn wake(&self) {
+        let spares = std::mem::take(&mut lock(&self.open).spares);
+        for spare in spares {
+            match spare {
+                Listener::Tcp(listener) => wake_tcp(listener),
+                #[cfg(unix)]
+                Listener::Unix(listener) => wake_unix(listener),
+            }
+        }
+    }
+
+    /// Waits until all are closed, though not for ever: the caller may be a thread that would have to close one.
+    pub(super) fn wait_until_closed(&self) {
+        let open = lock(&self.open);
+        drop(self.closed.wait_timeout_while(open, CLOSING, |open| open.count > 0));
+    }
+}
+
+fn wake_tcp(listener: TcpListener) {
+    let address = listener.local_addr();
+    drop(listener);
+    if let Ok(mut address) = address {
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let _ = TcpStream::connect_timeout(&address, CONNECT);
+    }
+}
+
+/// Where its path is gone, it is shut down, which wakes who accepts as well, but would end it for other processes, too.
+#[cfg(unix)]
+fn wake_unix(listener: UnixListener) {
+    let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+    if path.map_or(true, |path| UnixStream::connect(path).is_err()) {
+        let _ = UnixStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,73 @@
+//! What happens to a connection that comes when all slots are taken: others give way to it, or it is turned away.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::log::Notice;
+use super::phase::Phase;
+use super::slots::{Slot, Slots};
+use super::Settings;
+use crate::locks::lock;
+
+/// Connections above the limit that are told to come back; what is above these is closed at once.
+const MAX_TURNED_AWAY: usize = 32;
+/// How long the search for connections that can give way is not repeated after it has found none.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(50);
+/// What happens again and again is logged this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the thread that accepts remembers of an overload.
+#[derive(Default)]
+pub(super) struct Overload {
+    notices: Throttle,
+    /// A search looks at each connection, so it is not made for each that comes.
+    next_search: Option<Instant>,
+}
+
+impl Overload {
+    /// Finds a slot for a connection that has come; `None` where it has to be closed.
+    pub(super) fn admit(&mut self, settings: &Arc<Settings>) -> Option<Arc<Slot>> {
+        let slots = &settings.service.slots;
+        slots.counters.accepted.add(1);
+        let limit = settings.limits.max_connections;
+        let slot = slots.take(Phase::Idle, limit);
+        let slot = slot.or_else(|| self.make_room(slots).then(|| slots.take(Phase::Idle, limit)).flatten());
+        if slot.is_some() {
+            return slot;
+        }
+        slots.counters.turned_away.add(1);
+        if self.notices.is_due() {
+            settings.log.write_elsewhere(Notice::Full { connections: limit }, &settings.service.deferred);
+        }
+        slots.take(Phase::TurnedAway, MAX_TURNED_AWAY)
+    }
+
+    /// A connection that waits for a request, or has not said yet what it wants, gives way to one that may have
+    /// something to say.
+    pub(super) fn make_room(&mut self, slots: &Slots) -> bool {
+        let now = Instant::now();
+        if matches!(self.next_search, Some(next) if now < next) || slots.is_emptying() {
+            return false;
+        }
+        let has_room = slots.make_room(Phase::Idle) || slots.make_room(Phase::Head);
+        self.next_search = (!has_room).then(|| now + SEARCH_INTERVAL);
+        has_room
+    }
+}
+
+/// Lets what happens again and again be logged once in a while.
+#[derive(Default)]
+pub(super) struct Throttle {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Throttle {
+    pub(super) fn is_due(&self) -> bool {
+        let mut last = lock(&self.last);
+        let is_due = last.map_or(true, |last| last.elapsed() >= LOG_INTERVAL);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    }
+}

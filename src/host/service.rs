@@ -1,0 +1,16 @@
+//! What the threads of a host share, with whoever controls it: made before the host, and there after it has ended.
+
+use std::sync::Arc;
+
+use super::deferred::Deferred;
+use super::listener::Listeners;
+use super::slots::Slots;
+use crate::http::StopSignal;
+
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    pub(super) stop: StopSignal,
+    pub(super) listeners: Listeners,
+    pub(super) slots: Arc<Slots>,
+    pub(super) deferred: Arc<Deferred>,
+}

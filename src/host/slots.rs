@@ -1,0 +1,381 @@
+//! The slots of a host: one for each connection, held as long as anybody holds the connection.
+//!
+//! A stop waits until they are free, and overload looks among them for who gives way. A stream may outlive the thread
+//! that opened it: so what has to happen when a connection has ended, its slot given back, its numbers added to the
+//! host's and its last line logged, happens when its slot is dropped, wherever that is.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::time::Instant;
+
+use super::deferred::Deferred;
+use super::log::{Log, Notice};
+use super::phase::{Phase, PhaseWord};
+use super::stats::{Counters, Stats};
+use crate::http::{CloseReason, Connection, Record, Request, Seat};
+use crate::locks::{lock, wait};
+
+/// How many threads may still serve connections that were given away: on Windows they do not know for a quarter of a
+/// second. Others above these count as served.
+const MAX_LEAVING: usize = 32;
+
+/// All slots of a host.
+pub(super) struct Slots {
+    started: Instant,
+    pub(super) counters: Counters,
+    table: Mutex<Table>,
+    /// Told whenever a slot is given back.
+    left: Condvar,
+}
+
+/// How many slots there are of each kind, and who has them.
+#[derive(Debug, Default)]
+struct Table {
+    served: usize,
+    turned_away: usize,
+    given_away: usize,
+    cut_off: usize,
+    /// By the number of the slot.
+    open: Vec<(Weak<Connection>, Weak<Slot>)>,
+    /// The numbers below that which are free.
+    free: Vec<u32>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            counters: Counters::default(),
+            table: Mutex::default(),
+            left: Condvar::new(),
+        }
+    }
+}
+
+impl Slots {
+    /// Takes a slot for a connection in this phase, unless `limit` of its kind are taken.
+    pub(super) fn take(self: &Arc<Self>, phase: Phase, limit: usize) -> Option<Arc<Slot>> {
+        let mut table = self.table();
+        let leaving = match phase {
+            Phase::TurnedAway => 0,
+            _ => table.given_away.saturating_sub(MAX_LEAVING),
+        };
+        let taken = table.count(phase);
+        if *taken + leaving >= limit {
+            return None;
+        }
+        *taken += 1;
+        let number = table.free.pop().unwrap_or_else(|| {
+            table.open.push((Weak::new(), Weak::new()));
+            table.open.len() as u32 - 1
+        });
+        drop(table);
+        Some(Arc::new(Slot {
+            slots: Arc::clone(self),
+            number,
+            word: PhaseWord::new(phase, self.now()),
+            is_stream: AtomicBool::new(false),
+            record: Record::default(),
+            last_line: Mutex::default(),
+        }))
+    }
+
+    /// Lets a connection be found by others.
+    pub(super) fn enter(&self, slot: &Arc<Slot>, connection: &Arc<Connection>) {
+        self.table().open[slot.number as usize] = (Arc::downgrade(connection), Arc::downgrade(slot));
+    }
+
+    /// Every open connection with its slot. They are handed out, since dropping the last handle of one takes the lock.
+    pub(super) fn open(&self) -> Vec<(Arc<Connection>, Arc<Slot>)> {
+        let table = self.table();
+        let mut open = Vec::new();
+        for (connection, slot) in &table.open {
+            if let (Some(connection), Some(slot)) = (connection.upgrade(), slot.upgrade()) {
+                open.push((connection, slot));
+            }
+        }
+        open
+    }
+
+    /// Whether so many were given away just now that no others can be.
+    pub(super) fn is_emptying(&self) -> bool {
+        self.table().given_away >= MAX_LEAVING
+    }
+
+    /// Has the connection that has been longest in a phase closed, so that another can have its slot.
+    pub(super) fn make_room(&self, phase: Phase) -> bool {
+        let open = self.open();
+        loop {
+            let mut oldest: Option<(u64, &Arc<Connection>, &Arc<Slot>)> = None;
+            for (connection, slot) in &open {
+                match (slot.word.since(phase), &oldest) {
+                    (Some(since), Some((longest, ..))) if since >= *longest => {}
+                    (Some(since), _) => oldest = Some((since, connection, slot)),
+                    (None, _) => {}
+                }
+            }
+            let (connection, slot) = match oldest {
+                Some((_, connection, slot)) => (connection, slot),
+                None => return false,
+            };
+            // Fails only if it has left the phase since: then it is no candidate any more, so this ends.
+            if self.give_away(slot, phase) {
+                self.counters.gave_way.add(1);
+                connection.shutdown();
+                return true;
+            }
+        }
+    }
+
+    fn give_away(&self, slot: &Slot, from: Phase) -> bool {
+        let mut table = self.table(); // or the slot might be given back before it is counted
+        let is_given_away = slot.word.change(from, Phase::GivenAway, 0);
+        if is_given_away {
+            self.recount(&mut table, from, Phase::GivenAway);
+        }
+        is_given_away
+    }
+
+    /// Ends every connection but the caller's own, and returns how many. Later stops do not wait for these.
+    pub(super) fn cut_off_others(&self) -> usize {
+        let own = self.own_number();
+        let mut count = 0;
+        for (connection, slot) in self.open() {
+            if Some(slot.number) == own || slot.word.phase() == Phase::CutOff {
+                continue;
+            }
+            let mut table = self.table();
+            let before = slot.word.set(Phase::CutOff);
+            self.recount(&mut table, before, Phase::CutOff);
+            drop(table);
+            connection.shutdown();
+            count += 1;
+        }
+        count
+    }
+
+    fn recount(&self, table: &mut Table, from: Phase, to: Phase) {
+        *table.count(from) -= 1;
+        *table.count(to) += 1;
+        if from == Phase::Head {
+            self.counters.heads.subtract_one();
+        }
+    }
+
+    /// How many slots are held, but for the one that the calling thread may hold itself.
+    pub(super) fn held_by_others(&self) -> usize {
+        self.table().held().saturating_sub(self.held_by_caller())
+    }
+
+    /// Waits until all slots are given back, those that a stop has cut off as well if it is told so, but for the one
+    /// that the calling thread may hold itself.
+    pub(super) fn wait_until_empty(&self, with_cut_off: bool, deadline: Instant) -> bool {
+        let own = self.held_by_caller();
+        let mut table = self.table();
+        while table.held() + usize::from(with_cut_off) * table.cut_off > own {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return false;
+            }
+            table = wait(&self.left, table, remaining);
+        }
+        true
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let open = self.open();
+        let events = open.iter().map(|(_, slot)| slot.record.events()).sum();
+        let bytes = open.iter().map(|(_, slot)| slot.record.bytes()).sum();
+        let table = self.table();
+        let connections = table.held() + table.cut_off;
+        drop(table);
+        self.counters.stats(connections, events, bytes)
+    }
+
+    /// Lets a stop that the calling thread calls know that it must not wait for this slot, until that is dropped.
+    pub(super) fn serving(&self, number: u32) -> Serving {
+        Serving { outer: SERVED.with(|served| served.replace((self.identity(), number))) }
+    }
+
+    /// The number of the slot that the calling thread serves, if it serves one of these.
+    fn own_number(&self) -> Option<u32> {
+        let (identity, number) = SERVED.with(Cell::get);
+        (identity == self.identity()).then_some(number)
+    }
+
+    fn held_by_caller(&self) -> usize {
+        usize::from(self.own_number().is_some())
+    }
+
+    fn identity(&self) -> usize {
+        self as *const Self as usize
+    }
+
+    /// Microseconds of the host's life.
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
+
+impl Table {
+    fn count(&mut self, phase: Phase) -> &mut usize {
+        match phase {
+            Phase::Idle | Phase::Head | Phase::Busy => &mut self.served,
+            Phase::TurnedAway => &mut self.turned_away,
+            Phase::GivenAway => &mut self.given_away,
+            Phase::CutOff => &mut self.cut_off,
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.served + self.turned_away
+    }
+}
+
+/// The calling thread serves a slot's connection.
+pub(super) struct Serving {
+    /// What it served before.
+    outer: (usize, u32),
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        SERVED.with(|served| served.set(self.outer));
+    }
+}
+
+thread_local! {
+    /// Which slots this thread serves one of, by their address, and which; 0 for none.
+    static SERVED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// One connection's slot. Small, since there may be thousands.
+#[derive(Debug)]
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    number: u32,
+    is_stream: AtomicBool,
+    word: PhaseWord,
+    record: Record,
+    /// Where nobody listens, idle streams need not keep their requests.
+    last_line: Mutex<Option<Box<LastLine>>>,
+}
+
+/// What the last line about a stream says of it, and to whom.
+#[derive(Debug)]
+struct LastLine {
+    log: Log,
+    deferred: Arc<Deferred>,
+    request: Request,
+    started: Instant,
+}
+
+impl Seat for Slot {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl Slot {
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn is_turned_away(&self) -> bool {
+        self.word.phase() == Phase::TurnedAway
+    }
+
+    /// A request has begun to arrive. Where too many are at that, the one that is longest at it is closed: clients that
+    /// send their heads byte by byte must not take all slots.
+    pub(super) fn begin_head(&self, max_heads: usize) {
+        // Counted first: as soon as it is in that phase, it may be given away.
+        let others = self.slots.counters.heads.add(1);
+        if !self.word.change(Phase::Idle, Phase::Head, self.slots.now()) {
+            self.slots.counters.heads.subtract_one();
+        } else if others >= max_heads as u64 {
+            self.slots.make_room(Phase::Head);
+        }
+    }
+
+    /// A request is there. `false` where the slot was given away meanwhile: the client was too late.
+    pub(super) fn begin_service(&self) -> bool {
+        if self.word.change(Phase::Head, Phase::Busy, 0) {
+            self.slots.counters.heads.subtract_one();
+            return true;
+        }
+        self.word.change(Phase::Idle, Phase::Busy, 0)
+    }
+
+    /// The request was answered.
+    pub(super) fn end_service(&self) {
+        self.word.change(Phase::Busy, Phase::Idle, self.slots.now());
+    }
+
+    /// Notes that the connection has become a stream, which is over when the slot is given back.
+    pub(super) fn open_stream(&self, request: &Request, log: &Log, deferred: &Arc<Deferred>) {
+        self.slots.counters.streams.add(1);
+        self.is_stream.store(true, Ordering::Relaxed);
+        log.write(&Notice::StreamOpened { request });
+        if !log.is_silent() {
+            let (log, deferred, request) = (log.clone(), Arc::clone(deferred), request.without_body());
+            let line = LastLine { log, deferred, request, started: Instant::now() };
+            *lock(&self.last_line) = Some(Box::new(line));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let counters = &self.slots.counters;
+        counters.bytes.add(self.record.bytes());
+        let reason = self.record.reason().unwrap_or(CloseReason::Returned);
+        let last_line = lock(&self.last_line).take();
+        if *self.is_stream.get_mut() {
+            counters.streams.subtract_one();
+            counters.events.add(self.record.events());
+            counters.ended_by(reason).add(1);
+        }
+        let (slots, number, phase) = (Arc::clone(&self.slots), self.number, self.word.phase());
+        let give_back = move |slots: &Slots| {
+            let mut table = slots.table();
+            table.open[number as usize] = (Weak::new(), Weak::new());
+            table.free.push(number);
+            *table.count(phase) -= 1;
+            drop(table);
+            slots.left.notify_all();
+        };
+        if phase == Phase::Head {
+            counters.heads.subtract_one();
+        }
+        let line = match last_line {
+            Some(line) => line,
+            None => return give_back(&slots),
+        };
+        let (events, duration) = (self.record.events(), line.started.elapsed());
+        let is_own = slots.own_number() == Some(number);
+        let deferred = Arc::clone(&line.deferred);
+        let last_line = move || {
+            let _serving = slots.serving(number); // it is held until this is done
+            line.log.write(&Notice::StreamEnded { request: &line.request, reason, events, duration });
+            give_back(&slots);
+        };
+        // A listener may take its time. On the connection's own thread that delays this connection alone; any other
+        // thread has others to serve.
+        match is_own {
+            true => last_line(),
+            false => deferred.push(Box::new(last_line)),
+        }
+    }
+}
+
+impl fmt::Debug for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").field("table", &*self.table()).finish_non_exhaustive()
+    }
+}
