@@ -144,3 +144,31 @@ fn media_types() {
         assert_eq!(site.get("/").field("Content-Type"), Some(media_type), "{name}");
     }
 }
+
+/// What people's tools have in their folders is known at all, and as what it is.
+#[test]
+fn known_media_types() {
+    let folder = Folder::new("known");
+    let site = Site::new(Layout::new().fallback(Content::folder(&folder.0).unwrap()));
+    for (kind, extensions) in [
+        ("text", "html htm css js mjs cjs txt log md csv ics vtt"),
+        (
+            "application",
+            "xhtml xht toml yaml yml json map jsonl ndjson geojson webmanifest xml rss atom wasm",
+        ),
+        ("application", "pdf epub zip gz tgz zst 7z tar m3u8"),
+        ("image", "svg png apng jpg jpeg gif webp avif bmp ico"),
+        ("font", "woff woff2 ttf otf"),
+        ("audio", "mp3 m4a aac flac oga ogg opus wav weba"),
+        ("video", "mp4 m4v mov ogv webm"),
+        ("model", "glb gltf"),
+    ] {
+        for extension in extensions.split(' ') {
+            folder.file(&format!("a.{extension}"), "x");
+            let page = site.get(&format!("/a.{extension}"));
+            let media_type = page.field("Content-Type").unwrap();
+            assert!(media_type.starts_with(kind), "{extension}: {media_type}");
+            assert_ne!(media_type, "application/octet-stream", "{extension}");
+        }
+    }
+}

@@ -269,6 +269,21 @@ fn parts_of_what_the_client_has() {
     assert_ne!(settled_tag(&site, "/large"), tag);
 }
 
+/// Up to 64 KiB it is of what they hold, and there at once; it tells nothing of when they were written.
+#[test]
+fn the_tag_of_a_small_file() {
+    let folder = Folder::new("small");
+    let site = site(&folder.0);
+    for length in [0, 1, 64 * 1024] {
+        folder.file("a", vec![b'x'; length]);
+        let tag = site.get("/a").field("ETag").expect("it needs no time to settle").to_owned();
+        folder.file("a", vec![b'x'; length]);
+        assert_eq!(site.get("/a").field("ETag"), Some(&*tag), "{length}");
+        folder.file("a", vec![b'y'; length]);
+        assert_eq!(site.get("/a").field("ETag") == Some(&*tag), length == 0, "{length}");
+    }
+}
+
 /// A large file that has just changed has no tag yet.
 fn settled_tag(site: &Site, target: &str) -> String {
     loop {

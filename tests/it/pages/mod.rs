@@ -2,6 +2,7 @@
 
 mod closures;
 mod contents;
+mod cors;
 mod folders;
 mod layouts;
 
@@ -29,6 +30,10 @@ impl Page {
 
 impl Site {
     fn new(app: impl Handler) -> Self {
+        Self::of(Host::new(app))
+    }
+
+    fn of(host: Host) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(crate::patience::DEADLINE))
             .http_status_as_error(false)
@@ -36,7 +41,7 @@ impl Site {
             .proxy(None)
             .build()
             .new_agent();
-        Self { host: Host::new(app).bind("127.0.0.1:0").start().unwrap(), agent }
+        Self { host: host.bind("127.0.0.1:0").start().unwrap(), agent }
     }
 
     #[track_caller]
