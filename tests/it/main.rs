@@ -56,4 +56,5 @@ mod browser_pipe;
 mod browser_live_reload;
 
 mod tidy;
+mod api;
 mod guide;
