@@ -150,14 +150,19 @@ impl Room {
     fn open() -> std::io::Result<Arc<Self>> {
         let talk = Talk { who: BTreeMap::new(), said: VecDeque::new(), last_used: Instant::now() };
         let talk = Arc::new(Mutex::new(talk));
-        let channel = Channel::new().history(500, 256 * 1024).snapshot({
-            let talk = Arc::clone(&talk);
-            move || {
-                let talk = talk.lock().expect("nobody panics in here");
-                let snapshot = Snapshot { who: talk.who.keys().cloned().collect(), said: talk.said.clone() };
-                Event::new(snapshot).event_type("room")
-            }
-        });
+        let channel = Channel::setup()
+            .history_events(500)
+            .history_bytes(256 * 1024)
+            .snapshot({
+                let talk = Arc::clone(&talk);
+                move || {
+                    let talk = talk.lock().expect("nobody panics in here");
+                    let snapshot =
+                        Snapshot { who: talk.who.keys().cloned().collect(), said: talk.said.clone() };
+                    Event::new(snapshot).event_type("room")
+                }
+            })
+            .open();
         let changes = channel.presence();
         let room = Arc::new(Self { channel, talk });
         let porter = Arc::downgrade(&room);

@@ -22,8 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use brooklet::{
-    json_object, to_json, Channel, Content, Event, EventSource, Host, Layout, Replay, Request, Response,
-    Status,
+    json_object, to_json, Channel, Content, Event, EventSource, Host, Layout, Request, Response, Status,
 };
 
 const HELP: &str = "\
@@ -64,7 +63,11 @@ fn main() -> ExitCode {
 
 fn serve(options: Options) -> brooklet::Result {
     let remembered = (options.history.as_millis() / options.interval.as_millis()) as u64 + 1;
-    let samples = Channel::new().history(remembered, remembered * MAX_SAMPLE).replay(Replay::All);
+    let samples = Channel::setup()
+        .history_events(remembered)
+        .history_bytes(remembered * MAX_SAMPLE)
+        .replay(u64::MAX)
+        .open();
     let last = Arc::new(Mutex::new(None::<String>));
     let about = About::read(&options);
     let app = Layout::new()

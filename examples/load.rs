@@ -14,6 +14,8 @@
 //! | `POST /publish?n=N&rate=R&size=S` | `202` at once; then N events to the channel, R per second, or as fast as the subscribers can take them if R is 0 |
 //! | `/rooms/I` | a stream that follows room I's own channel, made when somebody comes |
 //! | `POST /publish-rooms?n=N&rate=R&size=S` | `202` at once; then N events to each room, R per second, the rooms one after the other, evenly |
+//! | `/topics/I` | a stream that follows topic I of one channel |
+//! | `POST /publish-topics?n=N&rate=R&size=S` | the same for the topics that somebody has asked for |
 //! | `/ticks?ms=M&size=S` | a stream with a generator of its own: M ms, then an event, and so on for ever |
 //! | `/idle` | a stream that follows a silent channel |
 //! | `/idle?thread=1` | a silent stream that keeps its own thread |
@@ -22,22 +24,26 @@
 //!
 //! Data begins with the nanoseconds of the monotonic clock and a sequence number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use brooklet::{
-    Channel, Content, Data, Event, EventConnection, EventSource, Host, Lag, Layout, Limits, Request,
-    Response, StartError, Status, Writer,
+    Channel, Content, Data, Event, EventConnection, EventSource, Host, Layout, Limits, Request, Response,
+    StartError, Status, Writer,
 };
 
-/// How far publishing as fast as goes may be ahead of the slowest subscriber.
-const LEAD: Lag = Lag::Bytes(128 * 1024);
+/// How many bytes publishing as fast as goes may be ahead of the slowest subscriber, about.
+const LEAD: u64 = 128 * 1024;
+/// What an event of the channel has beside its data.
+const FRAME: u64 = 50;
 
 /// A channel for each number that somebody has asked for.
 type Rooms = Arc<Mutex<BTreeMap<u64, Channel>>>;
+/// The topics that somebody has asked for.
+type Topics = Arc<Mutex<BTreeSet<u64>>>;
 
 /// What data is filled up with, piece by piece.
 const PADDING: &str = "................................................................";
@@ -48,7 +54,7 @@ fn main() -> Result<(), StartError> {
     let stack = arguments.next().and_then(|kib| kib.parse::<usize>().ok());
     let clock = Clock::start();
     let (news, silence) = (Channel::new(), Channel::new());
-    let rooms = Rooms::default();
+    let (rooms, topics, news_of_topics) = (Rooms::default(), Topics::default(), Channel::new());
     let app = Layout::new()
         .index(Content::html(format!("<!doctype html><title>load</title><p>{}", "x".repeat(986))))
         .add("none", |_: Request| Response::new(Status::NO_CONTENT))
@@ -56,7 +62,17 @@ fn main() -> Result<(), StartError> {
         .add("fan", followers(&news))
         .add("publish", move |request: Request| start_publishing(&request, &news, clock))
         .add("rooms", room_followers(&rooms))
-        .add("publish-rooms", move |request: Request| start_publishing_to_rooms(&request, &rooms, clock))
+        .add("publish-rooms", move |request: Request| {
+            let rooms: Vec<_> = rooms.lock().expect("nothing panics with it").values().cloned().collect();
+            let to_each = rooms.into_iter().map(|room| (room, None)).collect();
+            start_publishing_evenly(&request, to_each, clock)
+        })
+        .add("topics", topic_followers(&topics, &news_of_topics))
+        .add("publish-topics", move |request: Request| {
+            let topics = topics.lock().expect("nothing panics with it");
+            let to_each = topics.iter().map(|topic| (news_of_topics.clone(), Some(*topic))).collect();
+            start_publishing_evenly(&request, to_each, clock)
+        })
         .add("ticks", EventSource::new(move |connection| ticks(connection, clock)))
         .add("idle", idle(silence));
     let host =
@@ -116,7 +132,7 @@ fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) 
             thread::sleep(due.saturating_duration_since(Instant::now()));
         } else if index % 16 == 0 {
             // Nobody is to lose anything; one who takes nothing at all is given up.
-            channel.catch_up(LEAD, Duration::from_secs(30));
+            channel.catch_up(LEAD / (size as u64 + FRAME), Duration::from_secs(30));
         }
         let published = channel.publish(Event::new(clock.reading(index, size)).event_type("tick"));
         published.expect("the type is one line, and the channel is open");
@@ -126,34 +142,59 @@ fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) 
 fn room_followers(rooms: &Rooms) -> EventSource {
     let rooms = Arc::clone(rooms);
     EventSource::new(move |connection| {
-        let path = connection.request().path();
-        let number = path.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-        // As many as a client can miss between two reconnects: there may be thousands of rooms.
-        let open = || Channel::new().history(64, 64 * 1024);
+        let number = last_segment(connection.request());
+        // No more than somebody lacks who comes back at once: there may be thousands of rooms.
+        let open = || Channel::setup().history_events(4).history_bytes(4 * 1024).open();
         let room = rooms.lock().expect("nothing panics with it").entry(number).or_insert_with(open).clone();
         connection.comment("hi")?;
         Ok(connection.follow(&room)?)
     })
 }
 
-fn start_publishing_to_rooms(request: &Request, rooms: &Rooms, clock: Clock) -> std::io::Result<Response> {
+fn topic_followers(topics: &Topics, channel: &Channel) -> EventSource {
+    let (topics, channel) = (Arc::clone(topics), channel.clone());
+    EventSource::new(move |connection| {
+        let topic = last_segment(connection.request());
+        topics.lock().expect("nothing panics with it").insert(topic);
+        connection.comment("hi")?;
+        Ok(connection.follow_topics(&channel, [topic.to_string()])?)
+    })
+}
+
+/// Publishes to each in turn, which are channels, or topics of channels.
+fn start_publishing_evenly(
+    request: &Request,
+    to_each: Vec<(Channel, Option<u64>)>,
+    clock: Clock,
+) -> std::io::Result<Response> {
     let (count, rate) = (number(request, "n", 1), number(request, "rate", 1).max(1));
     let size = number(request, "size", 64) as usize;
-    let rooms: Vec<_> = rooms.lock().expect("nothing panics with it").values().cloned().collect();
     let publish = move || {
-        let interval = Duration::from_secs(1) / (rate * rooms.len().max(1) as u64) as u32;
+        let interval = Duration::from_secs(1) / (rate * to_each.len().max(1) as u64) as u32;
         let mut due = Instant::now();
         for index in 0..count {
-            for room in &rooms {
-                thread::sleep(due.saturating_duration_since(Instant::now()));
-                let published = room.publish(Event::new(clock.reading(index, size)).event_type("tick"));
-                published.expect("the type is one line, and the channel is open");
+            for (channel, topic) in &to_each {
+                // As exactly as timers usually are: a thread that sleeps for each event would cost as much as it.
+                let early = due.saturating_duration_since(Instant::now());
+                if early >= Duration::from_millis(1) {
+                    thread::sleep(early);
+                }
+                let mut event = Event::new(clock.reading(index, size)).event_type("tick");
+                if let Some(topic) = topic {
+                    event = event.topic(topic.to_string());
+                }
+                channel.publish(event).expect("the type is one line, and the channel is open");
                 due += interval;
             }
         }
     };
     thread::Builder::new().spawn(publish)?;
     Ok(Response::new(Status::ACCEPTED))
+}
+
+/// The number that the path ends with.
+fn last_segment(request: &Request) -> u64 {
+    request.path().rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 fn idle(silence: Channel) -> EventSource {

@@ -197,10 +197,14 @@ impl Board {
     fn new(is_quiet: bool) -> Self {
         let state = Arc::new(Mutex::new(State { step: Step::first(), troubles: Vec::new() }));
         // Who misses a step misses nothing that the next one does not say: there is no need for a long history.
-        let channel = Channel::new().history(64, 64 * 1024).snapshot({
-            let state = Arc::clone(&state);
-            move || Event::new(lock(&state).clone()).event_type("state")
-        });
+        let channel = Channel::setup()
+            .history_events(64)
+            .history_bytes(64 * 1024)
+            .snapshot({
+                let state = Arc::clone(&state);
+                move || Event::new(lock(&state).clone()).event_type("state")
+            })
+            .open();
         Self { channel, state, result: Arc::default(), is_quiet }
     }
 

@@ -87,7 +87,7 @@ pub use content::Content;
 pub use cors::Cors;
 pub use data::{to_json, Data, Formatting, List, Object, RawJson, Text, Writer};
 pub use event::{Admission, Event, EventConnection, EventSource, SendError};
-pub use event::{Channel, Lag, Presence, Published, Replay, Subscription};
+pub use event::{Channel, ChannelSetup, Message, Presence, Published, Subscription};
 pub use host::{Control, Host, Limits, Notice, RunningHost, StartError, Stats, StopReport};
 pub use http::{
     CloseReason, FieldValue, Form, Handler, IntoResponse, Request, Response, Socket, Status, Target,

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use brooklet::{Channel, Content, Event, EventSource, Host, Lag, Layout, Notice, Request, Response, Status};
+use brooklet::{Channel, Content, Event, EventSource, Host, Layout, Notice, Request, Response, Status};
 
 use input::Lines;
 use log::{Kind, Log};
@@ -94,10 +94,14 @@ fn serve(options: Options) -> brooklet::Result {
     let names: Vec<_> = options.inputs.iter().map(|input| Arc::clone(&input.name)).collect();
     let log = Arc::new(Log::new(names.clone()));
     // Who comes back is sent what it has missed; if that is too much, and at first, what is remembered.
-    let channel = Channel::new().history(1024, 8 * 1024 * 1024).snapshot({
-        let (log, lines) = (Arc::clone(&log), options.history);
-        move || Event::new(log.last(lines)).event_type("history")
-    });
+    let channel = Channel::setup()
+        .history_events(1024)
+        .history_bytes(8 * 1024 * 1024)
+        .snapshot({
+            let (log, lines) = (Arc::clone(&log), options.history);
+            move || Event::new(log.last(lines)).event_type("history")
+        })
+        .open();
     let app = Layout::new()
         .index(Content::html(include_str!("pipe.html")))
         .add("events", EventSource::channel(&channel).retry(Duration::from_secs(1)))
@@ -137,7 +141,7 @@ fn serve(options: Options) -> brooklet::Result {
         thread::sleep(BATCH_TIME); // the first line after a silence has not waited; what comes with it does
     }
     // The pages are told that this is the end, and stay as they are.
-    channel.catch_up(Lag::Events(0), Duration::from_secs(5));
+    channel.catch_up(0, Duration::from_secs(5));
     channel.close();
     let deadline = Instant::now() + Duration::from_secs(5);
     while channel.subscribers() > 0 && Instant::now() < deadline {

@@ -52,7 +52,7 @@ impl Ticker {
         Self {
             redis: redis.to_owned(),
             port,
-            channel: Channel::new().own_ids().history(4096, 1024 * 1024),
+            channel: Channel::setup().own_ids().history_events(4096).history_bytes(1024 * 1024).open(),
             start: Mutex::default(),
             archive: Mutex::default(),
         }

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::channel::{Behind, Channel, Terms};
 use super::stream::{Stream, StreamSettings};
 use super::wire::{self, Event, SendError};
 use crate::clock::NEVER;
@@ -49,6 +48,8 @@ pub struct EventConnection<'r> {
     stream: Stream<'r>,
     request: &'r Request,
     last_event_id: Option<&'r str>,
+    /// The least time between two writes of a channel's events.
+    pace: Option<Duration>,
 }
 
 impl<'r> EventConnection<'r> {
@@ -58,7 +59,7 @@ impl<'r> EventConnection<'r> {
         last_event_id: Option<&'r str>,
         settings: &'r StreamSettings,
     ) -> Self {
-        Self { stream: Stream::new(connection, settings), request, last_event_id }
+        Self { stream: Stream::new(connection, settings), request, last_event_id, pace: settings.pace }
     }
 
     /// The request that opened the stream.
@@ -328,94 +329,27 @@ impl<'r> EventConnection<'r> {
         }
     }
 
-    /// Hands the stream to a channel, as the last thing that a generator does: from here on the client gets what
-    /// is published, and its thread ends. Later sends fail.
-    ///
-    /// Where the client goes on is [told by its last event id](Channel#resuming).
+    /// Has this client be sent at most one write of a [channel](crate::Channel)'s events in each `interval`, for what
+    /// follows: what is published meanwhile goes together, or where the channel keeps the latest of each topic, only the
+    /// newest of it. Zero, which is usual, is as soon as there is something.
     ///
     /// ```
     /// # use brooklet::{Channel, EventSource};
-    /// let news = Channel::new();
+    /// # use std::time::Duration;
+    /// let sensors = Channel::setup().latest().open();
     /// EventSource::new(move |connection| {
-    ///     connection.comment("the news")?;
-    ///     Ok(connection.follow(&news)?)
+    ///     let pace = connection.request().query("pace").and_then(|millis| millis.parse().ok());
+    ///     connection.pace(Duration::from_millis(pace.unwrap_or(0)));
+    ///     Ok(connection.follow(&sensors)?)
     /// });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
-    pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
-        let cursor = self.greet(channel)?;
-        self.hand_over(channel, cursor, Behind::GoesOn)
+    pub fn pace(&mut self, interval: Duration) {
+        self.pace = Some(interval).filter(|interval| !interval.is_zero());
     }
 
-    /// Follows a channel from behind the event with this id on, or with `None` from its very first on, whatever the
-    /// client itself said: for generators that have sent what is older, out of a database or a file.
-    ///
-    /// Returns whether it does. Where the channel does not know that id, or not any more, nothing has been sent,
-    /// and the stream is still the generator's, which sends some more and asks again:
-    ///
-    /// ```
-    /// # use brooklet::{Channel, Event, EventSource};
-    /// # fn older_than_what_the_channel_has(seen: u64) -> Vec<(u64, f64)> { Vec::new() }
-    /// let prices = Channel::new().own_ids();
-    /// EventSource::new(move |connection| {
-    ///     let mut seen = connection.last_event_id().and_then(|id| id.parse().ok()).unwrap_or(0);
-    ///     while !connection.follow_after(&prices, Some(&seen.to_string()))? {
-    ///         for (number, price) in older_than_what_the_channel_has(seen) {
-    ///             connection.send(Event::new(price).id(number.to_string()))?;
-    ///             seen = number;
-    ///         }
-    ///     }
-    ///     Ok(())
-    /// });
-    /// ```
-    ///
-    /// A client that falls behind later is closed, without a `reset`: it comes back with the id of what it has, and
-    /// the generator can send what it lacks.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`].
-    pub fn follow_after(&mut self, channel: &Channel, id: Option<&str>) -> Result<bool, SendError> {
-        self.stream.begin()?;
-        let cursor = match channel.cursor_after(id) {
-            Some(cursor) => cursor,
-            None => return Ok(false),
-        };
-        self.hand_over(channel, cursor, Behind::Leaves)?;
-        Ok(true)
-    }
-
-    fn hand_over(&mut self, channel: &Channel, cursor: u64, behind: Behind) -> Result<(), SendError> {
-        if self.stream.clock().is_virtual() {
-            return self.follow_here(channel, cursor);
-        }
-        let settings = self.stream.settings();
-        let terms = Terms { keep_alive: settings.keep_alive, expires: self.stream.expires(), behind };
-        channel.hand_over(self.stream.connection(), self.request, cursor, terms);
-        self.stream.hand_over();
-        Ok(())
-    }
-
-    /// [`follow`](Self::follow) for a test: by its clock, which the channel's writers do not know, and so on
-    /// this thread.
-    fn follow_here(&mut self, channel: &Channel, cursor: u64) -> Result<(), SendError> {
-        let mut subscription = channel.subscribe_at(self, cursor);
-        // How it ended is no business of the generator any more.
-        while let Ok(true) = subscription.forward(self, Duration::MAX) {}
-        self.stream.hand_over();
-        Ok(())
-    }
-
-    /// Tells the client where in a channel it stands, and returns which event it gets next.
-    pub(super) fn greet(&mut self, channel: &Channel) -> Result<u64, SendError> {
-        self.stream.begin()?;
-        let greeting = channel.greet(self.last_event_id);
-        let events = channel.write_greeting(&greeting, self.stream.buffer())?;
-        self.stream.flush(events)?;
-        Ok(greeting.cursor())
+    /// What it has been told by [`pace`](Self::pace), or its source.
+    pub(super) fn its_pace(&self) -> Option<Duration> {
+        self.pace
     }
 
     /// What is behind it, for those who send and wait in other ways.

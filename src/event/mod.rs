@@ -8,7 +8,7 @@ mod connection;
 mod source;
 mod channel;
 
-pub use channel::{Channel, Lag, Presence, Published, Replay, Subscription};
+pub use channel::{Channel, ChannelSetup, Message, Presence, Published, Subscription};
 pub use connection::EventConnection;
 pub use source::{Admission, EventSource};
 pub use wire::{Event, SendError};

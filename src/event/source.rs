@@ -135,6 +135,7 @@ impl EventSource {
                 retry: RETRY,
                 error_retry: ERROR_RETRY,
                 max_age: None,
+                pace: None,
             },
         }
     }
@@ -248,6 +249,20 @@ impl EventSource {
     /// ```
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.max_age = (!age.is_zero()).then_some(age);
+        self
+    }
+
+    /// Sends each client at most one write of a channel's events in each `interval`; as soon as there are some, unless set.
+    /// See [`EventConnection::pace`].
+    ///
+    /// ```
+    /// # use brooklet::{Channel, EventSource};
+    /// # use std::time::Duration;
+    /// let sensors = Channel::setup().latest().open();
+    /// EventSource::channel(&sensors).pace(Duration::from_millis(500));
+    /// ```
+    pub fn pace(mut self, interval: Duration) -> Self {
+        self.settings.pace = (!interval.is_zero()).then_some(interval);
         self
     }
 

@@ -27,6 +27,8 @@ pub(super) struct StreamSettings {
     pub(super) retry: Duration,
     pub(super) error_retry: Duration,
     pub(super) max_age: Option<Duration>,
+    /// The least time between two writes of a channel's events.
+    pub(super) pace: Option<Duration>,
 }
 
 impl StreamSettings {

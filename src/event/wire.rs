@@ -46,6 +46,7 @@ pub struct Event<'a, T> {
     event_type: Option<Cow<'a, str>>,
     id: Option<Cow<'a, str>>,
     retry: Option<Duration>,
+    topic: Option<Cow<'a, str>>,
 }
 
 impl<'a, T: Data> Event<'a, T> {
@@ -56,7 +57,7 @@ impl<'a, T: Data> Event<'a, T> {
     /// assert_eq!(Event::new("hello").encode().unwrap(), "data: hello\n\n");
     /// ```
     pub fn new(data: T) -> Self {
-        Self { comment: None, data: Some(data), event_type: None, id: None, retry: None }
+        Self { comment: None, data: Some(data), event_type: None, id: None, retry: None, topic: None }
     }
 
     /// Sets the event type: what `addEventListener` of the browser listens to. Without one, or with an empty
@@ -106,6 +107,18 @@ impl<'a, T: Data> Event<'a, T> {
     /// ```
     pub fn retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry);
+        self
+    }
+
+    /// Says what the event is about, for those who follow [some topics](super::EventConnection::follow_topics) of a
+    /// channel. It is not sent. Any text will do, as `"user/17"`; topics are the same if their names are.
+    ///
+    /// ```
+    /// # use brooklet::Event;
+    /// assert_eq!(Event::new("x").topic("user/17").encode().unwrap(), "data: x\n\n");
+    /// ```
+    pub fn topic(mut self, topic: impl Into<Cow<'a, str>>) -> Self {
+        self.topic = Some(topic.into());
         self
     }
 
@@ -173,6 +186,10 @@ impl<'a, T: Data> Event<'a, T> {
         Ok(self.id.take())
     }
 
+    pub(super) fn take_topic(&mut self) -> Option<Cow<'a, str>> {
+        self.topic.take()
+    }
+
     /// Type and id are single lines, and clients ignore an id with NUL (HTML §9.2.6).
     fn judge(&self) -> Result<(), SendError> {
         if matches!(&self.event_type, Some(event_type) if holds(event_type, is_line_end)) {
@@ -196,7 +213,7 @@ impl<'a> Event<'a, &'a str> {
     /// assert_eq!(Event::without_data().id("7").encode().unwrap(), "id: 7\n\n");
     /// ```
     pub fn without_data() -> Self {
-        Self { comment: None, data: None, event_type: None, id: None, retry: None }
+        Self { comment: None, data: None, event_type: None, id: None, retry: None, topic: None }
     }
 }
 

@@ -1,93 +1,34 @@
-//! What a channel remembers: the bytes of its events, in the order of their sequence numbers.
+//! What a channel remembers: its events in the order of their sequence numbers, and how far it has let go of what.
 //!
-//! An event is encoded once and never copied again. Events are gathered into chunks, and a chunk that has been
-//! sealed never changes: writers hold on to it without holding the log.
+//! An event is encoded once. Readers take handles of some events under the channel's lock ([`View::fill`]), and put
+//! together what they write without it. Of each topic the log knows the newest event that it has let go of: so whoever
+//! follows some topics is told of a gap in those, and of no other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::topics::{Gone, Interest, Topics};
 use crate::digits::Digits;
 use crate::random;
 
-/// A chunk that has reached this length is sealed: what one write takes.
-pub(super) const CHUNK: usize = 64 * 1024;
 /// What is kept for those who are about to be served, even if the history is shorter.
 const LIVE_WINDOW: u64 = 256 * 1024;
 
-/// Some events that follow one another.
-#[derive(Debug, Default)]
-pub(super) struct Chunk {
-    /// The sequence number of its first event.
-    first: u64,
-    /// How many bytes the log held before it.
-    offset: u64,
-    bytes: Vec<u8>,
-    /// Where in `bytes` each event ends.
-    ends: Vec<u32>,
-    /// The publisher's own ids; none where the channel numbers its events.
-    ids: Vec<Box<str>>,
-    /// The id of the event before the first.
-    id_before: Option<Box<str>>,
+/// An event as it is sent. One that a newer event of its topic has superseded has no text any more.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) sequence: u64,
+    pub(super) topic: u32,
+    pub(super) text: Arc<str>,
 }
 
-impl Chunk {
-    pub(super) fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// The sequence number after its last event.
-    pub(super) fn next(&self) -> u64 {
-        self.first + self.ends.len() as u64
-    }
-
-    fn start_of(&self, sequence: u64) -> usize {
-        match sequence - self.first {
-            0 => 0,
-            index => self.ends[index as usize - 1] as usize,
-        }
-    }
-
-    /// The bytes of an event and of all that follow it.
-    pub(super) fn bytes_from(&self, sequence: u64) -> &[u8] {
-        &self.bytes[self.start_of(sequence)..]
-    }
-
-    /// The bytes of one event.
-    pub(super) fn event(&self, sequence: u64) -> &[u8] {
-        &self.bytes[self.start_of(sequence)..self.start_of(sequence + 1)]
-    }
-
-    /// The id of the event before the first, if there ever was one.
-    pub(super) fn id_before(&self, numbering: &Numbering) -> Option<String> {
-        match numbering {
-            Numbering::Epoch(epoch) => Some(id_in(epoch, self.first - 1)),
-            Numbering::Publisher => self.id_before.as_ref().map(|id| id.to_string()),
-        }
-    }
-
-    /// The events of two chunks in one.
-    fn followed_by(&self, next: &Self) -> Self {
-        let length = self.bytes.len() as u32;
-        Self {
-            first: self.first,
-            offset: self.offset,
-            bytes: [&*self.bytes, &next.bytes].concat(),
-            ends: self.ends.iter().copied().chain(next.ends.iter().map(|end| end + length)).collect(),
-            ids: self.ids.iter().chain(&next.ids).cloned().collect(),
-            id_before: self.id_before.clone(),
-        }
-    }
-
-    fn last_id(&self) -> Option<&str> {
-        self.ids.last().or(self.id_before.as_ref()).map(|id| &**id)
-    }
-}
-
-/// How many events, and how many bytes of them, can be resumed from.
+/// How much can be resumed from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct History {
     pub(super) events: u64,
     pub(super) bytes: u64,
+    /// Whether of each topic the newest event alone is kept.
+    pub(super) is_latest: bool,
 }
 
 /// Whose ids the events have.
@@ -104,11 +45,6 @@ impl Numbering {
     }
 }
 
-/// The id of an event, by its number in an epoch.
-fn id_in(epoch: &str, sequence: u64) -> String {
-    [epoch, Digits::of(sequence).as_str()].concat()
-}
-
 /// Where a client goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Resume {
@@ -116,21 +52,29 @@ pub(super) enum Resume {
     Fresh,
     /// It has seen everything up to this sequence number.
     After(u64),
-    /// What it has seen is not known here any more, or never was.
-    Lost { reason: &'static str, missed: Option<u64> },
+    /// Something that it has not seen is not there any more; `None` where nobody knows what it has seen.
+    Lost(Option<u64>),
 }
 
 #[derive(Debug)]
 pub(super) struct Log {
     numbering: Numbering,
     limits: History,
-    chunks: VecDeque<Arc<Chunk>>,
-    /// The chunk that is being filled.
-    tail: Chunk,
-    kept_bytes: u64,
-    /// The first event of the history, which is bounded exactly; chunks before it may still be there.
-    history_start: u64,
+    events: VecDeque<Stored>,
+    /// The sequence number that the next event will have.
+    next: u64,
+    /// How many of the first events are no history any more.
+    surplus: usize,
+    history_events: u64,
     history_bytes: u64,
+    kept_bytes: u64,
+    /// How many events have no text any more.
+    superseded: usize,
+    topics: Topics,
+    /// Of all topics.
+    gone: Gone,
+    /// The publisher's id of the last event that was let go of.
+    id_before: Option<Box<str>>,
 }
 
 impl Log {
@@ -138,260 +82,259 @@ impl Log {
         Self {
             numbering,
             limits,
-            chunks: VecDeque::new(),
-            tail: Chunk { first: 1, ..Chunk::default() },
-            kept_bytes: 0,
-            history_start: 1,
+            events: VecDeque::new(),
+            next: 1,
+            surplus: 0,
+            history_events: 0,
             history_bytes: 0,
+            kept_bytes: 0,
+            superseded: 0,
+            topics: Topics::default(),
+            gone: Gone::default(),
+            id_before: None,
         }
     }
 
-    /// The sequence number that the next event will have.
     pub(super) fn next(&self) -> u64 {
-        self.tail.next()
+        self.next
     }
 
     /// The first event that is still there.
     pub(super) fn first_kept(&self) -> u64 {
-        self.chunks.front().map_or(self.tail.first, |chunk| chunk.first)
+        self.events.front().map_or(self.next, |event| event.sequence)
     }
 
     pub(super) fn history_start(&self) -> u64 {
-        self.history_start
+        self.events.get(self.surplus).map_or(self.next, |event| event.sequence)
     }
 
-    /// Appends an event whose bytes lack nothing but the id, and returns that.
-    pub(super) fn append(&mut self, event: &str, own_id: Option<&str>) -> String {
-        let id = match (&self.numbering, own_id) {
-            (Numbering::Publisher, Some(id)) => {
-                self.tail.ids.push(id.into());
-                id.to_owned()
-            }
-            (Numbering::Publisher, None) => String::new(),
-            (Numbering::Epoch(epoch), _) => id_in(epoch, self.next()),
-        };
-        let before = self.tail.bytes.len();
-        self.tail.bytes.reserve(b"id: \n".len() + id.len() + event.len());
-        self.tail.bytes.extend_from_slice(b"id: ");
-        self.tail.bytes.extend_from_slice(id.as_bytes());
-        self.tail.bytes.push(b'\n');
-        self.tail.bytes.extend_from_slice(event.as_bytes());
-        self.tail.ends.push(self.tail.bytes.len() as u32);
-        let length = (self.tail.bytes.len() - before) as u64;
-        self.kept_bytes += length;
-        self.history_bytes += length;
-        self.forget();
-        if self.tail.bytes.len() >= CHUNK {
-            self.seal();
+    /// The first of the last so many events of the history.
+    pub(super) fn start_of_last(&self, events: u64) -> u64 {
+        let left = (self.events.len() - self.surplus) as u64;
+        let index = self.events.len() - left.min(events) as usize;
+        self.events.get(index).map_or(self.next, |event| event.sequence)
+    }
+
+    /// The events from this one on.
+    pub(super) fn from(&self, sequence: u64) -> impl Iterator<Item = &Stored> {
+        // Most want the last one or two.
+        let behind = self.next.saturating_sub(sequence) as usize;
+        let mut start = self.events.len().saturating_sub(behind);
+        if self.events.get(start).map_or(false, |event| event.sequence != sequence) {
+            start = self.events.partition_point(|event| event.sequence < sequence);
         }
-        id
+        self.events.range(start..).filter(|event| !event.text.is_empty())
+    }
+
+    /// What somebody is interested in who names topics, or no topics.
+    pub(super) fn follow(&mut self, topics: Option<&[&str]>) -> Interest {
+        let names = match topics {
+            Some(names) => names,
+            None => return Interest::All,
+        };
+        let mut numbers: Vec<_> = names.iter().map(|name| self.topics.number(name)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        for number in &numbers {
+            self.topics.change(*number, |topic| topic.followers += 1);
+        }
+        match numbers[..] {
+            [number] => Interest::Topic(number),
+            _ => Interest::Topics(numbers.into()),
+        }
+    }
+
+    pub(super) fn unfollow(&mut self, interest: &Interest) {
+        for number in interest.topics() {
+            self.topics.change(*number, |topic| topic.followers -= 1);
+        }
+    }
+
+    pub(super) fn followers(&mut self, topic: u32) -> usize {
+        self.topics.get(topic).followers as usize
+    }
+
+    /// Appends an event whose bytes lack nothing but the id, and returns that and its topic's number. What nobody
+    /// needs any more is let go: who is slowest needs this one.
+    pub(super) fn append(
+        &mut self,
+        event: &str,
+        topic: Option<&str>,
+        own_id: Option<&str>,
+        slowest: impl FnOnce() -> u64,
+    ) -> (String, u32) {
+        let sequence = self.next;
+        let id = match (&self.numbering, own_id) {
+            (Numbering::Epoch(epoch), _) => id_in(epoch, sequence),
+            (Numbering::Publisher, id) => id.unwrap_or_default().to_owned(),
+        };
+        let topic = topic.map_or(0, |name| self.topics.number(name));
+        if self.limits.is_latest {
+            self.supersede(topic);
+        }
+        let text: Arc<str> = ["id: ", &id, "\n", event].concat().into();
+        self.next += 1;
+        self.history_events += 1;
+        self.history_bytes += text.len() as u64;
+        self.kept_bytes += text.len() as u64;
+        self.topics.change(topic, |topic| {
+            topic.kept += 1;
+            topic.newest = sequence;
+        });
+        self.events.push_back(Stored { sequence, topic, text });
+        self.expire();
+        if self.surplus > 0 {
+            self.drop_surplus(slowest());
+        }
+        (id, topic)
+    }
+
+    /// Takes the newest event of a topic out; nobody is told.
+    pub(super) fn forget(&mut self, topic: &str) {
+        if let Some(number) = self.topics.known(topic) {
+            self.supersede(number);
+        }
+    }
+
+    fn supersede(&mut self, topic: u32) {
+        let newest = self.topics.get(topic).newest;
+        let index = self.events.partition_point(|event| event.sequence < newest);
+        let event = match self.events.get_mut(index) {
+            Some(event) if event.sequence == newest && !event.text.is_empty() => event,
+            _ => return,
+        };
+        let length = std::mem::replace(&mut event.text, Arc::from("")).len() as u64;
+        self.kept_bytes -= length;
+        if index >= self.surplus {
+            self.history_bytes -= length;
+            self.history_events -= 1;
+        }
+        self.topics.change(topic, |topic| topic.kept -= 1);
+        self.superseded += 1;
+        if self.superseded > 16 && self.superseded > self.events.len() / 2 {
+            self.surplus = self.events.range(..self.surplus).filter(|event| !event.text.is_empty()).count();
+            self.events.retain(|event| !event.text.is_empty());
+            self.superseded = 0;
+        }
+    }
+
+    /// What is more than the history may be is no history any more.
+    fn expire(&mut self) {
+        while self.history_events > self.limits.events || self.history_bytes > self.limits.bytes {
+            let Stored { sequence, topic, ref text } = self.events[self.surplus];
+            self.surplus += 1;
+            if !text.is_empty() {
+                self.history_events -= 1;
+                self.history_bytes -= text.len() as u64;
+                self.topics.get(topic).gone.expired = sequence;
+                self.gone.expired = sequence;
+            }
+        }
     }
 
     /// Drops what is neither history nor about to be sent.
-    fn forget(&mut self) {
-        while self.next() - self.history_start > self.limits.events || self.history_bytes > self.limits.bytes
-        {
-            self.history_bytes -= self.chunk_of(self.history_start).event(self.history_start).len() as u64;
-            self.history_start += 1;
-        }
-        while let Some(front) = self.chunks.front() {
-            let length = front.bytes.len() as u64;
-            if front.next() > self.history_start || self.kept_bytes - length < LIVE_WINDOW {
+    fn drop_surplus(&mut self, slowest: u64) {
+        while self.surplus > 0 {
+            let front = &self.events[0];
+            let length = front.text.len() as u64;
+            if front.sequence >= slowest && self.kept_bytes - length < LIVE_WINDOW {
                 return;
             }
+            self.surplus -= 1;
             self.kept_bytes -= length;
-            self.chunks.pop_front();
-        }
-    }
-
-    /// Ends the chunk that is being filled, so that writers can have it.
-    pub(super) fn seal(&mut self) {
-        if self.tail.ends.is_empty() {
-            return;
-        }
-        let next = Chunk {
-            first: self.tail.next(),
-            offset: self.tail.offset + self.tail.bytes.len() as u64,
-            id_before: self.tail.last_id().map(Into::into),
-            ..Chunk::default()
-        };
-        let mut sealed = std::mem::replace(&mut self.tail, next);
-        // A chunk for each small event would cost more than the events. Those of a size are put together, so
-        // that an event is copied a few times at most until its chunk is full.
-        while let Some(last) = self.chunks.back() {
-            let together = last.bytes.len() + sealed.bytes.len();
-            if together > CHUNK || last.bytes.len() > 2 * sealed.bytes.len() {
-                break;
+            let front = match self.events.pop_front() {
+                Some(front) if front.text.is_empty() => {
+                    self.superseded -= 1;
+                    continue;
+                }
+                Some(front) => front,
+                None => return,
+            };
+            if let Numbering::Publisher = self.numbering {
+                self.id_before = Some(id_line(&front.text).into());
             }
-            sealed = last.followed_by(&sealed);
-            self.chunks.pop_back();
+            self.gone.dropped = front.sequence;
+            self.topics.change(front.topic, |topic| {
+                topic.kept -= 1;
+                topic.gone.dropped = front.sequence;
+            });
         }
-        sealed.bytes.shrink_to_fit();
-        sealed.ends.shrink_to_fit();
-        self.chunks.push_back(Arc::new(sealed));
+        if self.events.capacity() > 64 + 4 * self.events.len() {
+            self.events.shrink_to(2 * self.events.len());
+        }
     }
 
-    /// The sealed chunks from the one with this event on.
-    pub(super) fn sealed_from(&self, sequence: u64) -> impl Iterator<Item = &Arc<Chunk>> {
-        let start = self.chunks.partition_point(|chunk| chunk.next() <= sequence);
-        self.chunks.range(start..)
-    }
-
-    /// The chunk of an event that is still there.
-    fn chunk_of(&self, sequence: u64) -> &Chunk {
-        let at = self.chunks.partition_point(|chunk| chunk.next() <= sequence);
-        self.chunks.get(at).map_or(&self.tail, |chunk| &**chunk)
-    }
-
-    /// How many bytes precede an event, of all that were ever published.
-    pub(super) fn offset_of(&self, sequence: u64) -> u64 {
-        let sequence = sequence.max(self.first_kept());
-        let chunk = self.chunk_of(sequence);
-        chunk.offset + chunk.start_of(sequence) as u64
-    }
-
-    /// The id of an event, or of the last one that was forgotten; none where there never was one.
+    /// The id of an event, or of the last one that was let go of; none where nobody knows.
     pub(super) fn id_of(&self, sequence: u64) -> Option<String> {
         match &self.numbering {
             Numbering::Epoch(epoch) => Some(id_in(epoch, sequence)),
-            Numbering::Publisher if sequence < self.first_kept() => {
-                self.chunk_of(self.first_kept()).id_before(&self.numbering)
+            Numbering::Publisher if sequence <= self.gone.dropped => {
+                self.id_before.as_deref().map(str::to_owned)
             }
             Numbering::Publisher => {
-                let chunk = self.chunk_of(sequence);
-                chunk.ids.get((sequence - chunk.first) as usize).map(|id| id.to_string())
+                let event = self.from(sequence).next().filter(|event| event.sequence == sequence)?;
+                Some(id_line(&event.text).to_owned())
             }
         }
     }
 
     /// Finds out where a client goes on that has seen `last_event_id`.
-    pub(super) fn resume(&self, last_event_id: Option<&str>) -> Resume {
+    pub(super) fn resume(&self, last_event_id: Option<&str>, interest: &Interest) -> Resume {
         let id = match last_event_id {
             Some(id) => id,
             None => return Resume::Fresh,
         };
-        let sequence = match &self.numbering {
-            Numbering::Epoch(epoch) => match id.strip_prefix(epoch.as_str()).and_then(sequence_number) {
-                Some(sequence) => sequence,
-                None => return Resume::Lost { reason: "unknown", missed: None },
-            },
-            Numbering::Publisher => match self.find_id(id) {
-                Some(sequence) => sequence,
-                None => return Resume::Lost { reason: "unknown", missed: None },
-            },
+        let seen = match &self.numbering {
+            Numbering::Epoch(epoch) => id.strip_prefix(epoch.as_str()).and_then(sequence_number),
+            Numbering::Publisher => self.find_id(id),
         };
-        if sequence >= self.next() {
-            Resume::Lost { reason: "unknown", missed: None }
-        } else if sequence + 1 < self.history_start {
-            Resume::Lost { reason: "expired", missed: Some(self.next() - 1 - sequence) }
-        } else {
-            Resume::After(sequence)
+        match seen.filter(|seen| *seen < self.next) {
+            Some(seen) if self.newest_gone(interest, |gone| gone.expired) <= seen => Resume::After(seen),
+            seen => Resume::Lost(seen),
         }
     }
 
-    /// The latest event with this id, or the one before the history.
-    fn find_id(&self, id: &str) -> Option<u64> {
-        let chunks = self.chunks.iter().map(|chunk| &**chunk).chain([&self.tail]);
-        for chunk in chunks.rev() {
-            if let Some(index) = chunk.ids.iter().rposition(|known| **known == *id) {
-                return Some(chunk.first + index as u64);
+    /// Whether an event is gone that a reader needs who has everything before `cursor`.
+    pub(super) fn has_lost(&self, cursor: u64, interest: &Interest) -> bool {
+        self.gone.dropped >= cursor && self.newest_gone(interest, |gone| gone.dropped) >= cursor
+    }
+
+    fn newest_gone(&self, interest: &Interest, which: fn(Gone) -> u64) -> u64 {
+        match interest {
+            Interest::All => which(self.gone),
+            _ => {
+                let own = interest.topics().iter().map(|topic| which(self.topics.gone(*topic)));
+                own.fold(which(self.topics.gone(0)), u64::max)
             }
         }
-        let before = self.first_kept() - 1;
-        (self.id_of(before).as_deref() == Some(id)).then_some(before)
     }
+
+    /// How many events a reader has missed of those from `cursor` to before `next`, if that is known.
+    pub(super) fn missed(&self, cursor: u64, next: u64, interest: &Interest) -> Option<u64> {
+        let is_counted = matches!(interest, Interest::All) && !self.limits.is_latest;
+        is_counted.then(|| next.saturating_sub(cursor))
+    }
+
+    /// The latest event with this id, or the one before those that are there.
+    fn find_id(&self, id: &str) -> Option<u64> {
+        let found = self.events.iter().rev().find(|event| id_line(&event.text) == id);
+        let is_before = self.id_before.as_deref() == Some(id);
+        found.map(|event| event.sequence).or_else(|| is_before.then_some(self.gone.dropped))
+    }
+}
+
+/// The id of an event, by its number in an epoch.
+fn id_in(epoch: &str, sequence: u64) -> String {
+    [epoch, Digits::of(sequence).as_str()].concat()
+}
+
+/// The id that the text of an event begins with.
+fn id_line(text: &str) -> &str {
+    text.strip_prefix("id: ").and_then(|rest| rest.split('\n').next()).unwrap_or_default()
 }
 
 /// A number as we write it: no sign, no zeros in front.
 fn sequence_number(text: &str) -> Option<u64> {
     let number = text.parse().ok()?;
     (Digits::of(number).as_str() == text).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVENT: &str = "data: x\n\n";
-
-    fn log(events: u64, bytes: u64) -> Log {
-        Log::new(Numbering::Epoch(String::from("e-")), History { events, bytes })
-    }
-
-    #[test]
-    fn resuming() {
-        let mut log = log(3, u64::MAX);
-        let unknown = || Resume::Lost { reason: "unknown", missed: None };
-        assert_eq!(log.resume(Some("e-0")), Resume::After(0));
-        for _ in 0..10 {
-            log.append(EVENT, None);
-        }
-        assert_eq!(log.resume(None), Resume::Fresh);
-        assert_eq!(log.resume(Some("e-10")), Resume::After(10));
-        assert_eq!(log.resume(Some("e-7")), Resume::After(7)); // 8, 9 and 10 are there
-        assert_eq!(log.resume(Some("e-6")), Resume::Lost { reason: "expired", missed: Some(4) });
-        assert_eq!(log.resume(Some("e-0")), Resume::Lost { reason: "expired", missed: Some(10) });
-        for id in ["e-11", "e-", "e--1", "e-+1", "e-01", "e-1 ", "f-1", "e", "x", "e-18446744073709551616"] {
-            assert_eq!(log.resume(Some(id)), unknown(), "{id}");
-        }
-    }
-
-    #[test]
-    fn resuming_by_the_publishers_ids() {
-        let mut log = Log::new(Numbering::Publisher, History { events: 2, bytes: u64::MAX });
-        assert_eq!(log.id_of(0), None);
-        for id in ["a", "b", "c", "b"] {
-            log.append(EVENT, Some(id));
-            log.seal();
-        }
-        assert_eq!(log.resume(Some("b")), Resume::After(4)); // the latest of that id
-        assert_eq!(log.resume(Some("c")), Resume::After(3));
-        assert_eq!(log.resume(Some("a")), Resume::Lost { reason: "expired", missed: Some(3) });
-        assert_eq!(log.resume(Some("z")), Resume::Lost { reason: "unknown", missed: None });
-        assert_eq!(log.id_of(4).as_deref(), Some("b"));
-    }
-
-    #[test]
-    fn history_is_bounded_by_bytes_as_well() {
-        let mut log = log(u64::MAX, 100);
-        for _ in 0..20 {
-            log.append(EVENT, None); // "id: e-1\n" and 9 bytes
-        }
-        assert_eq!(log.next() - log.history_start(), 5); // of 18 bytes
-    }
-
-    /// Each is sealed as soon as it is there, as it is when somebody follows.
-    #[test]
-    fn small_events_share_chunks() {
-        let mut log = Log::new(Numbering::Publisher, History { events: u64::MAX, bytes: u64::MAX });
-        for number in 0..10_000 {
-            log.append(EVENT, Some(&format!("{number:04}")));
-            log.seal();
-        }
-        assert!(log.chunks.len() < 40, "{} chunks for 170 KB", log.chunks.len());
-        let mut next = 1;
-        for chunk in &log.chunks {
-            assert_eq!((chunk.first(), chunk.offset), (next, (next - 1) * 18));
-            for sequence in chunk.first()..chunk.next() {
-                let event = format!("id: {:04}\n{EVENT}", sequence - 1);
-                assert_eq!(chunk.event(sequence), event.as_bytes());
-            }
-            next = chunk.next();
-        }
-        assert_eq!(next, log.next());
-        assert_eq!(log.resume(Some("5000")), Resume::After(5001));
-    }
-
-    #[test]
-    fn what_is_kept_is_history_and_a_constant() {
-        let mut log = log(10, 1000);
-        let large = format!("data: {}\n\n", "x".repeat(1000));
-        for _ in 0..10_000 {
-            log.append(&large, None);
-        }
-        let kept: u64 = log.chunks.iter().map(|chunk| chunk.bytes.len() as u64).sum();
-        assert!(kept <= LIVE_WINDOW + 2 * CHUNK as u64, "{kept}");
-        assert_eq!(log.history_start(), log.next(), "one event is larger than the history");
-        assert_eq!(log.offset_of(log.next()), log.offset_of(log.first_kept()) + log.kept_bytes);
-    }
 }

@@ -56,10 +56,6 @@ impl Watchers {
         receiver
     }
 
-    pub(super) fn is_anybody_there(&self) -> bool {
-        !lock(&self.senders).is_empty()
-    }
-
     /// Returns the request if somebody was told, who then wants to hear of the departure as well.
     pub(super) fn tell_joined(&self, request: &Request) -> Option<Request> {
         let request = request.without_body();

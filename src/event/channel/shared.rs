@@ -1,92 +1,101 @@
 //! What all handles of a channel share: its settings, its log, and who waits for what.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::greeting::Replay;
-use super::log::{History, Log, Numbering};
+use super::crowd::{Crowd, Parting, Place};
+use super::follower::{Follower, Visit};
+use super::log::{Log, Numbering};
 use super::presence::Watchers;
-use super::subscriber::Subscriber;
-use crate::atomic::AtomicU64;
-use crate::data::Formatting;
+use super::reader::{write_id, Gap, Reader, Step};
+use super::setup::Settings;
+use super::snapshot::Snapshots;
+use super::topics::Interest;
+use super::view::View;
 use crate::event::wire::SendError;
+use crate::http::CloseReason;
 use crate::locks::{lock, wait};
 
-/// How far subscribers may be behind, for [`Channel::catch_up`](super::Channel::catch_up).
-///
-/// ```
-/// use brooklet::{Channel, Lag};
-/// use std::time::Duration;
-///
-/// let nobody_listens = Channel::new();
-/// assert!(nobody_listens.catch_up(Lag::Events(0), Duration::ZERO));
-/// assert!(nobody_listens.catch_up(Lag::Bytes(64 * 1024), Duration::ZERO));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lag {
-    /// So many events.
-    Events(u64),
-    /// So many bytes of encoded events.
-    Bytes(u64),
-}
-
-pub(super) type Snapshot =
-    dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
-
-pub(super) struct Settings {
-    /// The times of subscribers count from here.
-    pub(super) started: Instant,
-    pub(super) history: History,
-    pub(super) numbering: Numbering,
-    pub(super) replay: Replay,
-    pub(super) reset_type: String,
-    pub(super) formatting: Formatting,
-    pub(super) snapshot: Option<Box<Snapshot>>,
-}
+/// So many followers a publisher serves itself.
+const FEW: usize = 4;
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
-    pub(super) state: Mutex<State>,
-    /// Told when there is something for those who follow on threads of their own.
+    state: Mutex<State>,
+    /// Told when there is something for those who read on threads of their own.
     pub(super) news: Condvar,
-    /// Told when subscribers have got on, if somebody waits for them.
-    pub(super) progress: Condvar,
-    pub(super) subscribers: AtomicUsize,
-    next_reporter: AtomicU64,
+    /// Told when somebody has got on or has left, if anybody waits for that.
+    progress: Condvar,
     pub(super) watchers: Watchers,
+    pub(super) snapshots: Snapshots,
 }
 
 /// What the lock of a channel guards.
 pub(super) struct State {
     pub(super) log: Log,
     pub(super) is_closed: bool,
-    /// How many wait for news.
-    pub(super) sleeping: usize,
+    /// How many sleep until there is news.
+    sleeping: usize,
+    /// How many wait for progress.
+    waiting: usize,
+    pub(super) subscribers: usize,
+    /// How many of those follow everything.
+    of_all: usize,
     /// What each writer has of it; none as long as nobody follows.
-    pub(super) shares: Vec<Share>,
-    /// How far those with threads of their own are.
-    pub(super) cursors: Vec<(u64, u64)>,
-    /// How many publishers wait for their subscribers.
-    pub(super) waiting: usize,
+    shares: Vec<Share>,
+    /// How far those are whom no writer has.
+    cursors: Vec<(u64, u64)>,
+    reporters: u64,
 }
 
 /// What one writer has of a channel.
 #[derive(Default)]
-pub(super) struct Share {
-    /// Whether the channel is on the writer's agenda.
+struct Share {
+    crowd: Crowd,
+    /// Whether somebody visits the crowd, and has it.
+    is_out: bool,
+    /// Whether the channel is on the writer's agenda, or comes there when the crowd is back.
     is_called: bool,
-    /// Those whom the writer has not taken yet.
-    newcomers: Vec<Subscriber>,
-    /// The first event that one of its followers has not got yet; none where there are none.
-    pub(super) slowest: Option<u64>,
+    /// Those whom no visit has taken yet.
+    newcomers: Vec<Follower>,
+    /// The first event that somebody in the crowd has not got yet; none where nobody is.
+    slowest: Option<u64>,
 }
 
-impl Settings {
-    /// Milliseconds of the channel's life, modulo 49 days: half of an `Instant`.
-    pub(super) fn millis(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.started).as_millis() as u32
-    }
+/// What a visit of a crowd is for, beside what is new.
+pub(super) enum Task<'t> {
+    News,
+    /// A host has stopped.
+    Alarm,
+    /// Looks after some of its followers: how many are left, and how many it may be.
+    Tend(Option<usize>, &'t mut usize),
+}
+
+/// What a visit leaves behind.
+pub(super) struct Visited {
+    /// Whether there is something new already.
+    pub(super) is_called: bool,
+    /// When somebody is to be looked after again.
+    pub(super) due: Option<Instant>,
+    /// How often the newcomers are to be kept alive.
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) is_empty: bool,
+    /// How many followers are still to be tended.
+    pub(super) left: usize,
+    pub(super) gone: Vec<Parting>,
+}
+
+/// A crowd that a publisher serves itself, with its number.
+type Direct = (usize, Crowd);
+
+/// Who is to be told of an event.
+pub(super) struct Audience {
+    pub(super) id: String,
+    pub(super) subscribers: usize,
+    /// The writers that are to look, by a bit each.
+    pub(super) called: u8,
+    direct: Vec<Direct>,
+    view: View,
 }
 
 impl Shared {
@@ -96,28 +105,19 @@ impl Shared {
                 log: Log::new(settings.numbering.clone(), settings.history),
                 is_closed: false,
                 sleeping: 0,
+                waiting: 0,
+                subscribers: 0,
+                of_all: 0,
                 shares: Vec::new(),
                 cursors: Vec::new(),
-                waiting: 0,
+                reporters: 0,
             }),
             settings,
             news: Condvar::new(),
             progress: Condvar::new(),
-            subscribers: AtomicUsize::new(0),
-            next_reporter: AtomicU64::new(0),
             watchers: Watchers::default(),
+            snapshots: Snapshots::default(),
         }
-    }
-
-    /// Whether there is anything that a new start would lose.
-    pub(super) fn is_in_use(&self) -> bool {
-        let state = self.state();
-        state.log.next() > 1 || state.is_closed || self.watchers.is_anybody_there()
-    }
-
-    /// A name to report under for somebody with a thread of its own.
-    pub(super) fn new_reporter(&self) -> u64 {
-        self.next_reporter.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -134,57 +134,297 @@ impl Shared {
         state.sleeping -= 1;
         state
     }
+
+    /// Waits for progress until something is so, or for `patience`; returns whether it is.
+    pub(super) fn wait_until(&self, patience: Duration, is_so: impl Fn(&State) -> bool) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.state();
+        state.waiting += 1;
+        let mut is_it = is_so(&state);
+        while !is_it {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                break;
+            }
+            state = wait(&self.progress, state, remaining);
+            is_it = is_so(&state);
+        }
+        state.waiting -= 1;
+        is_it
+    }
+
+    /// Tells those who wait that something is different.
+    fn tell_progress(&self, state: &State) {
+        if state.waiting > 0 {
+            self.progress.notify_all();
+        }
+    }
+
+    pub(super) fn look(&self, state: &State, reader: &Reader, view: &mut View) -> Step {
+        reader.look(&state.log, state.is_closed, &self.settings, view)
+    }
+
+    /// Makes somebody a subscriber, with the place where it begins and what it is told there.
+    pub(super) fn join<G>(
+        &self,
+        topics: Option<&[&str]>,
+        begin: impl FnOnce(&Log, &Interest) -> Option<(u64, G)>,
+    ) -> Option<(Reader, G)> {
+        let mut state = self.state();
+        let interest = state.log.follow(topics);
+        let (cursor, told) = match begin(&state.log, &interest) {
+            Some(begun) => begun,
+            None => {
+                state.log.unfollow(&interest);
+                return None;
+            }
+        };
+        state.reporters += 1;
+        let reader = Reader { cursor, interest, reporter: state.reporters };
+        state.cursors.push((reader.reporter, cursor));
+        state.subscribers += 1;
+        state.of_all += usize::from(matches!(reader.interest, Interest::All));
+        Some((reader, told))
+    }
+
+    /// The end of somebody's being a subscriber.
+    pub(super) fn leave(&self, reader: &Reader) {
+        let mut state = self.state();
+        state.leave(reader);
+        self.tell_progress(&state);
+    }
+
+    /// Notes how far one is whom no writer has.
+    pub(super) fn report(&self, reader: &Reader) {
+        let mut state = self.state();
+        if let Some(known) = state.cursors.iter_mut().find(|(known, _)| *known == reader.reporter) {
+            known.1 = reader.cursor;
+        }
+        self.tell_progress(&state);
+    }
+
+    /// Appends an event. Those for whom it is are sent it by their writers, or by this thread where they are few.
+    pub(super) fn append(
+        &self,
+        event: &str,
+        topic: Option<&str>,
+        own_id: Option<&str>,
+    ) -> Result<Audience, SendError> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if state.is_closed {
+            return Err(SendError::Closed(CloseReason::Finished));
+        }
+        let sequence = state.log.next();
+        let (shares, cursors) = (&state.shares, &state.cursors);
+        let (id, topic) =
+            state.log.append(event, topic, own_id, || slowest(shares, cursors).unwrap_or(sequence));
+        if self.settings.snapshot.is_some() {
+            self.snapshots.outdate();
+        }
+        let subscribers = match topic {
+            0 => state.subscribers,
+            topic => state.of_all + state.log.followers(topic),
+        };
+        let mut audience = Audience { id, subscribers, called: 0, direct: Vec::new(), view: View::default() };
+        for (index, share) in state.shares.iter_mut().enumerate() {
+            if share.slowest.is_none() && share.newcomers.is_empty() {
+                continue;
+            }
+            if share.is_out || share.is_called || share.crowd.next != sequence {
+                audience.called |= share.call() << index;
+                continue;
+            }
+            match share.crowd.audience(topic) {
+                0 => {
+                    share.crowd.next += 1;
+                    share.slowest = share.slowest.map(|slowest| slowest + u64::from(slowest == sequence));
+                }
+                count if count <= FEW && share.crowd.is_rested(topic, &self.settings, Instant::now()) => {
+                    audience.direct.push((index, share.take()));
+                }
+                _ => audience.called |= share.call() << index,
+            }
+        }
+        if !audience.direct.is_empty() {
+            audience.view.fill(&state.log, sequence);
+        }
+        if state.sleeping > 0 {
+            self.news.notify_all();
+        }
+        Ok(audience)
+    }
+
+    /// Serves those whom the publisher serves itself. `part` gets those of a writer who are over.
+    pub(super) fn serve_directly(&self, audience: &mut Audience, part: impl Fn(usize, Vec<Parting>)) {
+        for (index, mut crowd) in std::mem::take(&mut audience.direct) {
+            self.serve(&mut crowd, &mut audience.view, Instant::now());
+            let (due, gone) = (crowd.due, std::mem::take(&mut crowd.gone));
+            let mut state = self.state();
+            let share = state.put_back(index, crowd);
+            if share.is_called || due.is_some() {
+                share.is_called = true;
+                audience.called |= 1 << index;
+            }
+            self.tell_progress(&state);
+            drop(state);
+            part(index, gone);
+        }
+    }
+
+    fn serve(&self, crowd: &mut Crowd, view: &mut View, now: Instant) {
+        let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
+        crowd.serve(&mut Visit { settings: &self.settings, view, now, look: &look });
+    }
+
+    /// Closes the channel; returns the writers that are to look, by a bit each.
+    pub(super) fn close(&self) -> u8 {
+        let mut state = self.state();
+        state.is_closed = true;
+        self.news.notify_all();
+        let shares = state.shares.iter_mut().enumerate();
+        shares.fold(0, |called, (index, share)| match share.slowest {
+            Some(_) => called | share.call() << index,
+            None => called,
+        })
+    }
+
+    /// Notes a follower for a writer; whether that is to be called.
+    pub(super) fn welcome(&self, index: usize, follower: Follower) -> bool {
+        let mut state = self.state();
+        state.cursors.retain(|(known, _)| *known != follower.reader.reporter);
+        while state.shares.len() <= index {
+            state.shares.reserve_exact(1); // most channels have few followers
+            state.shares.push(Share::default());
+        }
+        let share = &mut state.shares[index];
+        share.newcomers.push(follower);
+        share.call() > 0
+    }
+
+    /// A writer looks after its followers. `None` if somebody else does just now, who will call it.
+    pub(super) fn visit(
+        &self,
+        index: usize,
+        view: &mut View,
+        task: Task<'_>,
+        now: Instant,
+    ) -> Option<Visited> {
+        let mut state = self.state();
+        let share = &mut state.shares[index];
+        share.is_called = share.is_out;
+        if share.is_out {
+            return None;
+        }
+        let mut crowd = share.take();
+        let newcomers = std::mem::take(&mut share.newcomers);
+        if crowd.is_empty() {
+            crowd.next = state.log.next();
+        }
+        let keep_alive = newcomers.iter().filter_map(Follower::keep_alive).min();
+        newcomers.into_iter().for_each(|newcomer| crowd.add(newcomer));
+        state.shares[index].slowest = crowd.slowest();
+        let until = state.log.next();
+        let is_closed = state.is_closed;
+        // Rounds: all get what one write takes, then all get more.
+        while crowd.next < until {
+            if state.log.has_lost(crowd.next, &Interest::All) {
+                crowd.scatter(state.log.next(), now);
+                break;
+            }
+            view.fill(&state.log, crowd.next);
+            drop(state);
+            self.serve(&mut crowd, view, now);
+            state = self.state();
+        }
+        let place = match task {
+            Task::Tend(..) => self.place(&state, crowd.next),
+            _ => None,
+        };
+        drop(state);
+        view.clear();
+        let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
+        let mut visit = Visit { settings: &self.settings, view, now, look: &look };
+        crowd.serve_waiting(&mut visit);
+        if is_closed {
+            crowd.finish(&mut visit);
+        }
+        let left = match task {
+            Task::News => 0,
+            Task::Alarm => crowd.tend(None, &mut { usize::MAX }, &mut visit, None),
+            Task::Tend(left, budget) => crowd.tend(left, budget, &mut visit, place.as_ref()),
+        };
+        crowd.tidy();
+        let (due, gone) = (crowd.due, std::mem::take(&mut crowd.gone));
+        let mut state = self.state();
+        let share = state.put_back(index, crowd);
+        let is_empty = share.crowd.is_empty() && share.newcomers.is_empty();
+        let is_called = share.is_called;
+        self.tell_progress(&state);
+        Some(Visited { is_called, due, keep_alive, is_empty, left, gone })
+    }
+
+    /// How often a writer's followers are to be kept alive at least.
+    pub(super) fn keep_alive(&self, index: usize) -> Option<Duration> {
+        self.state().shares.get(index)?.crowd.keep_alive()
+    }
+
+    /// Where those stand who have everything before an event, if that has an id.
+    fn place(&self, state: &State, next: u64) -> Option<Place> {
+        let id = state.log.id_of(next - 1)?;
+        let mut id_block = String::new();
+        write_id(&mut id_block, &id);
+        let middle = (state.log.history_start() + next) / 2;
+        let is_urgent = matches!(self.settings.numbering, Numbering::Publisher);
+        Some(Place { id_block, cursor: next, middle, is_urgent })
+    }
+
+    /// What a newcomer is told, and where it begins.
+    pub(super) fn greeting(&self, log: &Log, last_event_id: Option<&str>, interest: &Interest) -> Gap {
+        Gap::greeting(log, &self.settings, last_event_id, interest)
+    }
 }
 
 impl State {
-    pub(super) fn is_within(&self, lag: Lag) -> bool {
+    /// Whether everybody has all but the last `events`.
+    pub(super) fn is_within(&self, events: u64) -> bool {
         let next = self.log.next();
-        let newcomers = |share: &Share| share.newcomers.iter().map(Subscriber::cursor).min();
-        let shares =
-            self.shares.iter().filter_map(|share| share.slowest.into_iter().chain(newcomers(share)).min());
-        let slowest = self.cursors.iter().map(|(_, cursor)| *cursor).chain(shares).min().unwrap_or(next);
-        match lag {
-            Lag::Events(events) => next - slowest <= events,
-            Lag::Bytes(bytes) => self.log.offset_of(next) - self.log.offset_of(slowest) <= bytes,
-        }
+        next - slowest(&self.shares, &self.cursors).unwrap_or(next) <= events
     }
 
-    /// Calls the writers that have followers: those that were not called yet, by a bit each.
-    pub(super) fn call(&mut self) -> u8 {
-        let mut called = 0;
-        for (index, share) in self.shares.iter_mut().enumerate() {
-            if share.slowest.is_some() && !std::mem::replace(&mut share.is_called, true) {
-                called |= 1 << index;
-            }
-        }
-        called
+    fn leave(&mut self, reader: &Reader) {
+        self.log.unfollow(&reader.interest);
+        self.cursors.retain(|(known, _)| *known != reader.reporter);
+        self.subscribers -= 1;
+        self.of_all -= usize::from(matches!(reader.interest, Interest::All));
     }
 
-    /// Notes a newcomer for a writer; whether that is to be called.
-    pub(super) fn welcome(&mut self, index: usize, subscriber: Subscriber) -> bool {
-        while self.shares.len() <= index {
-            self.shares.push(Share::default());
-        }
+    fn put_back(&mut self, index: usize, crowd: Crowd) -> &mut Share {
         let share = &mut self.shares[index];
-        share.newcomers.push(subscriber);
-        !std::mem::replace(&mut share.is_called, true)
+        share.slowest = crowd.slowest();
+        share.crowd = crowd;
+        share.is_out = false;
+        share
+    }
+}
+
+impl Share {
+    /// Has the writer look; 1 if it is to be told, since it was not yet and nobody is there who will.
+    fn call(&mut self) -> u8 {
+        let was_called = std::mem::replace(&mut self.is_called, true);
+        u8::from(!was_called && !self.is_out)
     }
 
-    /// A writer looks: what it is told from now on is another call.
-    pub(super) fn answer(&mut self, index: usize) -> Vec<Subscriber> {
-        let share = &mut self.shares[index];
-        share.is_called = false;
-        std::mem::take(&mut share.newcomers)
+    fn take(&mut self) -> Crowd {
+        self.is_out = true;
+        std::mem::take(&mut self.crowd)
     }
+}
 
-    /// Notes how far a subscription is; `None` when it is over.
-    pub(super) fn report(&mut self, reporter: u64, cursor: Option<u64>) {
-        let known = self.cursors.iter().position(|(known, _)| *known == reporter);
-        match (known, cursor) {
-            (Some(at), Some(cursor)) => self.cursors[at].1 = cursor,
-            (Some(at), None) => drop(self.cursors.swap_remove(at)),
-            (None, Some(cursor)) => self.cursors.push((reporter, cursor)),
-            (None, None) => {}
-        }
-    }
+/// The first event that somebody has not got yet.
+fn slowest(shares: &[Share], cursors: &[(u64, u64)]) -> Option<u64> {
+    let shares = shares.iter().flat_map(|share| {
+        share.slowest.into_iter().chain(share.newcomers.iter().map(|newcomer| newcomer.reader.cursor))
+    });
+    shares.chain(cursors.iter().map(|(_, cursor)| *cursor)).min()
 }

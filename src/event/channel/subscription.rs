@@ -1,17 +1,160 @@
-//! The events of a channel for a generator that keeps its own thread.
+//! Reading a channel on a thread of one's own: for a generator that mixes, filters or changes its events, and for
+//! whoever has no connection.
 
-use std::sync::atomic::Ordering;
+use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::greeting::write_reset;
-use super::log::{Chunk, CHUNK};
-use super::shared::State;
+use super::reader::{Gap, Reader, Step};
+use super::shared::Shared;
+use super::view::View;
 use super::Channel;
 use crate::clock::{Clock, NEVER};
 use crate::event::connection::EventConnection;
 use crate::event::wire::SendError;
 use crate::http::{CloseReason, Connection, Request};
+
+/// How long a reader without a connection sleeps, before it looks again.
+const NAP: Duration = Duration::from_secs(60);
+
+/// An event of a channel as a value: what a client would get.
+///
+/// For an example see [`Channel::messages`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Message {
+    /// `message`, where the event names none.
+    pub event_type: String,
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub data: String,
+}
+
+impl Message {
+    /// Reads an event as it was written by this crate.
+    fn read(text: &str) -> Self {
+        let field = |name: &'static str| text.lines().filter_map(move |line| line.strip_prefix(name));
+        Self {
+            event_type: field("event: ")
+                .next()
+                .filter(|name| !name.is_empty())
+                .unwrap_or("message")
+                .to_owned(),
+            id: field("id: ").next().unwrap_or_default().to_owned(),
+            data: field("data: ").collect::<Vec<_>>().join("\n"),
+        }
+    }
+}
+
+/// A subscriber that no writer has, until it is dropped or handed to one.
+pub(super) struct Feed {
+    shared: Arc<Shared>,
+    reader: Option<Reader>,
+    view: View,
+    /// What it is told before the events.
+    told: VecDeque<Arc<str>>,
+}
+
+impl Feed {
+    /// Joins a channel where a client begins that has seen `last_event_id`.
+    pub(super) fn join(
+        channel: &Channel,
+        topics: Option<&[&str]>,
+        last_event_id: Option<&str>,
+    ) -> (Self, Gap) {
+        let shared = &channel.shared;
+        let begin = |log: &_, interest: &_| {
+            let gap = shared.greeting(log, last_event_id, interest);
+            Some((gap.next, gap))
+        };
+        let joined = shared.join(topics, begin);
+        let (reader, gap) = joined.expect("there is a place for everybody to begin at");
+        (Self::new(channel, reader), gap)
+    }
+
+    pub(super) fn new(channel: &Channel, reader: Reader) -> Self {
+        let shared = Arc::clone(&channel.shared);
+        Self { shared, reader: Some(reader), view: View::default(), told: VecDeque::new() }
+    }
+
+    /// The place, for a writer to have it.
+    pub(super) fn into_reader(mut self) -> Option<Reader> {
+        self.reader.take()
+    }
+
+    /// Notes what is told of a gap, with the snapshot where that belongs.
+    fn tell(&mut self, gap: Gap, tick: impl FnMut() -> Result<(), SendError>) -> Result<(), SendError> {
+        if !gap.text.is_empty() {
+            self.told.push_back(gap.text.into());
+        }
+        if let Some(id) = gap.snapshot_id {
+            self.told.push_back(self.shared.snapshots.get(
+                &self.shared.settings,
+                gap.next - 1,
+                id.as_deref(),
+                tick,
+            )?);
+        }
+        self.advance(gap.next);
+        Ok(())
+    }
+
+    fn advance(&mut self, cursor: u64) {
+        if let Some(reader) = &mut self.reader {
+            reader.cursor = cursor;
+            self.shared.report(reader);
+        }
+    }
+
+    /// What comes next, waiting for it until then.
+    fn look(&mut self, until: Instant, clock: &Clock) -> Step {
+        let reader = match &self.reader {
+            Some(reader) => reader,
+            None => return Step::Closed,
+        };
+        let mut state = self.shared.state();
+        loop {
+            let step = self.shared.look(&state, reader, &mut self.view);
+            let remaining = until.saturating_duration_since(clock.now());
+            if !matches!(step, Step::Nothing) || remaining.is_zero() {
+                return step;
+            }
+            state = match clock {
+                Clock::System => self.shared.wait_for_news(state, remaining),
+                Clock::Virtual(time) => {
+                    drop(state); // what happens meanwhile may be that somebody publishes
+                    time.advance(until);
+                    self.shared.state()
+                }
+            };
+        }
+    }
+
+    /// Takes the next event in view.
+    fn take(&mut self) -> Option<Arc<str>> {
+        let reader = self.reader.as_ref()?;
+        let found = self.view.first(reader.cursor, &reader.interest);
+        let next = found.as_ref().map_or(self.view.end, |(_, sequence)| sequence + 1);
+        self.advance(next);
+        found.map(|(text, _)| text)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            self.shared.leave(&reader);
+        }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
 
 /// A generator's own place in a channel, for streams that mix its events with others.
 ///
@@ -32,37 +175,18 @@ use crate::http::{CloseReason, Connection, Request};
 /// ```
 #[derive(Debug)]
 pub struct Subscription {
-    channel: Channel,
+    feed: Feed,
     /// It knows why the stream has ended, when it has.
     connection: Arc<Connection>,
-    reporter: u64,
-    cursor: u64,
     request: Option<Request>,
-}
-
-/// What there is for a subscription.
-enum Found {
-    Chunks(Vec<Arc<Chunk>>),
-    /// Some events are gone; it goes on with this one, which follows the one of this id.
-    Lagged {
-        next: u64,
-        id: Option<String>,
-    },
-    Closed,
-    Nothing,
+    /// When it may send again that has a pace.
+    due: Option<Instant>,
 }
 
 impl Subscription {
-    pub(super) fn new(
-        channel: Channel,
-        connection: Arc<Connection>,
-        cursor: u64,
-        request: Option<Request>,
-    ) -> Self {
-        let reporter = channel.shared.new_reporter();
-        channel.shared.state().report(reporter, Some(cursor));
-        channel.shared.subscribers.fetch_add(1, Ordering::Relaxed);
-        Self { channel, connection, reporter, cursor, request }
+    pub(super) fn new(feed: Feed, connection: &mut EventConnection<'_>) -> Self {
+        let request = feed.shared.watchers.tell_joined(connection.request());
+        Self { feed, connection: Arc::clone(connection.stream().connection()), request, due: None }
     }
 
     /// Sends the events that the client has not seen yet, as soon as there are some; waits for them up to
@@ -79,126 +203,153 @@ impl Subscription {
         connection: &mut EventConnection<'_>,
         patience: Duration,
     ) -> Result<bool, SendError> {
-        let clock = connection.stream().clock().clone();
-        let deadline = clock.now() + patience.min(NEVER);
-        loop {
-            let until = connection.stream().tick()?.min(deadline);
-            match self.find(until, &clock) {
-                Found::Chunks(chunks) => return self.send(connection, &chunks).map(|()| true),
-                Found::Lagged { next, id } => self.skip(connection, next, id.as_deref())?,
-                Found::Closed => {
-                    connection.finish()?;
-                    return Ok(false);
-                }
-                Found::Nothing if clock.now() >= deadline => {
-                    clock.note_idle_call();
-                    return Ok(true);
-                }
-                Found::Nothing => {}
+        let deadline = connection.now() + patience.min(NEVER);
+        if let Some(due) = self.due {
+            connection.wait_until(due.min(deadline))?;
+        }
+        while let Some(has_something) = self.wait(connection, deadline)? {
+            if !has_something {
+                return Ok(true);
+            }
+            let mut events = self.feed.told.len() as u64;
+            let out = connection.stream().begin()?;
+            self.feed.told.drain(..).for_each(|text| out.push_str(&text));
+            if let (0, Some(reader)) = (events, &self.feed.reader) {
+                let batch = self.feed.view.batch(reader.cursor, u64::MAX, &reader.interest);
+                out.push_str(batch.text);
+                events = batch.events;
+                let next = batch.next;
+                connection.stream().flush(events)?;
+                self.feed.advance(next);
+            } else {
+                connection.stream().flush(events)?;
+                continue; // a gap alone is nothing to return for
+            }
+            if events > 0 {
+                self.due = connection.its_pace().map(|pace| connection.now() + pace);
+                return Ok(true);
             }
         }
+        connection.finish()?;
+        Ok(false)
     }
 
-    /// Waits until there is something, or until then.
-    fn find(&self, until: Instant, clock: &Clock) -> Found {
-        let shared = &self.channel.shared;
-        let mut state = shared.state();
-        loop {
-            if self.cursor < state.log.first_kept() {
-                // With a snapshot, as of now; without, as much as there is.
-                let next = match shared.settings.snapshot {
-                    Some(_) => state.log.next(),
-                    None => state.log.first_kept(),
-                };
-                return Found::Lagged { next, id: state.log.id_of(next - 1) };
-            }
-            if self.cursor < state.log.next() {
-                return Found::Chunks(self.take(&mut state));
-            }
-            let remaining = until.saturating_duration_since(clock.now());
-            if state.is_closed {
-                return Found::Closed;
-            }
-            if remaining.is_zero() {
-                return Found::Nothing;
-            }
-            state = match clock {
-                Clock::System => shared.wait_for_news(state, remaining),
-                Clock::Virtual(time) => {
-                    drop(state); // what happens meanwhile may be that somebody publishes
-                    time.advance(until);
-                    shared.state()
-                }
-            };
-        }
-    }
-
-    /// As much as goes into one write.
-    fn take(&self, state: &mut State) -> Vec<Arc<Chunk>> {
-        state.log.seal();
-        let mut length = 0;
-        let mut chunks = Vec::new();
-        for chunk in state.log.sealed_from(self.cursor) {
-            length += chunk.bytes_from(self.cursor.max(chunk.first())).len();
-            if length > CHUNK && !chunks.is_empty() {
-                break;
-            }
-            chunks.push(Arc::clone(chunk));
-        }
-        chunks
-    }
-
-    fn send(&mut self, connection: &mut EventConnection<'_>, chunks: &[Arc<Chunk>]) -> Result<(), SendError> {
-        let next = chunks.last().map_or(self.cursor, |chunk| chunk.next());
-        let cursor = self.cursor;
-        let out = connection.stream().begin()?;
-        for chunk in chunks {
-            out.push_str(&String::from_utf8_lossy(chunk.bytes_from(cursor.max(chunk.first()))));
-        }
-        connection.stream().flush(next - cursor)?;
-        self.advance(next);
-        Ok(())
-    }
-
-    fn skip(
+    /// Takes the next event as a value, to be filtered or changed before it is sent; waits for it up to `patience`, and
+    /// keeps the stream alive meanwhile. `None` when there was none. A gap, and the snapshot, are events as well.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the stream is over; also when the channel is closed, and the stream has been
+    /// [finished](EventConnection::finish) for that.
+    ///
+    /// ```
+    /// use brooklet::{testing::Client, Channel, Event, EventSource};
+    /// use std::time::Duration;
+    ///
+    /// let news = Channel::setup().replay(u64::MAX).open();
+    /// news.publish(Event::new("for all"))?;
+    /// news.publish(Event::new("for few").event_type("secret"))?;
+    /// news.close();
+    /// let source = EventSource::new(move |connection| {
+    ///     let mut subscription = news.subscribe(connection)?;
+    ///     loop {
+    ///         if let Some(message) = subscription.next(connection, Duration::from_secs(60))? {
+    ///             if message.event_type != "secret" {
+    ///                 connection.send(Event::new(message.data).id(message.id))?;
+    ///             }
+    ///         }
+    ///     }
+    /// });
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// let types: Vec<_> = stream.events().iter().map(|event| &*event.event_type).collect();
+    /// assert_eq!(types, ["message", "finish"]);
+    /// # Ok::<(), brooklet::SendError>(())
+    /// ```
+    pub fn next(
         &mut self,
         connection: &mut EventConnection<'_>,
-        next: u64,
-        id: Option<&str>,
-    ) -> Result<(), SendError> {
-        let settings = &self.channel.shared.settings;
-        let mut reset = String::new();
-        let own_id = id.filter(|_| settings.snapshot.is_none()); // else the snapshot has it
-        write_reset(&mut reset, settings, own_id, "lagged", Some(next - self.cursor))?;
-        if let Some(snapshot) = &settings.snapshot {
-            snapshot(&mut reset, id, &settings.formatting)?;
+        patience: Duration,
+    ) -> Result<Option<Message>, SendError> {
+        let deadline = connection.now() + patience.min(NEVER);
+        while let Some(has_something) = self.wait(connection, deadline)? {
+            if !has_something {
+                return Ok(None);
+            }
+            if let Some(text) = self.feed.told.pop_front().or_else(|| self.feed.take()) {
+                return Ok(Some(Message::read(&text)));
+            }
         }
-        let events = 1 + u64::from(settings.snapshot.is_some());
-        connection.stream().begin()?.push_str(&reset);
-        connection.stream().flush(events)?;
-        self.advance(next);
-        Ok(())
+        connection.finish()?;
+        Err(SendError::Closed(CloseReason::Finished))
     }
 
-    fn advance(&mut self, cursor: u64) {
-        self.cursor = cursor;
-        let mut state = self.channel.shared.state();
-        state.report(self.reporter, Some(cursor));
-        if state.waiting > 0 {
-            self.channel.shared.progress.notify_all();
+    /// Waits until there is something, or until then; whether there is, or `None` when the channel is closed.
+    fn wait(
+        &mut self,
+        connection: &mut EventConnection<'_>,
+        deadline: Instant,
+    ) -> Result<Option<bool>, SendError> {
+        let clock = connection.stream().clock().clone();
+        loop {
+            let until = connection.stream().tick()?.min(deadline);
+            if !self.feed.told.is_empty() {
+                return Ok(Some(true));
+            }
+            match self.feed.look(until, &clock) {
+                Step::Events => return Ok(Some(true)),
+                Step::Gap(gap) => self.feed.tell(gap, || connection.stream().tick().map(drop))?,
+                Step::Closed => return Ok(None),
+                Step::Nothing if clock.now() >= deadline => {
+                    clock.note_idle_call();
+                    return Ok(Some(false));
+                }
+                Step::Nothing => {}
+            }
         }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let shared = &self.channel.shared;
-        shared.state().report(self.reporter, None);
-        shared.progress.notify_all();
-        shared.subscribers.fetch_sub(1, Ordering::Relaxed);
         if let Some(request) = self.request.take() {
             let reason = self.connection.ended().unwrap_or(CloseReason::Returned);
-            shared.watchers.tell_left(&request, reason);
+            self.feed.shared.watchers.tell_left(&request, reason);
+        }
+    }
+}
+
+/// See [`Channel::messages`].
+#[derive(Debug)]
+pub(super) struct Messages(Feed);
+
+impl Messages {
+    pub(super) fn new(channel: &Channel) -> Self {
+        let (mut feed, gap) = Feed::join(channel, None, None);
+        // A place is of no use to somebody who does not come back, and a snapshot that cannot be made is left out.
+        let gap = Gap { text: String::new(), ..gap };
+        let _ = feed.tell(gap, || Ok(()));
+        Self(feed)
+    }
+}
+
+impl Iterator for Messages {
+    type Item = Message;
+
+    fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(text) = self.0.told.pop_front() {
+                return Some(Message::read(&text));
+            }
+            match self.0.look(Instant::now() + NAP, &Clock::System) {
+                Step::Events => {
+                    if let Some(text) = self.0.take() {
+                        return Some(Message::read(&text));
+                    }
+                }
+                Step::Gap(gap) => drop(self.0.tell(gap, || Ok(()))),
+                Step::Closed => return None,
+                Step::Nothing => {}
+            }
         }
     }
 }

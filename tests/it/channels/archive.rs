@@ -36,7 +36,7 @@ fn where_it_goes_on() {
 
     #[track_caller]
     fn check(published: &[&str], id: Option<&'static str>, expected: &str) {
-        let channel = Channel::new().own_ids().history(3, 1000);
+        let channel = Channel::setup().own_ids().history_events(3).history_bytes(1000).open();
         let publish = |id: &str| channel.publish(Event::new(id).id(id)).unwrap();
         published.iter().copied().for_each(|id| drop(publish(id)));
         let server = host(source(&channel, id)).start().unwrap();
@@ -56,7 +56,7 @@ fn where_it_goes_on() {
 /// What the client said of itself counts for nothing: the generator knows what it has sent.
 #[test]
 fn the_clients_own_id_is_not_asked() {
-    let channel = Channel::new().own_ids();
+    let channel = Channel::setup().own_ids().open();
     channel.publish(Event::new("b").id("b")).unwrap();
     let server = host(source(&channel, None)).start().unwrap();
     let mut client = Client::join(&server, &channel, super::get_after("b"));
@@ -67,7 +67,7 @@ fn the_clients_own_id_is_not_asked() {
 #[test]
 fn falling_behind() {
     for room in [0, 1, 10, 20] {
-        let channel = Channel::new().history(10, 1000);
+        let channel = Channel::setup().history_events(10).history_bytes(1000).open();
         let client = Valve::serve(&Host::new(source(&channel, None)), GET);
         overtake_for_good(&channel, &client, room);
         client.take(usize::MAX);
@@ -82,7 +82,7 @@ fn falling_behind() {
 #[test]
 fn no_hole_at_the_join() {
     const LAST: u64 = 20_000;
-    let channel = Channel::new().own_ids().history(50, 10_000);
+    let channel = Channel::setup().own_ids().history_events(50).history_bytes(10_000).open();
     let server = host(EventSource::new({
         let channel = channel.clone();
         move |connection| {
@@ -102,7 +102,7 @@ fn no_hole_at_the_join() {
         for number in 1..=LAST {
             channel.publish(Event::new(number).id(number.to_string())).unwrap();
             if number % 100 == 0 {
-                channel.catch_up(brooklet::Lag::Events(40), crate::patience::DEADLINE);
+                channel.catch_up(40, crate::patience::DEADLINE);
             }
         }
         for client in clients {

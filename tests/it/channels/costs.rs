@@ -6,7 +6,7 @@ use super::{assert_whole, epoch, get_after, host, start, Client, FINISH, GET};
 use crate::alone::resident;
 use crate::patience::{eventually, DEADLINE};
 use crate::random::Random;
-use brooklet::{Channel, Event, EventSource, Lag};
+use brooklet::{Channel, Event, EventSource};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, thread};
@@ -167,7 +167,7 @@ fn come_and_go(clients: usize) {
 fn memory() {
     alone("memory", || {
         const MIB: usize = 1024 * 1024;
-        let channel = Channel::new().history(u64::MAX, 4 * MIB as u64);
+        let channel = Channel::setup().history_events(u64::MAX).history_bytes(4 * MIB as u64).open();
         let host = start(&channel);
         let _stalled = Client::join(&host, &channel, GET);
         let before = resident();
@@ -185,7 +185,7 @@ fn memory() {
 fn memory_of_small_events() {
     alone("memory_of_small_events", || {
         const MIB: usize = 1024 * 1024;
-        let channel = Channel::new().history(u64::MAX, 2 * MIB as u64);
+        let channel = Channel::setup().history_events(u64::MAX).history_bytes(2 * MIB as u64).open();
         let host = start(&channel);
         let mut client = Client::join(&host, &channel, GET);
         let reading = thread::spawn(move || {
@@ -197,7 +197,7 @@ fn memory_of_small_events() {
         let before = resident();
         for number in 0..75_000 {
             channel.publish(Event::new(number)).unwrap(); // of about 32 bytes, with the id
-            channel.catch_up(Lag::Events(0), DEADLINE);
+            channel.catch_up(0, DEADLINE);
         }
         let grown = (resident().saturating_sub(before)) / MIB;
         channel.close();

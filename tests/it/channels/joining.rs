@@ -1,7 +1,7 @@
 //! Where a client begins: fresh, resuming, or with a gap that it is told of. Whole streams, byte by byte.
 
 use super::{epoch, get_after, host, start, start_forwarding, Client, FINISH, GET};
-use brooklet::{Channel, Event, EventSource, Replay};
+use brooklet::{Channel, Event, EventSource};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,15 +34,30 @@ fn after(channel: Channel, events: u64, id: &str, expected: &str) {
 fn fresh_clients() {
     check(Channel::new(), 0, GET, "id: E-0\n\nNEXT");
     check(Channel::new(), 3, GET, "id: E-3\n\nNEXT");
-    check(Channel::new().replay(Replay::None), 3, GET, "id: E-3\n\nNEXT");
-    check(Channel::new().replay(Replay::All), 2, GET, "id: E-1\ndata: 1\n\nid: E-2\ndata: 2\n\nNEXT");
-    check(Channel::new().replay(Replay::All), 0, GET, "id: E-0\n\nNEXT");
-    check(Channel::new().replay(Replay::All).history(1, 1000), 2, GET, "id: E-2\ndata: 2\n\nNEXT");
-    check(Channel::new().replay(Replay::All).history(0, 1000), 2, GET, "id: E-2\n\nNEXT");
-    check(Channel::new().replay(Replay::All).history(9, 1), 2, GET, "id: E-2\n\nNEXT");
-    check(Channel::new().replay(Replay::Last(1)), 2, GET, "id: E-2\ndata: 2\n\nNEXT");
-    check(Channel::new().replay(Replay::Last(0)), 2, GET, "id: E-2\n\nNEXT");
-    check(Channel::new().replay(Replay::Last(9)), 1, GET, "id: E-1\ndata: 1\n\nNEXT");
+    check(Channel::setup().replay(0).open(), 3, GET, "id: E-3\n\nNEXT");
+    check(Channel::setup().replay(u64::MAX).open(), 2, GET, "id: E-1\ndata: 1\n\nid: E-2\ndata: 2\n\nNEXT");
+    check(Channel::setup().replay(u64::MAX).open(), 0, GET, "id: E-0\n\nNEXT");
+    check(
+        Channel::setup().replay(u64::MAX).history_events(1).history_bytes(1000).open(),
+        2,
+        GET,
+        "id: E-2\ndata: 2\n\nNEXT",
+    );
+    check(
+        Channel::setup().replay(u64::MAX).history_events(0).history_bytes(1000).open(),
+        2,
+        GET,
+        "id: E-2\n\nNEXT",
+    );
+    check(
+        Channel::setup().replay(u64::MAX).history_events(9).history_bytes(1).open(),
+        2,
+        GET,
+        "id: E-2\n\nNEXT",
+    );
+    check(Channel::setup().replay(1).open(), 2, GET, "id: E-2\ndata: 2\n\nNEXT");
+    check(Channel::setup().replay(0).open(), 2, GET, "id: E-2\n\nNEXT");
+    check(Channel::setup().replay(9).open(), 1, GET, "id: E-1\ndata: 1\n\nNEXT");
     // Empty is as good as none.
     after(Channel::new(), 3, "", "id: E-3\n\nNEXT");
     after(Channel::new(), 3, " ", "id: E-3\n\nNEXT");
@@ -56,13 +71,18 @@ fn resuming() {
     after(Channel::new(), 2, "E-0", "id: E-1\ndata: 1\n\nid: E-2\ndata: 2\n\nNEXT");
     after(Channel::new(), 0, "E-0", "NEXT");
     // What a fresh client would get is nothing to one that resumes.
-    after(Channel::new().replay(Replay::All), 2, "E-2", "NEXT");
-    after(Channel::new().replay(Replay::Last(1)), 3, "E-1", "id: E-2\ndata: 2\n\nid: E-3\ndata: 3\n\nNEXT");
-    after(Channel::new().snapshot(|| Event::new("state")), 2, "E-1", "id: E-2\ndata: 2\n\nNEXT");
+    after(Channel::setup().replay(u64::MAX).open(), 2, "E-2", "NEXT");
+    after(Channel::setup().replay(1).open(), 3, "E-1", "id: E-2\ndata: 2\n\nid: E-3\ndata: 3\n\nNEXT");
+    after(Channel::setup().snapshot(|| Event::new("state")).open(), 2, "E-1", "id: E-2\ndata: 2\n\nNEXT");
     // At the edge of the history, by events and by bytes: 22 of them or so each.
-    after(Channel::new().history(2, 1000), 5, "E-3", "id: E-4\ndata: 4\n\nid: E-5\ndata: 5\n\nNEXT");
-    after(Channel::new().history(0, 1000), 5, "E-5", "NEXT");
-    after(Channel::new().history(9, 30), 5, "E-4", "id: E-5\ndata: 5\n\nNEXT");
+    after(
+        Channel::setup().history_events(2).history_bytes(1000).open(),
+        5,
+        "E-3",
+        "id: E-4\ndata: 4\n\nid: E-5\ndata: 5\n\nNEXT",
+    );
+    after(Channel::setup().history_events(0).history_bytes(1000).open(), 5, "E-5", "NEXT");
+    after(Channel::setup().history_events(9).history_bytes(30).open(), 5, "E-4", "id: E-5\ndata: 5\n\nNEXT");
 }
 
 #[test]
@@ -76,7 +96,9 @@ fn resuming_by_the_query() {
     check(Channel::new(), 2, &query("lastEventId=x"), RESET_UNKNOWN);
 }
 
-const RESET_UNKNOWN: &str = "id: E-2\nevent: reset\ndata: {\"reason\":\"unknown\",\"missed\":null}\n\nNEXT";
+/// What is there follows: here it is all there was.
+const RESET_UNKNOWN: &str = "id: E-0\nevent: reset\ndata: {\"reason\":\"unknown\",\"missed\":null}\n\n\
+    id: E-1\ndata: 1\n\nid: E-2\ndata: 2\n\nNEXT";
 
 /// Whatever a client says, it is an answer of status 200, and a gap that can be seen.
 #[test]
@@ -112,7 +134,7 @@ fn unknown_ids() {
     for id in awkward {
         after(Channel::new(), 2, id, RESET_UNKNOWN);
     }
-    after(Channel::new().replay(Replay::All), 2, "x", RESET_UNKNOWN);
+    after(Channel::setup().replay(u64::MAX).open(), 2, "x", RESET_UNKNOWN);
     // Not even UTF-8: an id all the same.
     let channel = Channel::new();
     let host = start(&channel);
@@ -123,27 +145,37 @@ fn unknown_ids() {
 
 #[test]
 fn expired_ids() {
-    let expired = |missed: u64| {
-        format!("id: E-5\nevent: reset\ndata: {{\"reason\":\"expired\",\"missed\":{missed}}}\n\nNEXT")
-    };
-    after(Channel::new().history(2, 1000), 5, "E-2", &expired(3));
-    after(Channel::new().history(2, 1000), 5, "E-0", &expired(5));
-    after(Channel::new().history(0, 1000), 5, "E-4", &expired(1));
-    after(Channel::new().history(9, 30), 5, "E-3", &expired(2));
-    after(Channel::new().history(2, 1000).replay(Replay::All), 5, "E-1", &expired(4));
-    let typed = expired(4).replace("event: reset", "event: gap");
-    after(Channel::new().history(2, 1000).reset_type("gap"), 5, "E-1", &typed);
+    /// Of five events the last are there; the count says how many are gone.
+    fn expired(missed: u64, first: u64) -> String {
+        let there =
+            (first..=5).map(|number| format!("id: E-{number}\ndata: {number}\n\n")).collect::<String>();
+        let reset = format!("event: reset\ndata: {{\"reason\":\"expired\",\"missed\":{missed}}}");
+        format!("id: E-{}\n{reset}\n\n{there}NEXT", first - 1)
+    }
+    let short = || Channel::setup().history_events(2).history_bytes(1000);
+    after(short().open(), 5, "E-2", &expired(1, 4));
+    after(short().open(), 5, "E-0", &expired(3, 4));
+    after(Channel::setup().history_events(0).open(), 5, "E-4", &expired(1, 6));
+    after(Channel::setup().history_events(9).history_bytes(30).open(), 5, "E-3", &expired(1, 5));
+    after(short().replay(u64::MAX).open(), 5, "E-1", &expired(2, 4));
+    let typed = expired(2, 4).replace("event: reset", "event: gap");
+    after(short().reset_type("gap").open(), 5, "E-1", &typed);
 }
 
 /// The place first, then the state of things, then what follows the place.
 #[test]
 fn snapshots() {
-    let channel =
-        || Channel::new().history(2, 1000).snapshot(|| Event::new("state").event_type("s").id("own"));
+    let setup = || {
+        Channel::setup()
+            .history_events(2)
+            .history_bytes(1000)
+            .snapshot(|| Event::new("state").event_type("s").id("own"))
+    };
+    let channel = || setup().open();
     let snapshot = |sequence: u64| format!("id: E-{sequence}\nevent: s\ndata: state\n\nNEXT");
     check(channel(), 0, GET, &snapshot(0));
     check(channel(), 3, GET, &snapshot(3));
-    check(channel().replay(Replay::All), 3, GET, &snapshot(3));
+    check(setup().replay(u64::MAX).open(), 3, GET, &snapshot(3));
     after(channel(), 3, "E-2", "id: E-3\ndata: 3\n\nNEXT");
     // The place is the snapshot's to tell: who has not got that comes back for it.
     let reset = |gap: &str| format!("event: reset\ndata: {{\"reason\":{gap}}}\n\n{}", snapshot(3));
@@ -156,18 +188,20 @@ fn snapshots() {
 fn snapshots_are_made_without_the_lock() {
     let slot = Arc::new(Mutex::new(None::<Channel>));
     let within = Arc::clone(&slot);
-    let channel = Channel::new().snapshot(move || {
-        let channel = within.lock().unwrap().clone().unwrap();
-        channel.publish(Event::new("meanwhile")).unwrap();
-        Event::new(format!("{} here", channel.subscribers()))
-    });
+    let channel = Channel::setup()
+        .snapshot(move || {
+            let channel = within.lock().unwrap().clone().unwrap();
+            channel.publish(Event::new("meanwhile")).unwrap();
+            Event::new(format!("{} here", channel.subscribers()))
+        })
+        .open();
     *slot.lock().unwrap() = Some(channel.clone());
     let epoch = epoch(&channel);
     for (host, sequence) in [(start(&channel), 0), (start_forwarding(&channel), 1)] {
         let mut client = Client::open(host.address(), GET);
         let next = sequence + 1;
         client.exactly(&format!(
-            "id: {epoch}{sequence}\ndata: {sequence} here\n\nid: {epoch}{next}\ndata: meanwhile\n\n"
+            "id: {epoch}{sequence}\ndata: {next} here\n\nid: {epoch}{next}\ndata: meanwhile\n\n"
         ));
         std::mem::forget((client, host));
     }
@@ -181,22 +215,24 @@ fn own_ids() {
     check(&["a", "b"], &get_after("b"), "");
     check(&["a", "b", "c"], &get_after("a"), "id: b\ndata: b\n\nid: c\ndata: c\n\n");
     check(&["é: 1", "b"], &get_after("é: 1"), "id: b\ndata: b\n\n");
-    check(&["a", "b"], &get_after("A"), RESET);
-    check(&["a", "b"], &get_after("c"), RESET);
+    let there = "data: {\"reason\":\"unknown\",\"missed\":null}\n\nid: a\ndata: a\n\nid: b\ndata: b\n\n";
+    let reset = format!("event: reset\n{there}"); // before the first there is no id
+    check(&["a", "b"], &get_after("A"), &reset);
+    check(&["a", "b"], &get_after("c"), &reset);
     check(&[], &get_after("a"), "event: reset\ndata: {\"reason\":\"unknown\",\"missed\":null}\n\n");
-    let expired = RESET.replace("unknown", "expired").replace("id: b", "id: e");
-    check(&["a", "b", "c", "d", "e"], &get_after("a"), &expired.replace("null", "4"));
+    let cde = "id: c\ndata: c\n\nid: d\ndata: d\n\nid: e\ndata: e\n\n";
+    // An id that nothing is known of is no number.
+    let unknown = "id: b\nevent: reset\ndata: {\"reason\":\"unknown\",\"missed\":null}\n\n";
+    check(&["a", "b", "c", "d", "e"], &get_after("a"), &format!("{unknown}{cde}"));
     check(
         &["a", "b", "c", "d", "e"],
         &get_after("b"),
         "id: c\ndata: c\n\nid: d\ndata: d\n\nid: e\ndata: e\n\n",
     );
 
-    const RESET: &str = "id: b\nevent: reset\ndata: {\"reason\":\"unknown\",\"missed\":null}\n\n";
-
     #[track_caller]
     fn check(ids: &[&str], request: &str, expected: &str) {
-        let channel = Channel::new().own_ids().history(3, 1000);
+        let channel = Channel::setup().own_ids().history_events(3).history_bytes(1000).open();
         for id in ids {
             assert_eq!(channel.publish(Event::new(*id).id(*id)).unwrap().id, *id);
         }

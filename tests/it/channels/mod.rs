@@ -12,6 +12,7 @@ mod runs;
 mod slow;
 mod stalls;
 mod storms;
+mod topics;
 mod valve;
 
 use std::io::{ErrorKind, Read, Write};

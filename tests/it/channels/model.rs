@@ -5,7 +5,6 @@
 
 use super::valve::Valve;
 use super::FINISH;
-use brooklet::Replay;
 
 /// What is kept for everybody, however short the history.
 const WINDOW: usize = 256 * 1024;
@@ -15,7 +14,7 @@ pub(super) struct Model {
     pub(super) epoch: String,
     pub(super) own_ids: bool,
     pub(super) has_snapshot: bool,
-    pub(super) replay: Replay,
+    pub(super) replay: u64,
     pub(super) history: (u64, u64),
     /// Encoded; the first has the sequence number 1.
     pub(super) events: Vec<String>,
@@ -91,18 +90,19 @@ impl Model {
             Some(Seen::Event(sequence)) if sequence + 1 >= self.history_start() => {
                 (String::new(), sequence + 1)
             }
-            Some(Seen::Event(sequence)) => {
-                (self.reset(last, "expired", Some(last - sequence)) + &state(), last + 1)
+            Some(seen) => {
+                // What is there follows: the state of things, or the history.
+                let before = if self.has_snapshot { last } else { self.history_start() - 1 };
+                let reset = match seen {
+                    Seen::Event(sequence) => self.reset(before, "expired", Some(before - sequence)),
+                    Seen::Other(_) => self.reset(before, "unknown", None),
+                };
+                (reset + &state(), before + 1)
             }
-            Some(Seen::Other(_)) => (self.reset(last, "unknown", None) + &state(), last + 1),
             None if self.has_snapshot => (state(), last + 1),
             None => {
                 let available = last + 1 - self.history_start();
-                let replayed = match self.replay {
-                    Replay::None => 0,
-                    Replay::All => available,
-                    Replay::Last(events) => events.min(available),
-                };
+                let replayed = self.replay.min(available);
                 let first = if self.own_ids && last == 0 {
                     String::new()
                 } else {
@@ -135,6 +135,9 @@ impl Client {
     pub(super) fn check(&self, model: &Model) -> Result<bool, String> {
         let is_closed = self.valve.is_closed(); // first: then the text is all
         let text = self.valve.text();
+        if self.greeting.len() > text.len() && self.greeting.starts_with(&text) {
+            return Ok(false); // a snapshot is on its way
+        }
         let mut rest =
             text.strip_prefix(&*self.greeting).ok_or_else(|| format!("another greeting: {text:.300?}"))?;
         let mut cursor = self.first;

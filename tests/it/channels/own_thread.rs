@@ -83,7 +83,7 @@ fn forwarding() {
 #[test]
 fn falling_behind() {
     for room in [0, 1, 20, 31] {
-        let channel = Channel::new().history(10, 1000);
+        let channel = Channel::setup().history_events(10).history_bytes(1000).open();
         let epoch = epoch(&channel);
         let client = serve_aside(&channel, GET);
         let first = format!("id: {epoch}1\ndata: first\n\n");
@@ -109,7 +109,11 @@ fn falling_behind() {
 /// With a snapshot it is told how things stand, in place, and how much it has not seen.
 #[test]
 fn falling_behind_with_a_snapshot() {
-    let channel = Channel::new().history(10, 1000).snapshot(|| Event::new("state").event_type("s"));
+    let channel = Channel::setup()
+        .history_events(10)
+        .history_bytes(1000)
+        .snapshot(|| Event::new("state").event_type("s"))
+        .open();
     let epoch = epoch(&channel);
     let client = serve_aside(&channel, &super::get_after(&format!("{epoch}0")));
     super::slow::overtake(&channel, &client, 0);
@@ -181,7 +185,7 @@ fn failing() {
         let id = channel.publish(Event::new(1)).unwrap().id;
         assert!(client.rest().ends_with(&format!("id: {id}\ndata: 1\n\nretry: 10000\n")));
         eventually("it has left", || channel.subscribers() == 0);
-        assert!(channel.catch_up(brooklet::Lag::Events(0), Duration::ZERO));
+        assert!(channel.catch_up(0, Duration::ZERO));
     }
     let mut after = Client::join(&start_forwarding(&channel), &channel, GET);
     assert!(after.rest().contains("retry: "), "the host is stopped at once");

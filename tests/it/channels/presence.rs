@@ -77,7 +77,8 @@ fn reasons_of_the_slow() {
     channel.publish(Event::new("never read")).unwrap();
     assert_eq!(next(&presences), "-/ WriteDeadline");
 
-    let channel = Channel::new().history(1, 1000).snapshot(|| Event::new("state"));
+    let channel =
+        Channel::setup().history_events(1).history_bytes(1000).snapshot(|| Event::new("state")).open();
     let presences = channel.presence();
     let lagging = Valve::serve(&Host::new(EventSource::channel(&channel)), GET);
     assert_eq!(next(&presences), "+/");

@@ -8,7 +8,7 @@ use super::valve::Valve;
 use super::{epoch, get_after, GET};
 use crate::patience::{Gate, DEADLINE};
 use crate::random::Random;
-use brooklet::{Channel, Event, EventSource, Host, Replay};
+use brooklet::{Channel, Event, EventSource, Host};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -35,17 +35,18 @@ impl Run {
         let mut random = Random::new(seed);
         let state = Arc::new(AtomicU64::new(0));
         let history = (random.pick(&[0, 1, 5, 50, u64::MAX]), random.pick(&[0, 200, 5000, u64::MAX]));
-        let replay = random.pick(&[Replay::None, Replay::All, Replay::Last(3)]);
-        let mut channel = Channel::new().history(history.0, history.1).replay(replay);
+        let replay = random.pick(&[0, u64::MAX, 3]);
         let (own_ids, has_snapshot) = (random.once_in(3), random.once_in(3));
-        let epoch = epoch(&channel);
+        let mut setup = Channel::setup().history_events(history.0).history_bytes(history.1).replay(replay);
         if own_ids {
-            channel = channel.own_ids();
+            setup = setup.own_ids();
         }
         if has_snapshot {
             let state = Arc::clone(&state);
-            channel = channel.snapshot(move || Event::new(state.load(Ordering::SeqCst)).event_type("state"));
+            setup = setup.snapshot(move || Event::new(state.load(Ordering::SeqCst)).event_type("state"));
         }
+        let channel = setup.open();
+        let epoch = if own_ids { String::new() } else { epoch(&channel) };
         let gates = Arc::<Mutex<Vec<Gate>>>::default();
         let (followed, joined) = (channel.clone(), Arc::clone(&gates));
         let forwarding = EventSource::new(move |connection| {

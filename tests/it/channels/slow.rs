@@ -3,7 +3,7 @@
 use super::valve::Valve;
 use super::{epoch, get_after, host, patient_for, FINISH, GET};
 use crate::patience::{eventually, in_time, DEADLINE, LONG};
-use brooklet::{Channel, Event, EventSource, Host, Lag, Replay};
+use brooklet::{Channel, Event, EventSource, Host};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ fn stall(channel: &Channel, client: &Valve, room: usize, text: &str) {
 /// Whatever a client has not seen goes out in one write, however many events that is.
 #[test]
 fn one_write() {
-    let channel = Channel::new().replay(Replay::All);
+    let channel = Channel::setup().replay(u64::MAX).open();
     for number in 0..50 {
         channel.publish(Event::new(number)).unwrap();
     }
@@ -120,7 +120,7 @@ fn full_at_any_byte() {
 #[test]
 fn falling_behind() {
     for room in [0, 1, 2, 4, 15, 19, 30, 31, 40] {
-        let channel = Channel::new().history(10, 1000);
+        let channel = Channel::setup().history_events(10).history_bytes(1000).open();
         let epoch = epoch(&channel);
         let client = follow(&channel, GET);
         let first = format!("id: {epoch}1\ndata: first\n\n");
@@ -157,7 +157,7 @@ fn falling_behind() {
 /// What the history promises is there for the slowest.
 #[test]
 fn as_long_as_the_history() {
-    let channel = Channel::new().history(1000, 1_000_000);
+    let channel = Channel::setup().history_events(1000).history_bytes(1_000_000).open();
     let client = follow(&channel, GET);
     overtake(&channel, &client, 5);
     client.take(usize::MAX);
@@ -174,7 +174,11 @@ fn as_long_as_the_history() {
 #[test]
 fn falling_behind_with_a_snapshot() {
     for room in [0, 1, 10, 20] {
-        let channel = Channel::new().history(10, 1000).snapshot(|| Event::new("state").event_type("s"));
+        let channel = Channel::setup()
+            .history_events(10)
+            .history_bytes(1000)
+            .snapshot(|| Event::new("state").event_type("s"))
+            .open();
         let epoch = epoch(&channel);
         let client = follow(&channel, &get_after(&format!("{epoch}0")));
         overtake_for_good(&channel, &client, room);
@@ -201,7 +205,7 @@ fn deadlines() {
         let host = host(EventSource::channel(channel).keep_alive(Duration::from_millis(100)));
         Valve::serve(&host.limits(limits.clone()), GET)
     };
-    let channel = Channel::new().history(9, 10_000_000);
+    let channel = Channel::setup().history_events(9).history_bytes(10_000_000).open();
     let clients = [(); 4].map(|()| follow(&channel));
     let [nothing, trickling, steady, idle] = &clients;
     let started = Instant::now();
@@ -250,7 +254,7 @@ fn deadlines() {
 /// Those who stall keep nobody waiting: neither the publisher nor those beside them.
 #[test]
 fn nobody_waits_for_the_slow() {
-    let channel = Channel::new().history(10_000, u64::MAX);
+    let channel = Channel::setup().history_events(10_000).history_bytes(u64::MAX).open();
     let clients: Vec<_> = (0..20).map(|_| follow(&channel, GET)).collect();
     let (stalled, quick) = clients.split_at(10);
     stalled.iter().for_each(|client| client.take(3));
@@ -278,36 +282,34 @@ fn nobody_waits_for_the_slow() {
 #[test]
 fn catching_up() {
     let channel = Channel::new();
-    assert!(channel.catch_up(Lag::Events(0), Duration::ZERO), "nobody is behind");
+    assert!(channel.catch_up(0, Duration::ZERO), "nobody is behind");
     let client = follow(&channel, GET);
     stall(&channel, &client, 0, "first");
     for _ in 0..9 {
         channel.publish(Event::new("0123456789")).unwrap(); // of 37 bytes, with the id
     }
     let short = Duration::from_millis(20);
-    check(&channel, Lag::Events(10), Duration::ZERO, true);
-    check(&channel, Lag::Events(9), short, false);
-    check(&channel, Lag::Bytes(370), short, true);
-    check(&channel, Lag::Bytes(300), short, false);
-    check(&channel, Lag::Bytes(0), Duration::ZERO, false);
+    check(&channel, 10, Duration::ZERO, true);
+    check(&channel, 9, short, false);
+    check(&channel, 0, Duration::ZERO, false);
 
     // It waits for those who take it, and for those who leave.
     let waiting = channel.clone();
     client.take(usize::MAX);
-    assert!(in_time(move || waiting.catch_up(Lag::Events(0), LONG)));
+    assert!(in_time(move || waiting.catch_up(0, LONG)));
     assert!(client.text().ends_with("data: 0123456789\n\n"));
     stall(&channel, &client, 5, "last");
     let waiting = channel.clone();
     let leaving = client.clone();
     assert!(in_time(move || {
         leaving.leave();
-        waiting.catch_up(Lag::Bytes(0), LONG)
+        waiting.catch_up(0, LONG)
     }));
-    check(&channel, Lag::Events(0), Duration::MAX, true);
+    check(&channel, 0, Duration::MAX, true);
 
     #[track_caller]
-    fn check(channel: &Channel, lag: Lag, patience: Duration, expected: bool) {
-        assert_eq!(channel.catch_up(lag, patience), expected, "{lag:?} {patience:?}");
+    fn check(channel: &Channel, lag: u64, patience: Duration, expected: bool) {
+        assert_eq!(channel.catch_up(lag, patience), expected, "{lag} {patience:?}");
     }
 }
 
@@ -326,12 +328,12 @@ fn catching_up_with_newcomers() {
     for round in 0..20 {
         assert!(in_time({
             let channel = channel.clone();
-            move || channel.catch_up(Lag::Events(0), LONG)
+            move || channel.catch_up(0, LONG)
         }));
         let late = Valve::new(&get_after(&first));
         late.take(head + 3); // and not one event
         Host::new(EventSource::channel(&channel)).serve(late.host_end());
-        assert!(!channel.catch_up(Lag::Events(0), Duration::ZERO), "round {round}");
+        assert!(!channel.catch_up(0, Duration::ZERO), "round {round}");
         late.take(usize::MAX);
     }
 }
@@ -339,7 +341,7 @@ fn catching_up_with_newcomers() {
 /// A publisher that waits for its subscribers loses none of them, however much it has to say.
 #[test]
 fn a_patient_publisher() {
-    let channel = Channel::new().history(10, 1000);
+    let channel = Channel::setup().history_events(10).history_bytes(1000).open();
     let client = follow(&channel, GET);
     client.take(5000);
     let reader = client.clone();
@@ -352,7 +354,7 @@ fn a_patient_publisher() {
     let text = "x".repeat(5000);
     for _ in 0..200 {
         channel.publish(Event::new(&text)).unwrap();
-        assert!(channel.catch_up(Lag::Bytes(100_000), LONG));
+        assert!(channel.catch_up(20, LONG));
     }
     channel.close();
     client.until("the end", |state| state.is_closed);

@@ -90,7 +90,7 @@ fn one_in_a_hundred() {
 
     const CLIENTS: usize = 200;
     const EVENTS: u64 = 40;
-    let channel = Channel::new().history(u64::MAX, u64::MAX);
+    let channel = Channel::setup().history_events(u64::MAX).history_bytes(u64::MAX).open();
     let host = Host::new(EventSource::channel(&channel).keep_alive(LONG)).limits(patient_for(LONG));
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|_| {

@@ -79,7 +79,7 @@ fn set_out(channel: &Channel, hosts: &[RunningHost; 2], seed: u64) -> Vec<JoinHa
 /// With a history that holds everything, each client gets every event once, in the one order.
 #[test]
 fn nothing_lost_nothing_twice() {
-    let channel = Channel::new().history(u64::MAX, u64::MAX);
+    let channel = Channel::setup().history_events(u64::MAX).history_bytes(u64::MAX).open();
     let hosts = [start(&channel), start_forwarding(&channel)];
     let wandering = set_out(&channel, &hosts, 1);
     for publisher in publish_until(&channel, &Arc::default(), EACH) {
@@ -106,7 +106,7 @@ fn nothing_lost_nothing_twice() {
 /// With a short one there are gaps, and what is said of them adds up.
 #[test]
 fn gaps_add_up() {
-    let channel = Channel::new().history(50, 100_000);
+    let channel = Channel::setup().history_events(50).history_bytes(100_000).open();
     let hosts = [start(&channel), start_forwarding(&channel)];
     let before_sequence = epoch(&channel).len();
     let wandering = set_out(&channel, &hosts, 11);
@@ -139,7 +139,7 @@ fn gaps_add_up() {
 /// Joining fresh while it storms: what comes after the first block comes all.
 #[test]
 fn fresh_clients_in_a_storm() {
-    let channel = Channel::new().history(u64::MAX, u64::MAX);
+    let channel = Channel::setup().history_events(u64::MAX).history_bytes(u64::MAX).open();
     let hosts = [start(&channel), start_forwarding(&channel)];
     let is_enough = Arc::default();
     let publishers = publish_until(&channel, &is_enough, u64::MAX);
@@ -181,6 +181,7 @@ fn a_restart() {
     let mut client = Client::join(&host, &new, get_after(&client.parser.last_event_id));
     new.publish(Event::new("new")).unwrap();
     let epoch = epoch(&new);
-    let reset = format!("id: {epoch}3\nevent: reset\ndata: {{\"reason\":\"unknown\",\"missed\":null}}\n\n");
-    client.exactly(&format!("{reset}id: {epoch}4\ndata: new\n\n"));
+    let reset = format!("id: {epoch}0\nevent: reset\ndata: {{\"reason\":\"unknown\",\"missed\":null}}\n\n");
+    let before = (1..=3).map(|number| format!("id: {epoch}{number}\ndata: before\n\n")).collect::<String>();
+    client.exactly(&format!("{reset}{before}id: {epoch}4\ndata: new\n\n"));
 }

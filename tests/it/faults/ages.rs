@@ -132,7 +132,7 @@ fn followers() {
 fn a_follower_that_is_behind() {
     const EVENT: usize = 64 * 1024;
     const EVENTS: usize = 640; // 40 MiB, more than sockets hold
-    let channel = Channel::new().history(u64::MAX, u64::MAX).replay(brooklet::Replay::All);
+    let channel = Channel::setup().history_events(u64::MAX).history_bytes(u64::MAX).replay(u64::MAX).open();
     for _ in 0..EVENTS {
         channel.publish(Event::new("x".repeat(EVENT))).unwrap();
     }

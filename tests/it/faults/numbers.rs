@@ -121,7 +121,8 @@ fn streams_by_reason() {
     ends(CloseReason::Panicked, here(|_| panic!("on purpose")), nothing);
     ends(CloseReason::MaxAge, wait().max_age(Duration::from_millis(50)), nothing);
 
-    let channel = Channel::new().history(1, 1).snapshot(|| Event::new("x".repeat(1024)));
+    let channel =
+        Channel::setup().history_events(1).history_bytes(1).snapshot(|| Event::new("x".repeat(1024))).open();
     let news = channel.clone();
     ends(CloseReason::Lagged, here(move |c| c.follow(&channel)), move |_| {
         eventually("it follows", || news.subscribers() == 1);

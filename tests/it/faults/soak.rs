@@ -4,7 +4,7 @@ use super::{app, bound, connect, say, GET, POST};
 use crate::alone::resident;
 use crate::patience::eventually;
 use crate::random::Random;
-use brooklet::{Channel, Event, EventSource, Limits, Replay};
+use brooklet::{Channel, Event, EventSource, Limits};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -109,7 +109,10 @@ fn follow_to_the_end(address: SocketAddr) -> String {
 
 /// Clients come, leave, stall and reset for so long; returns how many of each kind there were.
 fn round(length: Duration) -> (Tally, u64) {
-    let (noise, news) = (Channel::new(), Channel::new().history(u64::MAX, u64::MAX).replay(Replay::All));
+    let (noise, news) = (
+        Channel::new(),
+        Channel::setup().history_events(u64::MAX).history_bytes(u64::MAX).replay(u64::MAX).open(),
+    );
     let limits = Limits::default()
         .max_connections(20) // fewer than come
         .max_heads(8)

@@ -1,7 +1,7 @@
 //! In memory and over TCP the same comes of the same: what is simulated is the client and its clock, not the stream.
 
 use brooklet::testing::Client;
-use brooklet::{Channel, Event, EventConnection, EventSource, Formatting, Host, Replay};
+use brooklet::{Channel, Event, EventConnection, EventSource, Formatting, Host};
 use std::time::Duration;
 
 type Generator = Box<dyn Fn(&mut EventConnection<'_>) -> brooklet::Result + Send + Sync>;
@@ -63,9 +63,9 @@ fn followers() {
     let first = plain.publish(Event::new(1)).unwrap().id;
     let channels = [
         plain,
-        Channel::new().replay(Replay::All),
-        Channel::new().snapshot(|| Event::new("state").event_type("s")),
-        Channel::new().history(2, 1000).reset_type("gap"),
+        Channel::setup().replay(u64::MAX).open(),
+        Channel::setup().snapshot(|| Event::new("state").event_type("s")).open(),
+        Channel::setup().history_events(2).history_bytes(1000).reset_type("gap").open(),
     ];
     for channel in channels {
         for number in 2..=5 {
@@ -85,7 +85,7 @@ fn followers() {
 
 #[test]
 fn followers_from_a_place_of_their_own() {
-    let channel = Channel::new().own_ids().history(2, 1000);
+    let channel = Channel::setup().own_ids().history_events(2).history_bytes(1000).open();
     for id in ["a", "b", "c", "d"] {
         channel.publish(Event::new(id).id(id)).unwrap();
     }

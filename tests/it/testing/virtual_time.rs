@@ -2,9 +2,7 @@
 
 use super::{as_it_is, check, secs};
 use brooklet::testing::Client;
-use brooklet::{
-    Channel, CloseReason, Content, Event, EventConnection, EventSource, Presence, Replay, Status,
-};
+use brooklet::{Channel, CloseReason, Content, Event, EventConnection, EventSource, Presence, Status};
 use std::sync::{mpsc, Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -184,7 +182,7 @@ fn channels() {
         })
     };
     for serve in [&follow as &dyn Fn(&Channel) -> EventSource, &subscribe] {
-        let channel = Channel::new().replay(Replay::Last(1));
+        let channel = Channel::setup().replay(1).open();
         let id = channel.last_id().unwrap();
         let epoch = id.trim_end_matches('0');
         for number in 1..=2 {
@@ -228,7 +226,8 @@ fn resuming() {
             .collect::<Vec<_>>()
     };
     assert_eq!(data_after(&id), ["message: 2"]);
-    assert_eq!(data_after("nobody's"), [r#"reset: {"reason":"unknown","missed":null}"#]);
+    let reset = r#"reset: {"reason":"unknown","missed":null}"#;
+    assert_eq!(data_after("nobody's"), [reset, "message: 1", "message: 2"]);
     assert_eq!(data_after(""), [""; 0]);
 }
 

@@ -1,0 +1,207 @@
+//! What a generator says to have its stream follow a channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::follower::{Behind, Follower, Terms};
+use super::log::Resume;
+use super::subscription::{Feed, Subscription};
+use super::view::Rest;
+use super::{writer, Channel};
+use crate::event::connection::EventConnection;
+use crate::event::wire::SendError;
+
+impl EventConnection<'_> {
+    /// Hands the stream to a channel, as the last thing that a generator does: from here on the client gets what
+    /// is published, of all topics, and its thread ends. Later sends fail.
+    ///
+    /// Where the client goes on is [told by its last event id](Channel#resuming).
+    ///
+    /// ```
+    /// # use brooklet::{Channel, EventSource};
+    /// let news = Channel::new();
+    /// EventSource::new(move |connection| {
+    ///     connection.comment("the news")?;
+    ///     Ok(connection.follow(&news)?)
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
+    pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
+        let (feed, snapshot) = self.greet(channel, None)?;
+        self.hand_over(channel, feed, snapshot, Behind::GoesOn)
+    }
+
+    /// The same for events of these [topics](crate::Event::topic), and those without one. What clients say which they
+    /// want, they may name: a topic that nothing is published to costs some bytes as long as it is followed.
+    ///
+    /// ```
+    /// use brooklet::{Channel, Event, EventSource};
+    ///
+    /// let news = Channel::new();
+    /// let published = news.clone();
+    /// let source = EventSource::new(move |connection| {
+    ///     let user = connection.request().query("user").unwrap_or("nobody");
+    ///     Ok(connection.follow_topics(&news, ["weather", &format!("user/{user}")])?)
+    /// });
+    /// published.publish(Event::new("for one").topic("user/17"))?;
+    /// published.publish(Event::new("for all"))?;
+    /// # drop(source);
+    /// # Ok::<(), brooklet::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`follow`](Self::follow).
+    pub fn follow_topics<T: AsRef<str>>(
+        &mut self,
+        channel: &Channel,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<(), SendError> {
+        let topics: Vec<_> = topics.into_iter().collect();
+        let topics: Vec<_> = topics.iter().map(AsRef::as_ref).collect();
+        let (feed, snapshot) = self.greet(channel, Some(&topics))?;
+        self.hand_over(channel, feed, snapshot, Behind::GoesOn)
+    }
+
+    /// Follows a channel from behind the event with this id on, or with `None` from its very first on, whatever the
+    /// client itself said: for generators that have sent what is older, out of a database or a file.
+    ///
+    /// Returns whether it does. Where the channel does not know that id, or not any more, nothing has been sent,
+    /// and the stream is still the generator's, which sends some more and asks again:
+    ///
+    /// ```
+    /// # use brooklet::{Channel, Event, EventSource};
+    /// # fn older_than_what_the_channel_has(seen: u64) -> Vec<(u64, f64)> { Vec::new() }
+    /// let prices = Channel::setup().own_ids().open();
+    /// EventSource::new(move |connection| {
+    ///     let mut seen = connection.last_event_id().and_then(|id| id.parse().ok()).unwrap_or(0);
+    ///     while !connection.follow_after(&prices, Some(&seen.to_string()))? {
+    ///         for (number, price) in older_than_what_the_channel_has(seen) {
+    ///             connection.send(Event::new(price).id(number.to_string()))?;
+    ///             seen = number;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    ///
+    /// A client that falls behind later is closed, without a `reset`: it comes back with the id of what it has, and
+    /// the generator can send what it lacks.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub fn follow_after(&mut self, channel: &Channel, id: Option<&str>) -> Result<bool, SendError> {
+        self.stream().begin()?;
+        let joined = channel.shared.join(None, |log, interest| {
+            match (log.resume(id, interest), log.history_start()) {
+                (Resume::After(sequence), _) => Some((sequence + 1, ())),
+                (Resume::Fresh, first @ 1) => Some((first, ())),
+                _ => None,
+            }
+        });
+        let reader = match joined {
+            Some((reader, ())) => reader,
+            None => return Ok(false),
+        };
+        self.hand_over(channel, Feed::new(channel, reader), None, Behind::Leaves)?;
+        Ok(true)
+    }
+
+    /// Tells the client where in a channel it stands; what is left to be sent before the events is returned.
+    fn greet(
+        &mut self,
+        channel: &Channel,
+        topics: Option<&[&str]>,
+    ) -> Result<(Feed, Option<Rest>), SendError> {
+        self.stream().begin()?;
+        let (feed, gap) = Feed::join(channel, topics, self.last_event_id());
+        self.stream().buffer().push_str(&gap.text);
+        self.stream().flush(gap.events)?;
+        let snapshot = match gap.snapshot_id {
+            Some(id) => {
+                let tick = || self.stream().tick().map(drop);
+                Some(Rest::new(channel.shared.snapshots.get(
+                    &channel.shared.settings,
+                    gap.next - 1,
+                    id.as_deref(),
+                    tick,
+                )?))
+            }
+            None => None,
+        };
+        Ok((feed, snapshot))
+    }
+
+    fn hand_over(
+        &mut self,
+        channel: &Channel,
+        feed: Feed,
+        snapshot: Option<Rest>,
+        behind: Behind,
+    ) -> Result<(), SendError> {
+        if self.stream().clock().is_virtual() {
+            // By a test's clock, which the writers do not know, and so on this thread.
+            let mut subscription = self.subscribe_by(feed, snapshot)?;
+            // How it ended is no business of the generator any more.
+            while let Ok(true) = subscription.forward(self, Duration::MAX) {}
+            self.stream().hand_over();
+            return Ok(());
+        }
+        let pace = self.its_pace();
+        let stream = self.stream();
+        let (keep_alive, expires) = (stream.settings().keep_alive, stream.expires());
+        let terms = Terms { keep_alive, expires, pace, behind };
+        let connection = Arc::clone(stream.connection());
+        stream.hand_over();
+        let request = channel.shared.watchers.tell_joined(self.request());
+        if let Some(reader) = feed.into_reader() {
+            let settings = &channel.shared.settings;
+            let follower = Follower::new(connection, reader, snapshot, terms, request, settings);
+            writer::hand_over(&channel.shared, follower);
+        }
+        Ok(())
+    }
+
+    fn subscribe_by(&mut self, feed: Feed, snapshot: Option<Rest>) -> Result<Subscription, SendError> {
+        if let Some(snapshot) = snapshot {
+            self.stream().begin()?.push_str(&snapshot.text);
+            self.stream().flush(1)?;
+        }
+        Ok(Subscription::new(feed, self))
+    }
+}
+
+impl Channel {
+    /// Follows the channel on the generator's own thread, to mix its events with others; where
+    /// [`follow`](EventConnection::follow) will do, it costs less.
+    ///
+    /// # Errors
+    ///
+    /// As [`follow`](EventConnection::follow).
+    ///
+    /// For an example see [`Subscription`].
+    pub fn subscribe(&self, connection: &mut EventConnection<'_>) -> Result<Subscription, SendError> {
+        let (feed, snapshot) = connection.greet(self, None)?;
+        connection.subscribe_by(feed, snapshot)
+    }
+
+    /// The same for events of these [topics](crate::Event::topic), and those without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`follow`](EventConnection::follow).
+    pub fn subscribe_topics<T: AsRef<str>>(
+        &self,
+        connection: &mut EventConnection<'_>,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<Subscription, SendError> {
+        let topics: Vec<_> = topics.into_iter().collect();
+        let topics: Vec<_> = topics.iter().map(AsRef::as_ref).collect();
+        let (feed, snapshot) = connection.greet(self, Some(&topics))?;
+        connection.subscribe_by(feed, snapshot)
+    }
+}

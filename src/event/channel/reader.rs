@@ -1,0 +1,131 @@
+//! Where somebody stands in a channel, and what comes next: events, a gap, the end. The one rule for all who read.
+//!
+//! A gap is told where it is found: the event that says so, and then what is there. Where the channel has a snapshot,
+//! that follows instead, whose text only the thread of a client may make.
+
+use super::log::{Log, Resume};
+use super::setup::Settings;
+use super::topics::Interest;
+use super::view::View;
+use crate::data::{Formatting, RawJson};
+use crate::event::wire::{self, Event};
+
+/// A place in a channel.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// The event that it needs next. Of one that has everything of its topics: the one after the last it was told of.
+    pub(super) cursor: u64,
+    pub(super) interest: Interest,
+    /// What it reports by how far it is, as long as no writer has it.
+    pub(super) reporter: u64,
+}
+
+/// What there is for a reader.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Something in view; it may be nothing of its topics.
+    Events,
+    /// Events are gone that it needs: what is told of them, and where it goes on.
+    Gap(Gap),
+    /// Nothing is to come any more.
+    Closed,
+    Nothing,
+}
+
+/// What a reader is told that does not simply go on.
+#[derive(Debug)]
+pub(super) struct Gap {
+    /// The text before the events, or before the snapshot.
+    pub(super) text: String,
+    /// How many events that is.
+    pub(super) events: u64,
+    /// The event that follows.
+    pub(super) next: u64,
+    /// Whether the snapshot belongs before that, and the id that it gets.
+    pub(super) snapshot_id: Option<Option<String>>,
+}
+
+impl Gap {
+    /// Where a newcomer begins, and what it is told. The channel's lock is held.
+    pub(super) fn greeting(
+        log: &Log,
+        settings: &Settings,
+        last_event_id: Option<&str>,
+        interest: &Interest,
+    ) -> Self {
+        match log.resume(last_event_id, interest) {
+            Resume::After(sequence) => {
+                Self { text: String::new(), events: 0, next: sequence + 1, snapshot_id: None }
+            }
+            Resume::Lost(seen) => {
+                let start = log.history_start();
+                let reason = if seen.is_some() { "expired" } else { "unknown" };
+                Self::reset(log, settings, reason, seen.map(|seen| seen + 1), start, interest)
+            }
+            Resume::Fresh if settings.snapshot.is_some() => {
+                let snapshot_id = Some(log.id_of(log.next() - 1));
+                Self { text: String::new(), events: 0, next: log.next(), snapshot_id }
+            }
+            Resume::Fresh => {
+                let next = log.start_of_last(settings.replay);
+                let mut text = String::new();
+                if let (true, Some(id)) = (next == log.next(), log.id_of(next - 1)) {
+                    // So that a client which is cut off before its first event comes back with something.
+                    write_id(&mut text, &id);
+                }
+                Self { text, events: 0, next, snapshot_id: None }
+            }
+        }
+    }
+
+    /// The event that says what was missed, and what follows it: the snapshot, or what there is from `start` on.
+    fn reset(
+        log: &Log,
+        settings: &Settings,
+        reason: &'static str,
+        cursor: Option<u64>,
+        start: u64,
+        interest: &Interest,
+    ) -> Self {
+        let has_snapshot = settings.snapshot.is_some();
+        let next = if has_snapshot { log.next() } else { start };
+        let id = log.id_of(next - 1);
+        let missed = cursor.and_then(|cursor| log.missed(cursor, next, interest));
+        let missed = missed.map_or_else(|| String::from("null"), |missed| missed.to_string());
+        let data = RawJson(format!("{{\"reason\":\"{reason}\",\"missed\":{missed}}}"));
+        let event = Event::new(data).event_type(&*settings.reset_type);
+        let mut text = String::new();
+        // Where a snapshot follows, that has the id: a client that is cut off in between has to come back for it. The
+        // type was judged when the channel was set up, so this cannot fail.
+        let own_id = id.as_deref().filter(|_| !has_snapshot);
+        let _ = event.write_with_id(&mut text, own_id, &Formatting::new());
+        Self { text, events: 1, next, snapshot_id: has_snapshot.then_some(id) }
+    }
+}
+
+impl Reader {
+    /// What comes next, with some events in view if it is events. The channel's lock is held.
+    pub(super) fn look(&self, log: &Log, is_closed: bool, settings: &Settings, view: &mut View) -> Step {
+        if log.has_lost(self.cursor, &self.interest) {
+            let (cursor, start) = (Some(self.cursor), log.first_kept());
+            return Step::Gap(Gap::reset(log, settings, "lagged", cursor, start, &self.interest));
+        }
+        if self.cursor < log.next() {
+            if !view.has(self.cursor) {
+                view.fill(log, self.cursor);
+            }
+            return Step::Events;
+        }
+        if is_closed {
+            Step::Closed
+        } else {
+            Step::Nothing
+        }
+    }
+}
+
+/// Appends a block with nothing but an id: where a client stands that has nothing to be sent.
+pub(super) fn write_id(out: &mut String, id: &str) {
+    wire::field(out, "id: ", id);
+    out.push('\n');
+}

@@ -1,0 +1,180 @@
+//! What a channel is set up with, before anybody has it.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use super::log::{History, Numbering};
+use super::Channel;
+use crate::data::{Data, Formatting};
+use crate::event::wire::{Event, SendError};
+
+pub(super) type Snapshot =
+    dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
+
+/// What a channel is set up with.
+pub(super) struct Settings {
+    /// The times of followers count from here.
+    pub(super) started: Instant,
+    pub(super) history: History,
+    pub(super) numbering: Numbering,
+    /// How many events of the history a fresh client gets.
+    pub(super) replay: u64,
+    pub(super) reset_type: Cow<'static, str>,
+    pub(super) formatting: Formatting,
+    pub(super) snapshot: Option<Box<Snapshot>>,
+}
+
+/// A channel that is being set up: what it remembers, and what those are sent who are fresh or have missed something.
+///
+/// [`Channel::setup`] begins, and [`open`](Self::open) makes the channel, which cannot be changed any more.
+///
+/// ```
+/// use brooklet::{Channel, Event, Formatting, SendError};
+///
+/// let prices = Channel::setup()
+///     .history_events(10_000)
+///     .history_bytes(16 * 1024 * 1024)
+///     .formatting(Formatting::new().add(|price: &f64| format!("{price:.2}")))
+///     .reset_type("missed")
+///     .own_ids()
+///     .open();
+///
+/// let published = prices.publish(Event::new(129.5).id("row 17"))?;
+/// assert_eq!((&*published.id, published.subscribers), ("row 17", 0));
+/// assert_eq!(prices.publish(Event::new(129.5)), Err(SendError::InvalidId)); // each needs one now
+/// # Ok::<(), SendError>(())
+/// ```
+#[must_use = "it is a channel only when it is opened"]
+pub struct ChannelSetup(Settings);
+
+impl ChannelSetup {
+    pub(super) fn new() -> Self {
+        Self(Settings {
+            started: Instant::now(),
+            history: History { events: 1024, bytes: 1024 * 1024, is_latest: false },
+            numbering: Numbering::fresh(),
+            replay: 0,
+            reset_type: Cow::Borrowed("reset"),
+            formatting: Formatting::new(),
+            snapshot: None,
+        })
+    }
+
+    /// Makes the channel.
+    pub fn open(self) -> Channel {
+        Channel::of(self.0)
+    }
+
+    /// How many of the last events can be resumed from: 1024, unless set.
+    ///
+    /// The memory of a channel is its history and a constant, however many subscribers there are.
+    pub fn history_events(mut self, events: u64) -> Self {
+        self.0.history.events = events;
+        self
+    }
+
+    /// How many bytes of encoded events can be resumed from at most: 1 MiB, unless set.
+    pub fn history_bytes(mut self, bytes: u64) -> Self {
+        self.0.history.bytes = bytes;
+        self
+    }
+
+    /// How many of the last events of the history a fresh client gets: none, unless set; `u64::MAX` is all of it.
+    ///
+    /// Where there is a [`snapshot`](Self::snapshot), that is sent instead.
+    pub fn replay(mut self, events: u64) -> Self {
+        self.0.replay = events;
+        self
+    }
+
+    /// Keeps of each [topic](Event::topic) the newest event alone: for sensors, prices, progress, whatever is a state
+    /// and no story. Events without a topic are one topic.
+    ///
+    /// A fresh client gets the newest event of each of its topics. One that is slow skips what was superseded meanwhile,
+    /// one that comes back gets what has changed since its id, both in the order in which it was published. None of them
+    /// is told of a gap as long as the topics fit the history.
+    ///
+    /// ```
+    /// use brooklet::{testing::Client, Channel, Event, EventSource};
+    ///
+    /// let sensors = Channel::setup().latest().open();
+    /// sensors.publish(Event::new(20.5).topic("kitchen"))?;
+    /// sensors.publish(Event::new(18.0).topic("hall"))?;
+    /// sensors.publish(Event::new(20.7).topic("kitchen"))?;
+    /// sensors.forget("hall");
+    /// sensors.close();
+    /// let source = EventSource::new(move |connection| Ok(connection.follow(&sensors)?));
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// assert_eq!(stream.events()[0].data, "20.7");
+    /// assert_eq!(stream.events()[1].event_type, "finish");
+    /// # Ok::<(), brooklet::SendError>(())
+    /// ```
+    pub fn latest(mut self) -> Self {
+        self.0.history.is_latest = true;
+        self.0.replay = u64::MAX;
+        self
+    }
+
+    /// Uses the ids that published events bring, instead of numbers of the channel's own.
+    ///
+    /// What several instances behind one address need, so that a client of one can go on with another. Every event
+    /// needs an id then, and no two the same.
+    pub fn own_ids(mut self) -> Self {
+        self.0.numbering = Numbering::Publisher;
+        self
+    }
+
+    /// Sets the type of the event that tells of a gap; `reset`, unless set.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than one line.
+    pub fn reset_type(mut self, event_type: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reset_type = event_type.into();
+        let event = Event::new("").event_type(&*self.0.reset_type);
+        assert!(event.encode().is_ok(), "an event type is one line");
+        self
+    }
+
+    /// Overrides the text of values of some types, in what is published and in snapshots.
+    pub fn formatting(mut self, formatting: Formatting) -> Self {
+        self.0.formatting = formatting;
+        self
+    }
+
+    /// Sends the state of things to clients that are fresh, or have missed something, in place of a replay.
+    ///
+    /// The place in the order of events is fixed first, then `snapshot` is called, on a client's own thread; then
+    /// everything follows that was published since. So an event may be both in the snapshot and after it, but is
+    /// never in neither. Its id is the channel's to give.
+    ///
+    /// It is called once for each place: all who come before the next event is published share one text. So whatever
+    /// changes the state has to be published as well.
+    ///
+    /// ```
+    /// # use brooklet::{Channel, Event};
+    /// # use std::sync::{Arc, Mutex};
+    /// let score = Arc::new(Mutex::new([0, 0]));
+    /// let channel = Channel::setup()
+    ///     .snapshot({
+    ///         let score = Arc::clone(&score);
+    ///         move || Event::new(*score.lock().unwrap()).event_type("score")
+    ///     })
+    ///     .open();
+    /// # assert_eq!(channel.subscribers(), 0);
+    /// ```
+    pub fn snapshot<T: Data>(
+        mut self,
+        snapshot: impl Fn() -> Event<'static, T> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.snapshot =
+            Some(Box::new(move |out, id, formatting| snapshot().write_with_id(out, id, formatting)));
+        self
+    }
+}
+
+impl std::fmt::Debug for ChannelSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChannelSetup").field("history", &self.0.history).finish_non_exhaustive()
+    }
+}

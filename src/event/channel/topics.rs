@@ -1,0 +1,132 @@
+//! The topics of a channel: their numbers, who follows them, and how far their events are gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// So many topics are remembered at least that nobody follows, and of which nothing is kept.
+const UNUSED_TOPICS: usize = 1024;
+
+/// What somebody follows of a channel.
+#[derive(Debug)]
+pub(super) enum Interest {
+    All,
+    /// This topic, and what has none; without an allocation, since there may be thousands.
+    Topic(u32),
+    /// These topics, in order of their numbers, and what has none.
+    Topics(Box<[u32]>),
+}
+
+impl Interest {
+    /// The topics that were asked for.
+    pub(super) fn topics(&self) -> &[u32] {
+        match self {
+            Self::All => &[],
+            Self::Topic(topic) => std::slice::from_ref(topic),
+            Self::Topics(topics) => topics,
+        }
+    }
+
+    pub(super) fn has(&self, topic: u32) -> bool {
+        match self {
+            Self::All => true,
+            _ => topic == 0 || self.topics().binary_search(&topic).is_ok(),
+        }
+    }
+}
+
+/// The newest events that the log has let go of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Gone {
+    /// Out of the history.
+    pub(super) expired: u64,
+    /// Out of what is kept for those who are about to be served.
+    pub(super) dropped: u64,
+}
+
+/// What the log knows of a topic.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    pub(super) followers: u32,
+    /// How many of its events are there.
+    pub(super) kept: u32,
+    /// The newest of its events.
+    pub(super) newest: u64,
+    pub(super) gone: Gone,
+}
+
+/// Topics by number; 0 is that of the events without one.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    numbers: HashMap<Arc<str>, u32>,
+    none: Topic,
+    known: Vec<Topic>,
+    free: Vec<u32>,
+    /// How many are followed by nobody and have no event.
+    unused: usize,
+    /// Of all topics that are not remembered any more.
+    forgotten: Gone,
+}
+
+impl Topics {
+    pub(super) fn get(&mut self, number: u32) -> &mut Topic {
+        match number.checked_sub(1) {
+            Some(index) => &mut self.known[index as usize],
+            None => &mut self.none,
+        }
+    }
+
+    pub(super) fn gone(&self, number: u32) -> Gone {
+        number.checked_sub(1).map_or(&self.none, |index| &self.known[index as usize]).gone
+    }
+
+    /// The number of a topic that is known.
+    pub(super) fn known(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
+    pub(super) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        self.forget_unused();
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.known.push(Topic::default());
+            self.known.len() as u32
+        });
+        *self.get(number) = Topic { gone: self.forgotten, ..Topic::default() };
+        self.unused += 1;
+        self.numbers.insert(name.into(), number);
+        number
+    }
+
+    /// Counts followers and events of a topic.
+    pub(super) fn change(&mut self, number: u32, change: impl FnOnce(&mut Topic)) {
+        let topic = self.get(number);
+        let is_unused = |topic: &Topic| topic.followers == 0 && topic.kept == 0;
+        let before = is_unused(topic);
+        change(topic);
+        let after = is_unused(topic);
+        if number > 0 {
+            self.unused = self.unused + usize::from(after) - usize::from(before);
+        }
+    }
+
+    /// Names may come from clients: as many as are of no use any more are as many as are in use, or some more.
+    fn forget_unused(&mut self) {
+        if self.unused <= UNUSED_TOPICS.max(self.numbers.len() / 2) {
+            return;
+        }
+        let (known, free, forgotten) = (&mut self.known, &mut self.free, &mut self.forgotten);
+        self.numbers.retain(|_, number| {
+            let topic = &mut known[*number as usize - 1];
+            let is_used = topic.followers > 0 || topic.kept > 0;
+            if !is_used {
+                forgotten.expired = forgotten.expired.max(topic.gone.expired);
+                forgotten.dropped = forgotten.dropped.max(topic.gone.dropped);
+                free.push(*number);
+            }
+            is_used
+        });
+        self.unused = 0;
+    }
+}

@@ -1,0 +1,159 @@
+//! Some events of a log, to be written without its lock: what one write takes, for each reader what it follows.
+
+use std::sync::Arc;
+
+use super::log::Log;
+use super::topics::Interest;
+
+/// What one write takes.
+const BATCH: usize = 64 * 1024;
+
+/// The events of a log from `start` to before `end`, without what was superseded when they were taken.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    events: Vec<Placed>,
+    /// The text of all of them, put together when the first reader wants more than one.
+    together: String,
+    /// The text of those that one reader wants, if those are not all.
+    chosen: String,
+}
+
+#[derive(Debug)]
+struct Placed {
+    sequence: u64,
+    topic: u32,
+    text: Arc<str>,
+    /// Where its text ends in that of all.
+    end: usize,
+}
+
+/// What a reader is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch<'v> {
+    pub(super) text: &'v str,
+    pub(super) events: u64,
+    /// The event that it needs next when it has got that.
+    pub(super) next: u64,
+}
+
+impl View {
+    /// Takes what the log has from an event on: as much as one write takes. The channel's lock is held.
+    pub(super) fn fill(&mut self, log: &Log, start: u64) {
+        self.clear();
+        (self.start, self.end) = (start, log.next());
+        let mut end = 0;
+        for event in log.from(start) {
+            if end + event.text.len() > BATCH && end > 0 {
+                self.end = event.sequence;
+                break;
+            }
+            end += event.text.len();
+            let text = Arc::clone(&event.text);
+            self.events.push(Placed { sequence: event.sequence, topic: event.topic, text, end });
+        }
+    }
+
+    /// Forgets everything, and gives back what a large event has taken.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.together.clear();
+        self.together.shrink_to(2 * BATCH);
+        self.chosen.shrink_to(2 * BATCH);
+        (self.start, self.end) = (0, 0);
+    }
+
+    pub(super) fn has(&self, cursor: u64) -> bool {
+        (self.start..self.end).contains(&cursor)
+    }
+
+    /// The topics of its events, each as often as there are events of it.
+    pub(super) fn topics(&self) -> impl Iterator<Item = u32> + '_ {
+        self.events.iter().map(|event| event.topic)
+    }
+
+    fn wanted<'v>(
+        &'v self,
+        cursor: u64,
+        until: u64,
+        interest: &'v Interest,
+    ) -> impl Iterator<Item = &'v Placed> {
+        let range = self.events.iter().filter(move |event| (cursor..until).contains(&event.sequence));
+        range.filter(move |event| interest.has(event.topic))
+    }
+
+    /// What somebody is to be sent of the events from `cursor` to before `until`, in one write.
+    pub(super) fn batch(&mut self, cursor: u64, until: u64, interest: &Interest) -> Batch<'_> {
+        let next = until.min(self.end);
+        let at = self.events.partition_point(|event| event.sequence < cursor);
+        let to = self.events.partition_point(|event| event.sequence < until);
+        let range = &self.events[at..to];
+        let is_all = matches!(interest, Interest::All) || range.iter().all(|event| interest.has(event.topic));
+        if let (true, [event]) = (is_all, range) {
+            return Batch { text: &event.text, events: 1, next };
+        }
+        if is_all {
+            if self.together.is_empty() {
+                self.together.extend(self.events.iter().map(|event| &*event.text));
+            }
+            let start = at.checked_sub(1).map_or(0, |before| self.events[before].end);
+            let end = to.checked_sub(1).map_or(0, |last| self.events[last].end).max(start);
+            return Batch { text: &self.together[start..end], events: (to - at) as u64, next };
+        }
+        let mut chosen = std::mem::take(&mut self.chosen);
+        chosen.clear();
+        let mut events = 0;
+        for event in self.wanted(cursor, until, interest) {
+            chosen.push_str(&event.text);
+            events += 1;
+        }
+        self.chosen = chosen;
+        Batch { text: &self.chosen, events, next }
+    }
+
+    /// The first event that somebody wants of those from `cursor` on: its text, and its number.
+    pub(super) fn first(&self, cursor: u64, interest: &Interest) -> Option<(Arc<str>, u64)> {
+        let event = self.wanted(cursor, self.end, interest).next()?;
+        Some((Arc::clone(&event.text), event.sequence))
+    }
+
+    /// How far a write has got that took less than a batch: how many events have begun, the one that follows those, and
+    /// the rest of the last of them.
+    pub(super) fn torn(
+        &self,
+        cursor: u64,
+        mut written: usize,
+        interest: &Interest,
+    ) -> (u64, u64, Option<Rest>) {
+        let (mut events, mut next) = (0, cursor);
+        for event in self.wanted(cursor, self.end, interest) {
+            if written == 0 {
+                break;
+            }
+            (events, next) = (events + 1, event.sequence + 1);
+            if written < event.text.len() {
+                return (events, next, Some(Rest { text: Arc::clone(&event.text), sent: written }));
+            }
+            written -= event.text.len();
+        }
+        (events, next, None)
+    }
+}
+
+/// A text of which a part was sent. Many may share it.
+#[derive(Debug, Clone)]
+pub(super) struct Rest {
+    pub(super) text: Arc<str>,
+    pub(super) sent: usize,
+}
+
+impl Rest {
+    pub(super) fn new(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), sent: 0 }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.text.as_bytes()[self.sent..]
+    }
+}

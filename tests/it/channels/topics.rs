@@ -1,0 +1,256 @@
+//! Topics: who gets what, resuming in some of them, the latest of each, and the pace of a client.
+
+use super::{epoch, get_after, host, start, start_forwarding, Client, FINISH, GET};
+use crate::patience::{eventually, in_time, LONG};
+use brooklet::{Channel, Event, EventSource, RunningHost};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+/// Serves a channel to `/?of=a,b`, on a writer or with `&own=1` on a thread of its own; to `/` all of it.
+fn serve(channel: &Channel) -> RunningHost {
+    let channel = channel.clone();
+    let source = EventSource::new(move |connection| {
+        let of = connection.request().query("of");
+        let topics = of.map(|of| of.split(',').filter(|topic| !topic.is_empty()));
+        match (topics, connection.request().query("own")) {
+            (Some(topics), None) => Ok(connection.follow_topics(&channel, topics)?),
+            (None, None) => Ok(connection.follow(&channel)?),
+            (topics, Some(_)) => {
+                let mut subscription = match topics {
+                    Some(topics) => channel.subscribe_topics(connection, topics)?,
+                    None => channel.subscribe(connection)?,
+                };
+                while subscription.forward(connection, LONG)? {}
+                Ok(())
+            }
+        }
+    });
+    host(source.keep_alive(LONG)).start().unwrap()
+}
+
+fn of(topics: &str, request: &str) -> String {
+    request.replace("/ ", &format!("/?of={topics} "))
+}
+
+/// Publishes `topic:data topic:data …`, where `-` is no topic.
+fn publish(channel: &Channel, events: &str) {
+    for event in events.split_whitespace() {
+        let (topic, data) = event.split_once(':').unwrap();
+        let event = Event::new(data);
+        channel.publish(if topic == "-" { event } else { event.topic(topic) }).unwrap();
+    }
+}
+
+/// `E-n:data` of each event, and `id:E-n` of blocks with nothing else.
+fn summary(text: &str, epoch: &str) -> String {
+    let blocks = text.replace(epoch, "E-");
+    let blocks = blocks.strip_suffix(FINISH).unwrap_or(&blocks).split_terminator("\n\n").map(|block| {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        match block.contains("data: ") {
+            true => format!("{}:{}", field("id: "), field("data: ")),
+            false => format!("id:{}", field("id: ")),
+        }
+    });
+    blocks.collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn check(channel: Channel, before: &str, request: &str, after: &str, expected: &str) {
+    publish(&channel, before);
+    let host = serve(&channel);
+    let epoch = epoch(&channel);
+    let request = request.replace("E-", &epoch);
+    let own = if request.contains("/?") { "&own=1 HTTP" } else { "?own=1 HTTP" };
+    let requests = [request.clone(), request.replace(" HTTP", own)];
+    let mut clients = requests.map(|request| Client::join(&host, &channel, request));
+    publish(&channel, after);
+    channel.close();
+    for client in &mut clients {
+        assert_eq!(summary(&client.rest(), &epoch), expected, "{before} {request:?} {after}");
+    }
+}
+
+#[test]
+fn who_gets_what() {
+    let channel = Channel::new;
+    check(channel(), "", GET, "a:1 b:2 -:3", "id:E-0 E-1:1 E-2:2 E-3:3");
+    check(channel(), "", &of("a", GET), "a:1 b:2 -:3 a:4", "id:E-0 E-1:1 E-3:3 E-4:4");
+    check(channel(), "", &of("a,c", GET), "a:1 b:2 c:3", "id:E-0 E-1:1 E-3:3");
+    check(channel(), "", &of("a,a", GET), "a:1 b:2", "id:E-0 E-1:1"); // once
+    check(channel(), "", &of("", GET), "a:1 -:2", "id:E-0 E-2:2"); // what has no topic
+    check(channel(), "", &of("a", GET), "A:1 aa:2 a%20:3", "id:E-0");
+}
+
+#[test]
+fn resuming() {
+    let channel = Channel::new;
+    check(channel(), "a:1 b:2 a:3 -:4", &of("a", &get_after("E-1")), "b:5 a:6", "E-3:3 E-4:4 E-6:6");
+    check(channel(), "a:1 b:2", &of("b", &get_after("E-0")), "", "E-2:2");
+    // Nothing of its topics is gone, however much else is.
+    let short = || Channel::setup().history_events(2).open();
+    check(short(), "a:1 b:2 b:3 b:4 b:5", &of("a", &get_after("E-1")), "a:6", "E-6:6");
+    check(short(), "a:1 b:2 b:3 b:4 b:5", &of("c", &get_after("E-0")), "c:6", "E-6:6");
+    let reset = r#"{"reason":"expired","missed":null}"#;
+    check(short(), "a:1 b:2 b:3 b:4", &of("a", &get_after("E-0")), "a:5", &format!("E-2:{reset} E-5:5"));
+    check(short(), "-:1 b:2 b:3 b:4", &of("a", &get_after("E-0")), "a:5", &format!("E-2:{reset} E-5:5"));
+    check(short(), "a:1 a:2 b:3 a:4", &of("a", &get_after("E-0")), "", &format!("E-2:{reset} E-4:4"));
+    // Who follows all knows how many.
+    let reset = r#"{"reason":"expired","missed":2}"#;
+    check(short(), "a:1 b:2 b:3 b:4", &get_after("E-0"), "", &format!("E-2:{reset} E-3:3 E-4:4"));
+}
+
+#[test]
+fn the_latest_of_each() {
+    let latest = || Channel::setup().latest().open();
+    check(latest(), "a:1 b:2 a:3", GET, "b:4", "E-2:2 E-3:3 E-4:4");
+    check(latest(), "a:1 b:2 a:3 -:4 -:5", &of("a", GET), "b:6 a:7", "E-3:3 E-5:5 E-7:7");
+    check(latest(), "", GET, "a:1 a:2", "id:E-0 E-1:1 E-2:2"); // who is quick misses none
+    check(latest(), "a:1 b:2 a:3 b:4 c:5", &get_after("E-3"), "", "E-4:4 E-5:5");
+    check(latest(), "a:1 b:2 a:3 b:4 c:5", &get_after("E-1"), "", "E-3:3 E-4:4 E-5:5");
+    check(latest(), "a:1 b:2 a:3 b:4", &of("a", &get_after("E-3")), "", "");
+    // What the history does not hold is told as any gap, and nothing else is.
+    let small = || Channel::setup().latest().history_events(2).open();
+    check(small(), "a:1 b:2 a:3 b:4 a:5 b:6", &get_after("E-1"), "", "E-5:5 E-6:6");
+    let reset = r#"{"reason":"expired","missed":null}"#;
+    check(small(), "a:1 b:2 c:3", &get_after("E-0"), "", &format!("E-1:{reset} E-2:2 E-3:3"));
+    check(small(), "a:1 b:2 c:3", &of("b", &get_after("E-0")), "", "E-2:2");
+    let channel = latest();
+    publish(&channel, "a:1 b:2");
+    channel.forget("a");
+    channel.forget("nothing of it");
+    check(channel, "", GET, "", "E-2:2");
+    // Thousands of old ones take no room, and those that are there stay in order.
+    let channel = latest();
+    for number in 0..5000 {
+        publish(&channel, &format!("{}:{number}", number % 7));
+    }
+    let expected = (4993..5000).map(|number| format!("E-{}:{number}", number + 1)).collect::<Vec<_>>();
+    check(channel, "", GET, "", &expected.join(" "));
+}
+
+/// One for whom nothing came for long is told where it stands, before its id leaves the history.
+#[test]
+fn quiet_is_no_loss() {
+    let channel = Channel::setup().history_events(10).open();
+    let host = serve(&channel);
+    let epoch = epoch(&channel);
+    let mut client = Client::join(&host, &channel, of("a", GET));
+    for number in 0..30 {
+        publish(&channel, &format!("b:{number}"));
+    }
+    client.exactly(&format!("id: {epoch}0\n\nid: {epoch}30\n\n"));
+    let own = Channel::setup().own_ids().history_events(10).open();
+    let host = serve(&own);
+    let mut client = Client::join(&host, &own, of("a", GET));
+    for number in 0..9 {
+        own.publish(Event::new(number).topic("b").id(format!("n{number}"))).unwrap();
+    }
+    client.exactly("id: n8\n\n");
+}
+
+/// How many an event is for.
+#[test]
+fn counting() {
+    let channel = Channel::new();
+    let host = serve(&channel);
+    let _clients = ["/ ", "/?of=a ", "/?of=a,b ", "/?of=b&own=1 "]
+        .map(|target| Client::join(&host, &channel, GET.replace("/ ", target)));
+    let count = |topic: Option<&'static str>| {
+        let event = Event::new(1);
+        let event = match topic {
+            Some(topic) => event.topic(topic),
+            None => event,
+        };
+        channel.publish(event).unwrap().subscribers
+    };
+    assert_eq!((count(None), count(Some("a")), count(Some("b")), count(Some("c"))), (4, 3, 3, 1));
+}
+
+/// At most one write in that time, with all that has happened meanwhile; of the latest, the newest alone.
+#[test]
+fn pace() {
+    const PACE: Duration = Duration::from_millis(300);
+    for (channel, expected) in [
+        (Channel::new(), "id:E-0 E-1:1 E-2:2 E-3:3 E-4:4"),
+        (Channel::setup().latest().open(), "id:E-0 E-1:1 E-4:4"),
+    ] {
+        let epoch = epoch(&channel);
+        let host = host(EventSource::channel(&channel).pace(PACE).keep_alive(LONG)).start().unwrap();
+        let mut client = Client::join(&host, &channel, GET);
+        publish(&channel, "a:1");
+        assert_eq!(client.next().data, "1");
+        publish(&channel, "a:2 a:3 a:4");
+        channel.close();
+        assert_eq!(summary(&client.rest(), &epoch), expected);
+    }
+}
+
+/// 500 that come at once are one call of the snapshot, and so are those who come later, until something is published.
+#[test]
+fn one_snapshot_for_a_place() {
+    const CLIENTS: usize = 100;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let snapshot = move || Event::new(counted.fetch_add(1, Ordering::SeqCst));
+    let channel = Channel::setup().snapshot(snapshot).open();
+    let hosts = [start(&channel), start_forwarding(&channel)];
+    let at_once = Barrier::new(CLIENTS);
+    thread::scope(|scope| {
+        for at in 0..CLIENTS {
+            let (hosts, at_once) = (&hosts, &at_once);
+            scope.spawn(move || {
+                at_once.wait();
+                let request = if at % 3 == 0 { get_after("x") } else { GET.to_owned() };
+                let mut client = Client::open(hosts[at % 2].address(), request);
+                while client.next().event_type == "reset" {}
+                assert_eq!(client.parser.messages[client.taken - 1].data, "0");
+            });
+        }
+    });
+    channel.publish(Event::new("news")).unwrap();
+    assert_eq!(Client::join(&hosts[0], &channel, GET).next().data, "1");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn closing_within() {
+    let channel = Channel::new();
+    let host = start(&channel);
+    let mut clients = [(); 3].map(|()| Client::join(&host, &channel, GET));
+    publish(&channel, "-:1");
+    let closed = channel.clone();
+    assert!(in_time(move || closed.close_within(LONG)));
+    assert_eq!(channel.subscribers(), 0);
+    for client in &mut clients {
+        assert_eq!(summary(&client.rest(), &epoch(&channel)), "id:E-0 E-1:1");
+    }
+    // Who does not take it is waited for, and no longer than that.
+    let channel = Channel::new();
+    let _reader = channel.messages();
+    assert!(!channel.close_within(Duration::ZERO));
+}
+
+/// A reader without a connection gets what a client gets, a gap as well.
+#[test]
+fn messages() {
+    let channel = Channel::setup().history_events(2).history_bytes(1000).replay(u64::MAX).open();
+    publish(&channel, "-:0 -:1 -:2");
+    let mut messages = channel.messages();
+    assert_eq!(channel.subscribers(), 1);
+    assert_eq!([messages.next().unwrap().data, messages.next().unwrap().data], ["1", "2"]);
+    let published = channel.clone();
+    let later = thread::spawn(move || published.publish(Event::new("a\nb").event_type("t")).unwrap().id);
+    let message = messages.next().unwrap(); // as soon as it is there
+    assert_eq!((&*message.event_type, &*message.data, message.id), ("t", "a\nb", later.join().unwrap()));
+    let large = "x".repeat(1000);
+    for _ in 0..1000 {
+        channel.publish(Event::new(&large)).unwrap();
+    }
+    assert_eq!(messages.next().unwrap().event_type, "reset");
+    channel.close();
+    assert!(messages.all(|message| message.data == large));
+    drop(messages);
+    eventually("it counts no more", || channel.subscribers() == 0);
+}
