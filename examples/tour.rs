@@ -19,6 +19,11 @@
 //! curl -N  localhost:8080/lastid -H 'Last-Event-ID: x'          … then with what the client says it has seen
 //! curl -N  'localhost:8080/idle?hb=500'         nothing but what keeps it alive
 //! curl -N  'localhost:8080/events?n=3&ms=500'   N events in a steady rhythm
+//! curl -N  'localhost:8080/topics?of=a,b'        what is published to topics a and b, and to everybody; without `of` all
+//! curl     'localhost:8080/topics?topic=a' -d hello     publishes to a topic; without one, to everybody
+//! curl -N  'localhost:8080/latest?of=a&pace=500'        the newest of each topic, and at most a write in so many ms
+//! curl     'localhost:8080/latest?topic=a' -d 21        the newest of a topic from now on
+//! curl -X DELETE 'localhost:8080/latest?topic=a'        takes it out
 //! curl -N  localhost:8080/finish                two events, and the end for good
 //! curl -N  localhost:8080/json                  a struct, a list and a map
 //! curl     localhost:8080/echo -d hello         the body of the request; up to 8 MiB
@@ -37,8 +42,8 @@ use std::time::Duration;
 use std::{env, fs, panic};
 
 use brooklet::{
-    json_object, Admission, Content, Control, Cors, Event, EventConnection, EventSource, Handler, Host,
-    Layout, Limits, Request, Response,
+    json_object, Admission, Channel, Content, Control, Cors, Event, EventConnection, EventSource, Handler,
+    Host, Layout, Limits, Request, Response, SendError, Status,
 };
 
 const MAX_BODY: u64 = 8 * 1024 * 1024;
@@ -67,6 +72,8 @@ fn main() -> brooklet::Result {
         .add("lastid", EventSource::new(last_id))
         .add("idle", idle)
         .add("events", EventSource::new(events))
+        .add("topics", topics(Channel::setup().history_events(100).open(), "GET, HEAD, POST"))
+        .add("latest", topics(Channel::setup().latest().open(), "GET, HEAD, POST, DELETE"))
         .add("finish", EventSource::new(finish))
         .add("json", EventSource::new(json))
         .add("echo", |request: Request| Response::bytes("application/octet-stream", request.body().to_vec()))
@@ -158,6 +165,37 @@ fn events(connection: &mut EventConnection) -> brooklet::Result {
         due += interval;
     }
     Ok(())
+}
+
+/// A channel at a path: GET follows it, POST publishes, DELETE forgets the newest event of a topic.
+fn topics(
+    channel: Channel,
+    methods: &'static str,
+) -> impl Fn(Request) -> Result<Response, SendError> + Send + Sync {
+    let followed = channel.clone();
+    let source = EventSource::new(move |connection| {
+        let request = connection.request();
+        connection.pace(millis(request, "pace", 0));
+        match request.query("of") {
+            Some(of) => Ok(connection.follow_topics(&followed, of.split(','))?),
+            None => Ok(connection.follow(&followed)?),
+        }
+    });
+    move |request| match (request.method(), request.query("topic")) {
+        ("GET" | "HEAD", _) => Ok(source.handle(request)),
+        ("POST", topic) => {
+            let mut event = Event::new(String::from_utf8_lossy(request.body()));
+            if let Some(topic) = topic {
+                event = event.topic(topic);
+            }
+            Ok(Response::text(channel.publish(event)?.id).status(Status::ACCEPTED))
+        }
+        ("DELETE", Some(topic)) if methods.contains("DELETE") => {
+            channel.forget(topic);
+            Ok(Response::new(Status::NO_CONTENT))
+        }
+        (method, _) => Ok(Response::method_not_allowed(method, methods)),
+    }
 }
 
 fn finish(connection: &mut EventConnection) -> brooklet::Result {

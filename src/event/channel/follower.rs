@@ -169,9 +169,13 @@ impl Follower {
 
     /// Sends what one lacks that waits, until it has everything before the event `until`.
     pub(super) fn go_on(&mut self, visit: &mut Visit<'_>, until: u64) -> Outcome {
+        let (told, events) = (self.reader.cursor, self.events);
         let sent = self.try_go_on(visit, until);
         if let (Ok(Sent::Everything), true) = (&sent, self.reader.cursor < until) {
             return Outcome::Waits; // for its pace
+        }
+        if let (Ok(Sent::Everything), true) = (&sent, self.events == events) {
+            self.reader.cursor = told; // it has everything, since nothing was for it, and was told nothing
         }
         self.outcome(sent, visit.now)
     }
@@ -265,7 +269,7 @@ impl Follower {
     /// When it may be written to again, if that is later.
     fn paced_until(&self, visit: &Visit<'_>) -> Option<Instant> {
         let pace = self.extras.as_ref().and_then(|extras| extras.pace)?;
-        let since = Duration::from_millis(visit.millis().wrapping_sub(self.last_write).into());
+        let since = self.quiet(visit);
         (since < pace).then(|| visit.now + (pace - since))
     }
 
@@ -367,10 +371,10 @@ impl Follower {
         // Where nothing is owed, nobody compares the numbers.
         self.connection.count_bytes(std::mem::take(&mut self.bytes));
         self.connection.count_events(std::mem::take(&mut self.events));
-        let quiet = visit.millis().wrapping_sub(self.last_write);
+        let is_quiet = self.keep_alive().map_or(false, |interval| self.quiet(visit) >= interval);
         let text = match id {
             Some(id) => id,
-            None if self.keep_alive == 0 || quiet < self.keep_alive => return Outcome::Served,
+            None if !is_quiet => return Outcome::Served,
             None => KEEP_ALIVE,
         };
         let sent = self.connection.try_write(text.as_bytes()).map(|sent| {
@@ -386,7 +390,9 @@ impl Follower {
 
     /// How long nothing was written to it.
     pub(super) fn quiet(&self, visit: &Visit<'_>) -> Duration {
-        Duration::from_millis(visit.millis().wrapping_sub(self.last_write).into())
+        let since = visit.millis().wrapping_sub(self.last_write);
+        // A publisher may have written since the visit began.
+        Duration::from_millis(if since > u32::MAX / 2 { 0 } else { since.into() })
     }
 
     fn count(&mut self, bytes: usize, visit: &Visit<'_>) {

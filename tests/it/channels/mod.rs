@@ -3,6 +3,7 @@
 mod archive;
 mod costs;
 mod ending;
+mod isolation;
 mod joining;
 mod model;
 mod own_thread;

@@ -18,6 +18,8 @@ pub(super) struct Model {
     pub(super) history: (u64, u64),
     /// Encoded; the first has the sequence number 1.
     pub(super) events: Vec<String>,
+    /// What each is about; 0 is nothing.
+    pub(super) topics: Vec<u8>,
     pub(super) is_closed: bool,
 }
 
@@ -36,6 +38,12 @@ impl Model {
 
     fn event(&self, sequence: u64) -> &str {
         &self.events[sequence as usize - 1]
+    }
+
+    /// Whether an event is for somebody who follows these topics, or all.
+    fn is_for(&self, sequence: u64, topics: Option<&[u8]>) -> bool {
+        let topic = self.topics[sequence as usize - 1];
+        topics.map_or(true, |topics| topic == 0 || topics.contains(&topic))
     }
 
     fn bytes_from(&self, sequence: u64) -> usize {
@@ -74,27 +82,37 @@ impl Model {
         format!("{}event: state\ndata: {state}\n\n", self.id_line(sequence))
     }
 
+    /// Reads a block that tells somebody of some topics where it stands.
+    fn behind_id_block<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let (id, rest) = text.strip_prefix("id: ")?.split_once("\n\n")?;
+        (0..=self.published()).any(|sequence| self.id(sequence) == id).then_some(rest)
+    }
+
     /// Whether that is the beginning of what tells of a gap.
-    fn is_within_gap(&self, cursor: u64, text: &str) -> bool {
+    fn is_within_gap(&self, cursor: u64, text: &str, is_counted: bool) -> bool {
         (cursor..=self.published()).any(|last| {
-            let reset = self.reset(last, "lagged", Some(last + 1 - cursor));
+            let reset = self.reset(last, "lagged", is_counted.then_some(last + 1 - cursor));
             reset.starts_with(text) || (self.has_snapshot && text.starts_with(&reset))
         })
     }
 
     /// What a client is told first, and the first event that follows.
-    pub(super) fn greeting(&self, seen: Option<&Seen>) -> (String, u64) {
+    pub(super) fn greeting(&self, seen: Option<&Seen>, topics: Option<&[u8]>) -> (String, u64) {
         let last = self.published();
         let state = || if self.has_snapshot { self.snapshot(last, last) } else { String::new() };
         match seen {
-            Some(Seen::Event(sequence)) if sequence + 1 >= self.history_start() => {
+            Some(Seen::Event(sequence))
+                if !(sequence + 1..self.history_start()).any(|gone| self.is_for(gone, topics)) =>
+            {
                 (String::new(), sequence + 1)
             }
             Some(seen) => {
                 // What is there follows: the state of things, or the history.
                 let before = if self.has_snapshot { last } else { self.history_start() - 1 };
                 let reset = match seen {
-                    Seen::Event(sequence) => self.reset(before, "expired", Some(before - sequence)),
+                    Seen::Event(sequence) => {
+                        self.reset(before, "expired", topics.is_none().then_some(before - sequence))
+                    }
                     Seen::Other(_) => self.reset(before, "unknown", None),
                 };
                 (reset + &state(), before + 1)
@@ -125,6 +143,8 @@ pub(super) struct Client {
     pub(super) greeting: String,
     pub(super) first: u64,
     pub(super) is_forwarding: bool,
+    /// What it follows, if that is not all.
+    pub(super) topics: Option<Vec<u8>>,
     /// Whether it has stalled, or begun with something to catch up with.
     pub(super) has_been_behind: bool,
     pub(super) is_stalled: bool,
@@ -141,7 +161,22 @@ impl Client {
         let mut rest =
             text.strip_prefix(&*self.greeting).ok_or_else(|| format!("another greeting: {text:.300?}"))?;
         let mut cursor = self.first;
-        while cursor <= model.published() {
+        let topics = self.topics.as_deref();
+        loop {
+            if let Some(others) = topics.and_then(|_| model.behind_id_block(rest)) {
+                rest = others;
+                continue;
+            }
+            if topics.is_some() && rest.starts_with("id: ") && !rest.trim_end().contains('\n') {
+                return Ok(false); // an event, or a place
+            }
+            if cursor > model.published() {
+                break;
+            }
+            if !model.is_for(cursor, topics) {
+                cursor += 1;
+                continue;
+            }
             if let Some(others) = rest.strip_prefix(model.event(cursor)) {
                 (cursor, rest) = (cursor + 1, others);
             } else if rest.is_empty() && is_closed && model.has_snapshot && !self.is_forwarding {
@@ -152,7 +187,7 @@ impl Client {
             } else if let Some((next, others)) = self.skipped(model, cursor, rest) {
                 self.may_lag(model, cursor)?;
                 (cursor, rest) = (next, others);
-            } else if model.is_within_gap(cursor, rest) {
+            } else if model.is_within_gap(cursor, rest, topics.is_none()) {
                 return self.may_lag(model, cursor).map(|()| false);
             } else {
                 return Err(format!("neither event {cursor} nor a gap: {rest:.300?}"));
@@ -177,15 +212,15 @@ impl Client {
     /// Reads a gap, with the state of things where that belongs: the next event, and the text behind the gap.
     fn skipped<'t>(&self, model: &Model, cursor: u64, text: &'t str) -> Option<(u64, &'t str)> {
         let published = model.published();
-        let (last, rest) = (cursor..=published).find_map(|last| {
-            let gap = model.reset(last, "lagged", Some(last + 1 - cursor));
-            Some((last, text.strip_prefix(&*gap)?))
-        })?;
-        if !model.has_snapshot {
-            return Some((last + 1, rest));
-        }
-        // Its place is that of the gap's end, and it is never older than its place.
-        (last..=published)
-            .find_map(|state| Some((last + 1, rest.strip_prefix(&*model.snapshot(last, state))?)))
+        (cursor..=published).find_map(|last| {
+            let gap = model.reset(last, "lagged", self.topics.is_none().then_some(last + 1 - cursor));
+            let rest = text.strip_prefix(&*gap)?;
+            if !model.has_snapshot {
+                return Some((last + 1, rest));
+            }
+            // Its place is that of the gap's end, and it is never older than its place.
+            (last..=published)
+                .find_map(|state| Some((last + 1, rest.strip_prefix(&*model.snapshot(last, state))?)))
+        })
     }
 }

@@ -49,8 +49,18 @@ impl Run {
         let epoch = if own_ids { String::new() } else { epoch(&channel) };
         let gates = Arc::<Mutex<Vec<Gate>>>::default();
         let (followed, joined) = (channel.clone(), Arc::clone(&gates));
+        let following = EventSource::new({
+            let channel = channel.clone();
+            move |connection| match connection.request().query("of") {
+                Some(of) => Ok(connection.follow_topics(&channel, of.split(','))?),
+                None => Ok(connection.follow(&channel)?),
+            }
+        });
         let forwarding = EventSource::new(move |connection| {
-            let mut subscription = followed.subscribe(connection)?;
+            let mut subscription = match connection.request().query("of") {
+                Some(of) => followed.subscribe_topics(connection, of.split(','))?,
+                None => followed.subscribe(connection)?,
+            };
             joined.lock().unwrap().pop().unwrap().open();
             while subscription.forward(connection, crate::patience::DEADLINE)? {}
             Ok(())
@@ -64,9 +74,10 @@ impl Run {
                 replay,
                 history,
                 events: Vec::new(),
+                topics: Vec::new(),
                 is_closed: false,
             },
-            hosts: [EventSource::channel(&channel), forwarding].map(|source| Arc::new(Host::new(source))),
+            hosts: [following, forwarding].map(|source| Arc::new(Host::new(source))),
             channel,
             gates,
             state,
@@ -108,7 +119,12 @@ impl Run {
         let sequence = self.model.published() + 1;
         self.state.store(sequence, Ordering::SeqCst); // first how things stand, then the news of it
         let id = self.model.id(sequence);
-        let event = if self.model.own_ids { Event::new(text).id(&*id) } else { Event::new(text) };
+        let mut event = if self.model.own_ids { Event::new(text).id(&*id) } else { Event::new(text) };
+        let topic = self.random.pick(&[0, 0, 1, 1, 2, 3]);
+        if topic > 0 {
+            event = event.topic(topic.to_string());
+        }
+        self.model.topics.push(topic);
         assert_eq!(self.channel.publish(event).unwrap().id, id);
         self.model.events.push(format!("id: {id}\n{}", Event::new(text).encode().unwrap()));
         self.unsettled += self.model.events.last().map_or(0, String::len);
@@ -146,6 +162,7 @@ impl Run {
             publishers.into_iter().flat_map(|publisher| publisher.join().unwrap()).collect();
         let start = "id: ".len() + self.model.epoch.len();
         events.sort_by_key(|event| event[start..].split('\n').next().unwrap().parse::<u64>().unwrap());
+        self.model.topics.extend(events.iter().map(|_| 0));
         self.model.events.append(&mut events);
         self.state.store(self.model.published(), Ordering::SeqCst);
         self.done.push(format!("publish from two threads, {}", self.model.published()));
@@ -176,8 +193,14 @@ impl Run {
             Some(Seen::Other(id)) => Some(id.clone()),
             None => None,
         };
-        let request = id.as_deref().map_or_else(|| GET.to_owned(), get_after);
-        let (greeting, first) = self.model.greeting(seen.as_ref());
+        let mut request = id.as_deref().map_or_else(|| GET.to_owned(), get_after);
+        let topics =
+            self.random.pick(&[None, None, Some(&[1][..]), Some(&[1, 3]), Some(&[9])]).map(<[u8]>::to_vec);
+        if let Some(topics) = &topics {
+            let names: Vec<_> = topics.iter().map(u8::to_string).collect();
+            request = request.replace("/ ", &format!("/?of={} ", names.join(",")));
+        }
+        let (greeting, first) = self.model.greeting(seen.as_ref(), topics.as_deref());
         let is_forwarding = self.random.once_in(6);
         let valve = Valve::new(&request);
         let (host, end) = (Arc::clone(&self.hosts[usize::from(is_forwarding)]), valve.host_end());
@@ -189,12 +212,16 @@ impl Run {
         } else {
             host.serve(end);
         }
-        self.done.push(format!("{} joins after {id:?}, forwarding: {is_forwarding}", self.clients.len()));
+        self.done.push(format!(
+            "{} joins after {id:?}, {topics:?}, forwarding: {is_forwarding}",
+            self.clients.len()
+        ));
         self.clients.push(Client {
             valve,
             greeting,
             first,
             is_forwarding,
+            topics,
             has_been_behind: first <= self.model.published(),
             is_stalled: false,
         });

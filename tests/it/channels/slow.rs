@@ -191,6 +191,7 @@ fn falling_behind_with_a_snapshot() {
         assert_eq!(client.text(), expected);
         let again = follow(&channel, &get_after(&format!("{epoch}{seen}")));
         let reset = format!("event: reset\ndata: {{\"reason\":\"expired\",\"missed\":{missed}}}\n\n");
+        again.until("the state", |state| state.ends_with("data: state\n\n"));
         assert_eq!(again.text(), format!("{reset}id: {epoch}401\nevent: s\ndata: state\n\n"));
     }
 }
