@@ -1,6 +1,7 @@
 //! What a channel is set up with, before anybody has it.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Instant;
 
 use super::log::{History, Numbering};
@@ -173,8 +174,8 @@ impl ChannelSetup {
     }
 }
 
-impl std::fmt::Debug for ChannelSetup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ChannelSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelSetup").field("history", &self.0.history).finish_non_exhaustive()
     }
 }
