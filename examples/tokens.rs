@@ -139,7 +139,8 @@ impl Api {
         if ask.stream {
             let (model, pause) = (Arc::clone(&self.model), self.pause);
             let source = EventSource::new(move |connection| stream(connection, &model, &ask, pause));
-            return Ok(source.methods(["POST"]).handle(request));
+            // In chunks: who asks by POST does not come back, and has to see whether the reply is whole.
+            return Ok(source.methods(["POST"]).chunked().handle(request));
         }
         let mut reply = Reply::new(&self.model, &ask);
         let mut text = String::new();

@@ -2,7 +2,7 @@
 //!
 //! Run `cargo run --example tour` and open <http://127.0.0.1:8080>. Another port is the first argument, or `PORT`
 //! in the environment; `CORS_ORIGIN=https://a.example` lets the pages of that origin read the answers,
-//! `ANY_HOST=1` answers to every name.
+//! `ANY_HOST=1` answers to every name, `QUIT=1` lets a request stop it.
 //!
 //! ```text
 //! curl -N  'localhost:8080/stock?ms=200'        typed events without end, M ms apart
@@ -18,6 +18,9 @@
 //! curl -N  'localhost:8080/lastid?id=x'         an event with that id, and how soon to come back, …
 //! curl -N  localhost:8080/lastid -H 'Last-Event-ID: x'          … then with what the client says it has seen
 //! curl -N  'localhost:8080/idle?hb=500'         nothing but what keeps it alive
+//! curl -N  'localhost:8080/beat?ms=500'         the same, by events of the type `beat`
+//! curl -N  'localhost:8080/held?name=x'         nothing, until somebody ends it; as a follower with &follow=1 …
+//! curl -X DELETE 'localhost:8080/held?name=x'   … and that somebody
 //! curl -N  'localhost:8080/events?n=3&ms=500'   N events in a steady rhythm
 //! curl -N  'localhost:8080/topics?of=a,b'        what is published to topics a and b, and to everybody; without `of` all
 //! curl     'localhost:8080/topics?topic=a' -d hello     publishes to a topic; without one, to everybody
@@ -25,25 +28,30 @@
 //! curl     'localhost:8080/latest?topic=a' -d 21        the newest of a topic from now on
 //! curl -X DELETE 'localhost:8080/latest?topic=a'        takes it out
 //! curl -N  localhost:8080/finish                two events, and the end for good
+//! curl -N  localhost:8080/chunked               two events in chunks, so that a cut is none …
+//! curl -N  'localhost:8080/chunked?fail=1'      … and such a cut, after the first
 //! curl -N  localhost:8080/json                  a struct, a list and a map
+//! curl -N  'localhost:8080/ndjson?n=3&ms=500'   N lines of JSON, M ms apart, which are no events
 //! curl     localhost:8080/echo -d hello         the body of the request; up to 8 MiB
 //! curl -i  localhost:8080/error                 a handler that fails: 500
 //! curl     localhost:8080/headers               the fields of the request, as they came
 //! curl     'localhost:8080/query?a=b+c&d=%C3%A9'    its query, decoded
 //! curl     localhost:8080/metrics               how the host is doing, for Prometheus
+//! curl -i  localhost:8080/quit -d ''            the end of this program, if it was started with `QUIT=1`
 //! curl -i  localhost:8080/anything              404
 //! ```
 
 use std::collections::hash_map::RandomState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, fs, panic};
 
 use brooklet::{
     json_object, Admission, Channel, Content, Control, Cors, Event, EventConnection, EventSource, Handler,
-    Host, Layout, Limits, Request, Response, SendError, Status,
+    Host, IntoResponse, Layout, Limits, Request, Response, SendError, Status, StreamHandle,
 };
 
 const MAX_BODY: u64 = 8 * 1024 * 1024;
@@ -71,11 +79,19 @@ fn main() -> brooklet::Result {
         .add("tokens", EventSource::new(tokens).methods(["POST"]))
         .add("lastid", EventSource::new(last_id))
         .add("idle", idle)
+        .add("beat", beat)
+        .add("held", held())
         .add("events", EventSource::new(events))
         .add("topics", topics(Channel::setup().history_events(100).open(), "GET, HEAD, POST"))
         .add("latest", topics(Channel::setup().latest().open(), "GET, HEAD, POST, DELETE"))
         .add("finish", EventSource::new(finish))
+        .add("chunked", EventSource::new(in_chunks).chunked())
         .add("json", EventSource::new(json))
+        .add("ndjson", ndjson)
+        .add("quit", {
+            let control = env::var("QUIT").map_or(false, |value| value == "1").then(|| control.clone());
+            move |request: Request| quit(&request, control.as_ref())
+        })
         .add("echo", |request: Request| Response::bytes("application/octet-stream", request.body().to_vec()))
         .add("error", |_: Request| Err::<Response, _>("it was asked to fail"))
         .add("headers", headers)
@@ -155,6 +171,35 @@ fn idle(request: Request) -> Response {
     EventSource::new(|connection| Ok(connection.wait(Duration::MAX)?)).keep_alive(interval).handle(request)
 }
 
+/// What `/idle` has in comments, which a page does not see, as events.
+fn beat(request: Request) -> Response {
+    let interval = millis(&request, "ms", 15_000);
+    let source = EventSource::new(|connection| Ok(connection.wait(Duration::MAX)?));
+    source.heartbeat("beat").keep_alive(interval).handle(request)
+}
+
+/// Streams that somebody else ends, by their names.
+fn held() -> impl Handler {
+    let handles = Arc::new(Mutex::new(HashMap::<_, StreamHandle>::new()));
+    let (held, silence) = (Arc::clone(&handles), Channel::new());
+    let name = |request: &Request| request.query("name").unwrap_or_default().to_owned();
+    EventSource::new(move |connection| {
+        let request = connection.request();
+        lock(&held).insert(name(request), connection.handle());
+        match request.query("follow") {
+            Some("1") => Ok(connection.follow(&silence)?),
+            _ => Ok(connection.wait(Duration::MAX)?),
+        }
+    })
+    .otherwise(move |request: Request| match request.method() {
+        "DELETE" => {
+            let handle = lock(&handles).remove(&name(&request)).filter(StreamHandle::is_open);
+            handle.map(|handle| handle.end()).into_response() // 204, or 404
+        }
+        method => Response::method_not_allowed(method, "GET, HEAD, DELETE"),
+    })
+}
+
 /// A wait until a moment, unlike a wait for some time, does not add up what the sending takes.
 fn events(connection: &mut EventConnection) -> brooklet::Result {
     let interval = millis(connection.request(), "ms", 1000);
@@ -204,6 +249,36 @@ fn finish(connection: &mut EventConnection) -> brooklet::Result {
     Ok(connection.finish()?)
 }
 
+fn in_chunks(connection: &mut EventConnection) -> brooklet::Result {
+    connection.send(Event::new("one").id("1"))?;
+    if connection.request().query("fail") == Some("1") {
+        return Err("it was asked to fail".into());
+    }
+    Ok(connection.send(Event::new("two").id("2"))?)
+}
+
+fn ndjson(request: Request) -> Response {
+    let (count, pause) = (number(&request, "n", 3), millis(&request, "ms", 1000));
+    Response::stream("application/x-ndjson", move |out| {
+        for n in 1..=count {
+            writeln!(out, "{{\"n\":{n}}}")?;
+            out.flush()?;
+            if n < count {
+                out.wait(pause)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn quit(request: &Request, control: Option<&Control>) -> Status {
+    match (request.method(), control) {
+        ("POST", Some(control)) => control.request_stop(), // this answer still goes out
+        _ => return Status::NOT_FOUND,
+    }
+    Status::NO_CONTENT
+}
+
 struct Quote {
     symbol: &'static str,
     unit_price: f64,
@@ -229,6 +304,10 @@ fn headers(request: Request) -> Response {
 
 fn query(request: Request) -> Response {
     Response::text(request.query_pairs().map(|(key, value)| format!("{key}={value}\n")).collect::<String>())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn number(request: &Request, key: &str, otherwise: u64) -> u64 {

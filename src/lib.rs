@@ -86,7 +86,7 @@ pub mod guide;
 pub use content::Content;
 pub use cors::Cors;
 pub use data::{to_json, Data, Formatting, List, Object, RawJson, Text, Writer};
-pub use event::{Admission, Event, EventConnection, EventSource, SendError};
+pub use event::{Admission, Event, EventConnection, EventSource, SendError, StreamHandle, StreamWriter};
 pub use event::{Channel, ChannelSetup, Message, Presence, Published, Subscription};
 pub use host::{Control, Host, Limits, Notice, RunningHost, StartError, Stats, StopReport};
 pub use http::{

@@ -10,7 +10,7 @@ pub use formatting::Formatting;
 pub use values::{RawJson, Text};
 pub use writer::{to_json, List, Object, Writer};
 
-/// A value that an event can carry.
+/// A value that an event can carry. A struct of your own becomes one by [`json_object!`](crate::json_object).
 ///
 /// | value | as an event's data | inside JSON |
 /// |---|---|---|
@@ -29,7 +29,7 @@ pub use writer::{to_json, List, Object, Writer};
 /// | [`Text`] | the `Display` of any type | a string |
 /// | [`RawJson`] | JSON from elsewhere, as it is | as it is |
 ///
-/// Structs of your own become JSON objects by [`json_object!`](crate::json_object), or whatever you like by hand:
+/// By hand a type can be written as whatever you like:
 ///
 /// ```
 /// use brooklet::{Data, Writer};

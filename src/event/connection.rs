@@ -1,5 +1,6 @@
 //! What a generator sends through: one client's event stream.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, StreamSettings};
 use super::wire::{self, Event, SendError};
-use crate::clock::NEVER;
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
@@ -150,7 +150,11 @@ impl<'r> EventConnection<'r> {
     /// # Ok(())
     /// # });
     /// ```
-    pub fn event(&mut self, event_type: &str, value: impl Data) -> Result<(), SendError> {
+    pub fn event<'e>(
+        &mut self,
+        event_type: impl Into<Cow<'e, str>>,
+        value: impl Data,
+    ) -> Result<(), SendError> {
         self.send(Event::new(value).event_type(event_type))
     }
 
@@ -263,7 +267,7 @@ impl<'r> EventConnection<'r> {
     /// # });
     /// ```
     pub fn wait(&mut self, duration: Duration) -> Result<(), SendError> {
-        self.wait_until(self.now() + duration.min(NEVER))
+        self.stream.wait(duration)
     }
 
     /// [`wait`](Self::wait), until a moment by the stream's [clock](Self::now). For a steady rhythm, whatever the

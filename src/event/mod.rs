@@ -5,10 +5,14 @@
 mod wire;
 mod stream;
 mod connection;
+mod handle;
 mod source;
+mod stream_writer;
 mod channel;
 
 pub use channel::{Channel, ChannelSetup, Message, Presence, Published, Subscription};
 pub use connection::EventConnection;
+pub use handle::StreamHandle;
 pub use source::{Admission, EventSource};
+pub use stream_writer::StreamWriter;
 pub use wire::{Event, SendError};

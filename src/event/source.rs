@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::connection::EventConnection;
 use super::stream::StreamSettings;
-use super::wire::{self, FINISHED_ID};
+use super::wire::{self, Event, FINISHED_ID};
 use crate::data::Formatting;
-use crate::http::{BoxError, CloseReason, Connection, Handler, Request, Response, Status};
+use crate::http::{BoxError, Connection, Handler, Request, Response, Status, StreamStart};
 use crate::panics;
 
 /// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
@@ -69,6 +69,7 @@ pub struct EventSource {
     /// Whether there is nothing to come for who has seen this id last. No channel itself, which programs that have
     /// none need not carry along.
     is_over: Option<Box<IsOver>>,
+    otherwise: Option<Box<dyn Handler>>,
     methods: Vec<Cow<'static, str>>,
     settings: StreamSettings,
 }
@@ -128,14 +129,17 @@ impl EventSource {
             generator,
             inspector: None,
             is_over: None,
+            otherwise: None,
             methods: vec![Cow::Borrowed("GET")],
             settings: StreamSettings {
                 formatting: Arc::default(),
                 keep_alive: Some(KEEP_ALIVE),
+                heartbeat: None,
                 retry: RETRY,
-                error_retry: ERROR_RETRY,
+                error_retry: Some(ERROR_RETRY),
                 max_age: None,
                 pace: None,
+                is_chunked: false,
             },
         }
     }
@@ -215,7 +219,7 @@ impl EventSource {
     /// source.error_retry(Duration::from_secs(60));
     /// ```
     pub fn error_retry(mut self, delay: Duration) -> Self {
-        self.settings.error_retry = delay;
+        self.settings.error_retry = Some(delay);
         self
     }
 
@@ -232,6 +236,30 @@ impl EventSource {
     /// ```
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.settings.keep_alive = (!interval.is_zero()).then_some(interval);
+        self
+    }
+
+    /// Keeps streams alive by an event of this type, without data, in place of the comment: a page sees no comments, and so
+    /// cannot tell a silent stream from one that is dead.
+    ///
+    /// It comes when nothing else was sent for as long as [`keep_alive`](Self::keep_alive) says. It has no id, is in no
+    /// channel's history, and does not count as an event. A client that comes back is told anew which id it had, or one
+    /// that reads by the letter would forget it by an event without.
+    ///
+    /// ```
+    /// # use brooklet::EventSource;
+    /// # use std::time::Duration;
+    /// # let source = EventSource::new(|_| Ok(()));
+    /// source.heartbeat("beat").keep_alive(Duration::from_secs(5)); // event: beat
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the type has a line end.
+    #[track_caller]
+    pub fn heartbeat(mut self, event_type: impl Into<Cow<'static, str>>) -> Self {
+        let event = Event::new("").event_type(event_type).encode().expect("an event type is one line");
+        self.settings.heartbeat = Some(event.into());
         self
     }
 
@@ -266,6 +294,35 @@ impl EventSource {
         self
     }
 
+    /// Sends each stream in chunks to clients of HTTP/1.1, so that they can tell an end from a cut.
+    ///
+    /// A stream ends with its connection, and one that breaks off looks the same. Who comes back by itself loses nothing by
+    /// that. Who does not, and that is most who POST, takes half an answer for a whole one: OpenAI's clients end their loop
+    /// without an error. With chunks the last one says that all is there. It is sent when the generator has returned `Ok`
+    /// or [finished](EventConnection::finish); not where it failed or panicked, where the host stopped, the stream was too
+    /// old or was ended by its [handle](EventConnection::handle).
+    ///
+    /// Chunks also help clients that read in blocks, such as Python's `requests`, which otherwise hands out lines late.
+    /// They are off unless asked for, because HAProxy holds back what comes in chunks, by a fifth of a second, unless it
+    /// is told `option http-no-delay`. Who follows a channel in chunks keeps a thread.
+    ///
+    /// ```
+    /// use brooklet::EventSource;
+    ///
+    /// EventSource::new(|connection| {
+    ///     for word in ["A ", "brook ", "runs."] {
+    ///         connection.data(word)?;
+    ///     }
+    ///     Ok(()) // and the last chunk
+    /// })
+    /// .methods(["POST"])
+    /// .chunked();
+    /// ```
+    pub fn chunked(mut self) -> Self {
+        self.settings.is_chunked = true;
+        self
+    }
+
     /// The methods that open a stream: GET, unless set. HEAD goes with GET.
     ///
     /// Clients that use `fetch` may POST; the body was read before the generator runs.
@@ -281,6 +338,25 @@ impl EventSource {
     /// ```
     pub fn methods<M: Into<Cow<'static, str>>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         self.methods = methods.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Has another handler answer the methods that open no stream: GET streams, POST publishes.
+    ///
+    /// ```
+    /// use brooklet::{Channel, Event, EventSource, Request, Status};
+    ///
+    /// let room = Channel::new();
+    /// EventSource::channel(&room).otherwise(move |request: Request| match request.method() {
+    ///     "POST" => match room.publish(Event::new(String::from_utf8_lossy(request.body()))) {
+    ///         Ok(_) => Status::NO_CONTENT,
+    ///         Err(_) => Status::GONE,
+    ///     },
+    ///     _ => Status::METHOD_NOT_ALLOWED,
+    /// });
+    /// ```
+    pub fn otherwise(mut self, handler: impl Handler) -> Self {
+        self.otherwise = Some(Box::new(handler));
         self
     }
 
@@ -314,7 +390,10 @@ impl Handler for EventSource {
     fn handle(&self, request: Request) -> Response {
         let method = if request.method() == "HEAD" { "GET" } else { request.method() };
         if !self.allows(method) && !self.allows(request.method()) {
-            return self.refuse_method(request.method());
+            return match &self.otherwise {
+                Some(handler) => handler.handle(request),
+                None => self.refuse_method(request.method()),
+            };
         }
         let last_event_id = last_event_id(&request);
         match self.admit(&request, last_event_id.as_deref()) {
@@ -323,41 +402,26 @@ impl Handler for EventSource {
             Admission::Accept => {}
         }
         let generator = Arc::clone(&self.generator);
-        let settings = self.settings.clone();
+        let mut settings = self.settings.clone();
+        settings.is_chunked &= request.head().minor_version() > 0;
+        let mut start = StreamStart { first: String::new(), is_chunked: settings.is_chunked };
         // Some browsers say that a stream is open when its first byte is there, and not before.
-        let mut first = String::new();
         if method == "GET" {
-            wire::write_retry(&mut first, settings.retry);
+            wire::write_retry(&mut start.first, settings.retry);
+        }
+        if let (Some(_), Some(id)) = (&settings.heartbeat, &last_event_id) {
+            wire::write_known_id(&mut start.first, id);
         }
         let stream = move |connection: Arc<Connection>| {
             let mut events = EventConnection::new(connection, &request, last_event_id.as_deref(), &settings);
-            run(&*generator, &mut events)
+            let outcome = panics::catch(|| generator(&mut events));
+            events.stream().conclude(outcome)
         };
-        Response::begin_stream("text/event-stream; charset=utf-8".into(), first, Box::new(stream))
+        Response::begin_stream("text/event-stream; charset=utf-8".into(), start, Box::new(stream))
             // Nothing on the way shall keep or change it. Nginx, which buffers all that it passes on, knows
             // only the second field.
             .header("Cache-Control", "no-cache, no-transform")
             .header("X-Accel-Buffering", "no")
-    }
-}
-
-/// Runs the generator to its end, whatever that is. What is returned is for the log.
-fn run(generator: &Generator, events: &mut EventConnection<'_>) -> Result<(), BoxError> {
-    match panics::catch(|| generator(events)) {
-        Ok(Ok(())) => {
-            events.stream().conclude(CloseReason::Returned);
-            Ok(())
-        }
-        // Whatever type the error has become on its way through `?`: the connection knows that it ended.
-        Ok(Err(_)) if events.stream().has_ended() => Ok(()),
-        Ok(Err(error)) => {
-            events.stream().conclude(CloseReason::Failed);
-            Err(error)
-        }
-        Err(panic) => {
-            events.stream().conclude(CloseReason::Panicked);
-            Err(panic.into())
-        }
     }
 }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::wire::{self, Event, SendError, KEEP_ALIVE};
-use crate::clock::Clock;
+use crate::clock::{Clock, NEVER};
 use crate::data::{Data, Formatting};
-use crate::http::{CloseReason, Connection};
+use crate::http::answer::{make_chunk, LAST_CHUNK};
+use crate::http::{BoxError, CloseReason, Connection};
+use crate::panics::Panic;
 use crate::random;
 
 /// So often a stream that waits for something else than the socket looks whether its client is still there.
@@ -20,18 +22,28 @@ const IS_READ_COARSE: bool = cfg!(windows);
 const KEPT_BUFFER: usize = 32 * 1024;
 
 /// What a source says of each of its streams.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct StreamSettings {
     pub(super) formatting: Arc<Formatting>,
     pub(super) keep_alive: Option<Duration>,
+    /// The event that keeps it alive; a comment, where there is none.
+    pub(super) heartbeat: Option<Arc<str>>,
     pub(super) retry: Duration,
-    pub(super) error_retry: Duration,
+    /// When to come back after a failure; `None` where no client would understand that.
+    pub(super) error_retry: Option<Duration>,
     pub(super) max_age: Option<Duration>,
     /// The least time between two writes of a channel's events.
     pub(super) pace: Option<Duration>,
+    /// Whether what is sent goes in chunks.
+    pub(super) is_chunked: bool,
 }
 
 impl StreamSettings {
+    /// What keeps a stream alive.
+    pub(super) fn sign_of_life(&self) -> &str {
+        self.heartbeat.as_deref().unwrap_or(KEEP_ALIVE)
+    }
+
     /// When a stream that begins now has to end.
     fn expires(&self, clock: &Clock) -> Option<Instant> {
         let age = self.max_age?;
@@ -55,6 +67,8 @@ pub(super) struct Stream<'r> {
     expires: Option<Instant>,
     /// Whether a channel has it now.
     is_handed_over: bool,
+    /// Whether everything has been sent that was to be.
+    is_whole: bool,
 }
 
 impl<'r> Stream<'r> {
@@ -70,6 +84,7 @@ impl<'r> Stream<'r> {
             last_write: now,
             last_look: now,
             is_handed_over: false,
+            is_whole: false,
         }
     }
 
@@ -87,6 +102,21 @@ impl<'r> Stream<'r> {
 
     pub(super) fn expires(&self) -> Option<Instant> {
         self.expires
+    }
+
+    /// Has the stream end then, unless it ends before.
+    pub(super) fn expire(&mut self, at: Instant) {
+        self.expires = Some(self.expires.map_or(at, |expires| expires.min(at)));
+    }
+
+    /// Whether it has to stay on its thread: by a virtual clock, or since somebody has to put it into chunks.
+    pub(super) fn is_bound(&self) -> bool {
+        self.is_chunked() || self.clock.is_virtual()
+    }
+
+    /// In memory there is no framing.
+    fn is_chunked(&self) -> bool {
+        self.settings.is_chunked && !self.clock.is_virtual()
     }
 
     pub(super) fn hand_over(&mut self) {
@@ -135,6 +165,9 @@ impl<'r> Stream<'r> {
     /// The same, when more is to come.
     pub(super) fn flush_some(&mut self, events: u64) -> Result<(), SendError> {
         if !self.buffer.is_empty() {
+            if self.is_chunked() {
+                make_chunk(&mut self.buffer);
+            }
             // Before they leave: a client that has one may look at the counter.
             self.connection.count_events(events);
             if let Err(reason) = self.connection.write_all(self.buffer.as_bytes()) {
@@ -146,11 +179,35 @@ impl<'r> Stream<'r> {
         Ok(())
     }
 
+    /// Sends bytes, which are no events, at once.
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.check()?;
+        if !bytes.is_empty() {
+            self.connection.write_all(bytes).map_err(SendError::Closed)?;
+            self.last_write = self.clock.now();
+        }
+        Ok(())
+    }
+
     /// Sends what has been begun, as the last thing that is sent.
     pub(super) fn flush_last(&mut self, reason: CloseReason, events: u64) -> Result<(), SendError> {
         self.flush(events)?;
-        self.connection.end(reason);
+        self.is_whole = true;
+        self.end(reason);
         Ok(())
+    }
+
+    /// Ends the stream, and says so to whoever reads chunks if nothing is missing.
+    fn end(&mut self, reason: CloseReason) -> CloseReason {
+        if self.is_whole && self.is_chunked() {
+            // Whether it arrives or not, the stream is over.
+            let _ = self.connection.write_all(LAST_CHUNK.as_bytes());
+        }
+        self.connection.end(reason)
+    }
+
+    pub(super) fn wait(&mut self, duration: Duration) -> Result<(), SendError> {
+        self.wait_until(self.clock.now() + duration.min(NEVER))
     }
 
     pub(super) fn wait_until(&mut self, deadline: Instant) -> Result<(), SendError> {
@@ -230,9 +287,11 @@ impl<'r> Stream<'r> {
     /// Says when to come back, in a time of this client's own.
     fn leave(&mut self, reason: CloseReason) -> SendError {
         self.buffer.clear();
-        wire::write_comeback(&mut self.buffer);
+        if self.settings.error_retry.is_some() {
+            wire::write_comeback(&mut self.buffer);
+        }
         match self.flush(0) {
-            Ok(()) => SendError::Closed(self.connection.end(reason)),
+            Ok(()) => SendError::Closed(self.end(reason)),
             Err(error) => error,
         }
     }
@@ -242,8 +301,9 @@ impl<'r> Stream<'r> {
         let due = self.settings.keep_alive.and_then(|interval| self.last_write.checked_add(interval));
         match due {
             Some(due) if due <= now => {
-                self.connection.write_all(KEEP_ALIVE.as_bytes()).map_err(SendError::Closed)?;
-                self.last_write = now;
+                self.buffer.clear();
+                self.buffer.push_str(self.settings.sign_of_life());
+                self.flush(0)?;
                 Ok(self.settings.keep_alive.and_then(|interval| now.checked_add(interval)))
             }
             due => Ok(due),
@@ -265,22 +325,32 @@ impl<'r> Stream<'r> {
         }
     }
 
-    /// Ends the stream after the generator: with a time to come back where it failed.
-    pub(super) fn conclude(&mut self, reason: CloseReason) {
+    /// Ends the stream after whoever has filled it, with a time to come back where that has failed. What is returned is
+    /// for the log.
+    pub(super) fn conclude(&mut self, outcome: Result<Result<(), BoxError>, Panic>) -> Result<(), BoxError> {
+        let (reason, result) = match outcome {
+            Ok(Ok(())) => (CloseReason::Returned, Ok(())),
+            // Whatever type the error has become on its way through `?`: the stream knows that it ended.
+            Ok(Err(_)) if self.has_ended() => return Ok(()),
+            Ok(Err(error)) => (CloseReason::Failed, Err(error)),
+            Err(panic) => (CloseReason::Panicked, Err(panic.into())),
+        };
+        self.is_whole = result.is_ok();
         if self.check().is_err() {
-            return; // it had ended before
+            return result; // it had ended before
         }
-        if reason != CloseReason::Returned {
+        if let (Err(_), Some(delay)) = (&result, self.settings.error_retry) {
             self.buffer.clear();
-            wire::write_retry(&mut self.buffer, self.settings.error_retry);
+            wire::write_retry(&mut self.buffer, delay);
             // Whether it arrives or not, the stream is over.
             let _ = self.flush(0);
         }
-        self.connection.end(reason);
+        self.end(reason);
         // Where the client is talking, what it was sent would be lost with a plain close.
         let _ = self.connection.look();
         if self.connection.has_strayed() {
             self.connection.close_gently();
         }
+        result
     }
 }

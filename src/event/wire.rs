@@ -281,6 +281,14 @@ pub(super) fn write_retry(out: &mut String, retry: Duration) {
     field(out, "retry: ", Digits::of(retry.as_millis().min(FOREVER) as u64).as_str());
 }
 
+/// Appends a line that tells a client which id it came with, as part of the block that comes next. An id that is none it
+/// had of nobody here.
+pub(super) fn write_known_id(out: &mut String, id: &str) {
+    if let Ok(block) = Event::without_data().id(id).encode() {
+        out.push_str(&block[..block.len() - 1]);
+    }
+}
+
 /// Appends the block after which the client shall not come back.
 ///
 /// With an empty data line, since clients keep only the ids of events that they dispatch.

@@ -12,6 +12,15 @@ use crate::digits::Digits;
 /// A body up to this length leaves with its head in one write; one that is read is read in pieces of it.
 const ONE_WRITE: u64 = 64 * 1024;
 
+/// What says that a body in chunks is whole (RFC 9112 §7.1).
+pub(crate) const LAST_CHUNK: &str = "0\r\n\r\n";
+
+/// Makes text, which must not be empty, a chunk.
+pub(crate) fn make_chunk(text: &mut String) {
+    text.insert_str(0, &format!("{:x}\r\n", text.len()));
+    text.push_str("\r\n");
+}
+
 /// What the connection does after an answer, as the answer has to say it (RFC 9112 §9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Persistence {
@@ -49,7 +58,12 @@ impl AnswerWriter {
         let length = match response.body_length() {
             Some(length) if has_body => length,
             None if has_body => {
-                self.buffer.extend_from_slice(response.stream_start().as_bytes());
+                let start = response.stream_start().expect("what has no length is a stream");
+                let mut first = start.first.clone();
+                if start.is_chunked && !first.is_empty() {
+                    make_chunk(&mut first);
+                }
+                self.buffer.extend_from_slice(first.as_bytes());
                 0
             }
             _ => 0,
@@ -94,13 +108,14 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
         buffer.extend_from_slice(value.as_str().as_bytes());
         buffer.extend_from_slice(b"\r\n");
     }
-    match response.body_length() {
-        Some(length) if !status.is_bodiless() => {
-            buffer.extend_from_slice(b"Content-Length: ");
-            buffer.extend_from_slice(Digits::of(length).as_bytes());
-            buffer.extend_from_slice(b"\r\n");
-        }
-        _ => {}
+    let has_body = !status.is_bodiless();
+    if let (Some(length), true) = (response.body_length(), has_body) {
+        buffer.extend_from_slice(b"Content-Length: ");
+        buffer.extend_from_slice(Digits::of(length).as_bytes());
+        buffer.extend_from_slice(b"\r\n");
+    }
+    if has_body && matches!(response.stream_start(), Some(start) if start.is_chunked) {
+        buffer.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     match persistence {
         Persistence::Close => buffer.extend_from_slice(b"Connection: close\r\n"),

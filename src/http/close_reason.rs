@@ -33,6 +33,8 @@ rows! {
         Failed = "generator failed";
         /// The generator panicked.
         Panicked = "generator panicked";
+        /// A [`StreamHandle`](crate::StreamHandle) has ended it.
+        Ended = "ended by a handle";
         /// The stream was as old as its source lets it become.
         MaxAge = "maximum age reached";
         /// The client fell behind what its channel keeps, and is to come back for a snapshot.

@@ -24,14 +24,16 @@ pub(crate) mod body;
 pub(crate) mod forwarded;
 mod request;
 mod response;
+mod into_response;
 pub(crate) mod conditional;
 
 pub(crate) mod answer;
 
 pub use close_reason::CloseReason;
 pub use form::Form;
+pub use into_response::IntoResponse;
 pub use request::{Request, Target};
-pub use response::{FieldValue, IntoResponse, Response};
+pub use response::{FieldValue, Response};
 pub use socket::Socket;
 pub use status::Status;
 
@@ -39,7 +41,7 @@ pub(crate) use connection::{Connection, WRITE_PROGRESS};
 pub(crate) use head::{Head, MAX_HEAD};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use refusal::Refusal;
-pub(crate) use response::{BoxError, StreamBody};
+pub(crate) use response::{BoxError, StreamBody, StreamStart};
 pub(crate) use seat::{Record, Seat};
 pub(crate) use socket::{is_local, AnySocket, StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};

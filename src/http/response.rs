@@ -46,8 +46,16 @@ pub(crate) enum Body {
     Shared(Arc<[u8]>),
     /// Read while it is written; the limit is its length.
     Reader(io::Take<Box<dyn Read + Send>>),
-    /// What leaves with the head, and what runs behind that.
-    Stream(String, StreamBody),
+    Stream(StreamStart, StreamBody),
+}
+
+/// How a stream begins.
+#[derive(Debug, Default)]
+pub(crate) struct StreamStart {
+    /// What leaves with the head.
+    pub(crate) first: String,
+    /// Whether it comes in chunks (RFC 9112 §7.1), for a client that understands them.
+    pub(crate) is_chunked: bool,
 }
 
 impl Response {
@@ -164,7 +172,8 @@ impl Response {
         Self::ok(vec![("Content-Type", media_type)], Body::Reader(reader.take(length)))
     }
 
-    pub(crate) fn begin_stream(media_type: FieldValue, start: String, body: StreamBody) -> Self {
+    /// An answer that has begun when `body` runs, and lasts as long as that.
+    pub(crate) fn begin_stream(media_type: FieldValue, start: StreamStart, body: StreamBody) -> Self {
         Self::ok(vec![("Content-Type", media_type)], Body::Stream(start, body))
     }
 
@@ -266,11 +275,11 @@ impl Response {
         }
     }
 
-    /// What leaves with the head of a stream; of nothing else.
-    pub(crate) fn stream_start(&self) -> &str {
+    /// How the body begins, if it is a stream.
+    pub(crate) fn stream_start(&self) -> Option<&StreamStart> {
         match &self.body {
-            Body::Stream(start, _) => start,
-            _ => "",
+            Body::Stream(start, _) => Some(start),
+            _ => None,
         }
     }
 
@@ -369,45 +378,6 @@ impl From<String> for FieldValue {
 impl From<Cow<'static, str>> for FieldValue {
     fn from(text: Cow<'static, str>) -> Self {
         Self::new(text)
-    }
-}
-
-/// What a handler may return.
-///
-/// ```
-/// use brooklet::{IntoResponse, Response, Status};
-///
-/// struct Note(String);
-///
-/// impl IntoResponse for Note {
-///     fn into_response(self) -> Response {
-///         Response::text(self.0).header("Cache-Control", "no-store")
-///     }
-/// }
-///
-/// let found: Result<Note, std::io::Error> = Ok(Note("hello".into()));
-/// assert_eq!(found.into_response().status_code(), Status::OK);
-/// let failed: Result<Note, &str> = Err("it is not here");
-/// assert_eq!(failed.into_response().status_code(), Status::INTERNAL_SERVER_ERROR);
-/// ```
-pub trait IntoResponse {
-    /// Makes the answer.
-    fn into_response(self) -> Response;
-}
-
-impl IntoResponse for Response {
-    fn into_response(self) -> Response {
-        self
-    }
-}
-
-/// An error is answered `500` and logged; only [`development`](crate::Host::development) shows it.
-impl<R: IntoResponse, E: Into<BoxError>> IntoResponse for Result<R, E> {
-    fn into_response(self) -> Response {
-        match self {
-            Ok(response) => response.into_response(),
-            Err(error) => Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(error.into()),
-        }
     }
 }
 

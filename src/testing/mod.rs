@@ -75,6 +75,9 @@
 //!   gets, but the channel's own threads, and what they do about slow clients, are tested over TCP. It
 //!   returns when the stream is over.
 //!
+//! The ids that a channel gives begin with its epoch, which is drawn when it is made. Channels that are made by
+//! [`fixed_epochs`] have the same each time, so that what a test sees can be compared as a whole.
+//!
 //! # What never ends
 //!
 //! A generator that waits for ever for a client that never leaves is no reason for a test to hang. After an
@@ -82,6 +85,7 @@
 //! generator polls and polls without any time passing. A generator that blocks by other means, on a lock say,
 //! is left alone.
 
+mod chunks;
 mod client;
 mod parser;
 mod simulation;
@@ -89,6 +93,24 @@ mod socket;
 mod stream;
 mod timeline;
 mod transcript;
+
+use crate::random;
+
+/// Makes something, and lets the channels in it have the epochs 1, 2 and so on, in the order in which they are made.
+///
+/// ```
+/// use brooklet::testing::{fixed_epochs, Client};
+/// use brooklet::{Channel, Event, EventSource, Replay};
+///
+/// let news = fixed_epochs(|| Channel::new().replay(Replay::All));
+/// news.publish(Event::new("rain"))?;
+/// let stream = Client::get("/").in_memory(&EventSource::channel(&news)).leave_after(1).run();
+/// assert_eq!(stream.timeline(), ["0s message #000000000001-1: rain"]);
+/// # Ok::<(), brooklet::SendError>(())
+/// ```
+pub fn fixed_epochs<T>(make: impl FnOnce() -> T) -> T {
+    random::with_fixed_epochs(make)
+}
 
 pub use client::Client;
 pub use parser::{Item, Message, Parser};

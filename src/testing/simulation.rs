@@ -207,7 +207,8 @@ fn answer(
             }
         }
         None => {
-            socket.client().begin_stream(response.stream_start().as_bytes());
+            let first = response.stream_start().map_or("", |start| &start.first);
+            socket.client().begin_stream(first.as_bytes());
             let stream = response.into_stream().expect("what has no bytes is a stream");
             transcript.error = stream(Arc::clone(connection)).err();
             transcript.reason = connection.ended();

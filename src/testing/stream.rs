@@ -1,10 +1,12 @@
 //! A stream over TCP, read as a browser reads it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use super::chunks::Chunks;
 use super::client::Client;
 use super::parser::{Item, Message, Parser};
 use crate::http::Status;
@@ -41,6 +43,7 @@ pub struct EventStream {
     socket: TcpStream,
     status: Status,
     fields: Vec<(String, String)>,
+    chunks: Option<Chunks>,
     bytes: Vec<u8>,
     parser: Parser,
     items: VecDeque<Item>,
@@ -63,6 +66,7 @@ impl EventStream {
             socket,
             status: Status::OK,
             fields: Vec::new(),
+            chunks: None,
             bytes: Vec::new(),
             parser,
             items: VecDeque::new(),
@@ -86,7 +90,8 @@ impl EventStream {
     ///
     /// # Errors
     ///
-    /// If the connection breaks, or brings nothing within the deadline.
+    /// If the connection breaks, or brings nothing within the deadline; and of the kind `UnexpectedEof` if a stream
+    /// in [chunks](crate::EventSource::chunked) ends without its last one.
     pub fn next_item(&mut self) -> io::Result<Option<Item>> {
         let deadline = Instant::now() + self.client.deadline;
         self.next_until(deadline)
@@ -184,13 +189,24 @@ impl EventStream {
     fn fill(&mut self, deadline: Instant) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
         let count = self.read(&mut buffer, deadline)?;
-        self.take(&buffer[..count]);
+        if count == 0 && matches!(&self.chunks, Some(chunks) if !chunks.is_whole()) {
+            return Err(io::Error::new(
+                ErrorKind::UnexpectedEof,
+                "the stream was cut off: its last chunk lacks",
+            ));
+        }
+        self.take(&buffer[..count])?;
         Ok(count)
     }
 
-    fn take(&mut self, body: &[u8]) {
-        self.bytes.extend_from_slice(body);
-        self.items.extend(self.parser.feed(body));
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let body = match &mut self.chunks {
+            Some(chunks) => Cow::Owned(chunks.feed(bytes)?),
+            None => Cow::Borrowed(bytes),
+        };
+        self.bytes.extend_from_slice(&body);
+        self.items.extend(self.parser.feed(&body));
+        Ok(())
     }
 
     fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
@@ -234,12 +250,15 @@ impl EventStream {
             let (name, value) = line.split_once(':').ok_or_else(no_answer)?;
             self.fields.push((name.to_owned(), value.trim().to_owned()));
         }
-        if let Some(coding) = self.header("Transfer-Encoding") {
-            let why = format!("only bodies that end with their connection are read here, not {coding} ones");
-            return Err(io::Error::new(ErrorKind::Other, why));
-        }
-        self.take(&head[end + 4..]);
-        Ok(())
+        self.chunks = match self.header("Transfer-Encoding") {
+            Some(coding) if coding != "chunked" => {
+                let why =
+                    format!("bodies are read in chunks or to their connection's end, not as {coding} ones");
+                return Err(io::Error::new(ErrorKind::Other, why));
+            }
+            coding => coding.map(|_| Chunks::default()),
+        };
+        self.take(&head[end + 4..])
     }
 }
 

@@ -24,6 +24,7 @@ use crate::http::{BoxError, CloseReason, Response, Status};
 ///
 /// assert_eq!(stream.text(), "retry: 3000\nevent: price\ndata: 129.5\n\nretry: 10000\n");
 /// assert_eq!(stream.timeline(), ["0s price: 129.5", "2s retry 10s"]);
+/// assert_eq!(stream.event_types(), ["price"]);
 /// assert_eq!(stream.events()[0].data, "129.5");
 /// assert_eq!(stream.reason(), Some(CloseReason::Failed));
 /// assert_eq!(stream.error().unwrap().to_string(), "the exchange has closed");
@@ -79,6 +80,11 @@ impl Transcript {
     /// The events in their order.
     pub fn events(&self) -> Vec<&Message> {
         self.items.iter().filter_map(|(_, item)| item.event()).collect()
+    }
+
+    /// The types of the events in their order, for tests that are about nothing else.
+    pub fn event_types(&self) -> Vec<&str> {
+        self.events().into_iter().map(|message| &*message.event_type).collect()
     }
 
     /// Everything that came, comments and all, each with the time at which it was sent, counted from the request.

@@ -1,7 +1,7 @@
 //! The examples as programs: the wire format by `encode`, and every route of `tour`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use brooklet::testing::{Client, Message};
 
 use crate::example::{self, ask};
-use crate::patience::{in_time, DEADLINE};
+use crate::patience::{eventually, in_time, DEADLINE};
 use crate::wire::{show, Wire};
 
 #[test]
@@ -204,8 +204,52 @@ fn tour_streams() {
     assert_eq!(idle.head().unwrap().status, 200);
     idle.exactly(b":\n:\n:\n").unwrap();
 
+    let mut beats = Client::get("/beat?ms=10").connect(address).unwrap();
+    assert_eq!(
+        beats.next_events(2).unwrap().iter().map(|event| &*event.event_type).collect::<Vec<_>>(),
+        ["beat"; 2]
+    );
+    assert_eq!(data(&events(Client::get("/chunked"))), ["one", "two"]);
+    let mut cut = Client::get("/chunked?fail=1").connect(address).unwrap();
+    assert_eq!(cut.next_event().unwrap().data, "one");
+    assert_eq!(cut.next_item().unwrap().unwrap().to_string(), "retry 10s");
+    assert_eq!(cut.next_item().unwrap_err().kind(), ErrorKind::UnexpectedEof);
+
     let tokens = data(&events(Client::new("POST", "/tokens").body("{}")));
     assert_eq!(tokens, ["A ", "brook ", "runs ", "through ", "it.", "[DONE]"]);
+}
+
+/// Streams that are ended by somebody else: whoever holds one gets its end.
+#[test]
+fn tour_ends_what_it_holds() {
+    let address = example::free_address();
+    let _tour = example::serve("tour", address, &[]);
+    let end = |name: &str| {
+        ask(address, format!("DELETE /held?name={name} HTTP/1.1\r\nHost: localhost\r\n\r\n")).status
+    };
+    for target in ["/held?name=x", "/held?name=x&follow=1"] {
+        assert_eq!(end("x"), 404, "{target}");
+        let mut held = Client::get(target).deadline(DEADLINE).connect(address).unwrap();
+        eventually("the stream is known", || end("x") == 204);
+        assert_eq!(held.events_to_end().unwrap(), [], "{target}");
+        assert_eq!(end("x"), 404, "{target}");
+    }
+}
+
+#[test]
+fn tour_quits_if_it_may() {
+    let quit =
+        |address| ask(address, "POST /quit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").status;
+    let address = example::free_address();
+    let _tour = example::serve("tour", address, &[]);
+    assert_eq!(quit(address), 404);
+    let address = example::free_address();
+    let mut tour = example::serve("tour", address, &[("QUIT", "1")]);
+    let mut stock = Client::get("/stock").connect(address).unwrap();
+    assert_eq!(ask(address, "GET /quit HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 404);
+    assert_eq!(quit(address), 204);
+    stock.read_to_end().unwrap();
+    eventually("it has ended", || !tour.is_running());
 }
 
 /// A wait goes on where it was when the process is stopped and continued, however often.
@@ -254,6 +298,12 @@ fn tour_answers() {
     let request = "GET /query?a=b+c&d=%C3%A9&e&a=2 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     check(address, request, 200, "a=b c\nd=é\ne=\na=2\n".as_bytes());
     check(address, "GET /stocks HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, b"404 Not Found\n");
+    let lines = "GET /ndjson?n=3&ms=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut ndjson = Wire::connect(address).unwrap();
+    ndjson.send(lines.as_bytes());
+    assert_eq!(ndjson.head().unwrap().field("Content-Type"), Some("application/x-ndjson"));
+    ndjson.exactly(b"{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
+    ndjson.end().unwrap();
     let page = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(String::from_utf8(page.body).unwrap().contains("new EventSource('/stock/')"));
 

@@ -220,6 +220,7 @@ fn nobody_is_written_for_who_has_left() {
     let tokens = Tool::start("tokens", &["--speed", "20"]);
     let body = format!(r#"{{{ASK},"stream":true,"max_tokens":150}}"#);
     let mut stream = Client::new("POST", COMPLETIONS).body(body).connect(tokens.address).unwrap();
+    assert_eq!(stream.header("Transfer-Encoding"), Some("chunked")); // whoever is cut off has to see it
     stream.next_events(4).unwrap();
     drop(stream);
     eventually("it hears of it", || tokens.log().contains("cancelled after "));

@@ -168,8 +168,8 @@ impl Wire {
         Ok(std::mem::take(&mut self.unread))
     }
 
-    /// RFC 9112 §6.3 as a client reads it. Chunks are never sent to us: a stream ends with
-    /// its connection, everything else has a length.
+    /// RFC 9112 §6.3 as a client reads it. A stream ends with its connection, behind its last chunk where it has chunks;
+    /// everything else has a length.
     fn body(&mut self, answer: &Answer, head_only: bool) -> Result<Vec<u8>, String> {
         if head_only || answer.status < 200 || matches!(answer.status, 204 | 304) {
             return Ok(Vec::new());
@@ -186,7 +186,11 @@ impl Wire {
         if !answer.closes() || answer.field("Content-Type") != Some("text/event-stream; charset=utf-8") {
             return Err(format!("{} without Content-Length is no event stream", answer.status));
         }
-        self.rest()
+        let rest = self.rest()?;
+        match answer.field("Transfer-Encoding") {
+            Some(_) => whole_chunks(&rest).ok_or_else(|| format!("no whole chunks: {}", show(&rest))),
+            None => Ok(rest),
+        }
     }
 
     /// Nothing may follow: an orderly end, not a reset, not another answer.
@@ -245,13 +249,30 @@ pub(crate) fn parse_head(head: &str) -> Result<Answer, String> {
     Ok(answer)
 }
 
+/// RFC 9112 §7.1: what chunks say, the last of them included, with neither extensions nor trailers.
+fn whole_chunks(mut bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut whole = Vec::new();
+    loop {
+        let end = bytes.windows(2).position(|two| two == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).ok()?, 16).ok()?;
+        let chunk = bytes.get(end + 2..end + 2 + size)?;
+        bytes = bytes[end + 2 + size..].strip_prefix(b"\r\n")?;
+        match size {
+            0 => return bytes.is_empty().then(|| whole),
+            _ => whole.extend_from_slice(chunk),
+        }
+    }
+}
+
 /// What holds for every answer.
 fn check_head(answer: &Answer) -> Result<(), String> {
     let status = answer.status;
     if status == 101 {
         return Err("nobody asked to leave HTTP".to_owned());
     }
-    if answer.field("Transfer-Encoding").is_some() {
+    let coding = answer.field("Transfer-Encoding");
+    // RFC 9112 §6.1; streams alone have chunks.
+    if coding.is_some() && (coding != Some("chunked") || !answer.closes() || status != 200) {
         return Err(format!("{status} with Transfer-Encoding"));
     }
     // RFC 9110 §8.6: no length where there can be no content.

@@ -25,9 +25,11 @@ pub(super) enum Outcome {
 }
 
 /// What a source says of its streams, and a generator of its stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Terms {
     pub(super) keep_alive: Option<Duration>,
+    /// The event that keeps it alive; a comment, where there is none.
+    pub(super) heartbeat: Option<Arc<str>>,
     /// When the stream has to end.
     pub(super) expires: Option<Instant>,
     /// The least time between two writes.
@@ -83,6 +85,7 @@ pub(super) struct Follower {
 /// What few followers have.
 struct Extras {
     expires: Option<Instant>,
+    heartbeat: Option<Arc<str>>,
     pace: Option<Duration>,
     behind: Behind,
     /// Kept where somebody wants to know who leaves.
@@ -118,8 +121,12 @@ impl Follower {
         request: Option<Request>,
         settings: &Settings,
     ) -> Self {
-        let Terms { expires, pace, behind, .. } = terms;
-        let has_extras = expires.is_some() || pace.is_some() || behind != Behind::GoesOn || request.is_some();
+        let Terms { expires, heartbeat, pace, behind, .. } = terms;
+        let has_extras = expires.is_some()
+            || heartbeat.is_some()
+            || pace.is_some()
+            || behind != Behind::GoesOn
+            || request.is_some();
         let keep_alive =
             terms.keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         let now = Instant::now();
@@ -129,7 +136,7 @@ impl Follower {
             connection,
             reader,
             backlog: Some(Box::new(Backlog { due: now, rest: first, is_last: false, full: None })),
-            extras: has_extras.then(|| Box::new(Extras { expires, pace, behind, request })),
+            extras: has_extras.then(|| Box::new(Extras { expires, heartbeat, pace, behind, request })),
             keep_alive,
             last_write: millis(settings, now).wrapping_sub(rested),
             events: 0,
@@ -372,10 +379,11 @@ impl Follower {
         self.connection.count_bytes(std::mem::take(&mut self.bytes));
         self.connection.count_events(std::mem::take(&mut self.events));
         let is_quiet = self.keep_alive().map_or(false, |interval| self.quiet(visit) >= interval);
+        let heartbeat = self.extras.as_ref().and_then(|extras| extras.heartbeat.clone());
         let text = match id {
             Some(id) => id,
             None if !is_quiet => return Outcome::Served,
-            None => KEEP_ALIVE,
+            None => heartbeat.as_deref().unwrap_or(KEEP_ALIVE),
         };
         let sent = self.connection.try_write(text.as_bytes()).map(|sent| {
             self.count(sent, visit);

@@ -143,8 +143,7 @@ impl EventConnection<'_> {
         snapshot: Option<Rest>,
         behind: Behind,
     ) -> Result<(), SendError> {
-        if self.stream().clock().is_virtual() {
-            // By a test's clock, which the writers do not know, and so on this thread.
+        if self.stream().is_bound() {
             let mut subscription = self.subscribe_by(feed, snapshot)?;
             // How it ended is no business of the generator any more.
             while let Ok(true) = subscription.forward(self, Duration::MAX) {}
@@ -153,8 +152,9 @@ impl EventConnection<'_> {
         }
         let pace = self.its_pace();
         let stream = self.stream();
-        let (keep_alive, expires) = (stream.settings().keep_alive, stream.expires());
-        let terms = Terms { keep_alive, expires, pace, behind };
+        let settings = stream.settings();
+        let (keep_alive, heartbeat) = (settings.keep_alive, settings.heartbeat.clone());
+        let terms = Terms { keep_alive, heartbeat, expires: stream.expires(), pace, behind };
         let connection = Arc::clone(stream.connection());
         stream.hand_over();
         let request = channel.shared.watchers.tell_joined(self.request());

@@ -41,7 +41,7 @@ pub(super) enum Numbering {
 
 impl Numbering {
     pub(super) fn fresh() -> Self {
-        Self::Epoch(format!("{:012x}-", random::bits() >> 16))
+        Self::Epoch(format!("{:012x}-", random::epoch()))
     }
 }
 

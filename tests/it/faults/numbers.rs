@@ -63,7 +63,7 @@ fn the_text_of_prometheus() {
     assert_eq!(samples["brooklet_connections"], 2.0);
     assert_eq!(samples["brooklet_events_sent_total"], 1.0);
     let labels = samples.keys().filter(|series| series.starts_with("brooklet_streams_ended_total{"));
-    assert_eq!(labels.count(), 12, "one for each reason but the one that is no end");
+    assert_eq!(labels.count(), 13, "one for each reason but the one that is no end");
     let head = ask(&host, &get.replace("GET", "HEAD")).answer(true).unwrap();
     assert_eq!((head.status, head.field("Cache-Control")), (200, Some("no-store")));
     assert_eq!(ask(&host, &get.replace("GET", "DELETE")).answer(false).unwrap().status, 405);

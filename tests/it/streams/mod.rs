@@ -3,17 +3,21 @@
 //! What is about bytes runs in memory, write by write; what is about time and departure runs over TCP.
 
 mod admission;
+mod chunked;
 mod departures;
 mod endings;
+mod handles;
 mod heads;
+mod heartbeats;
 mod sending;
 mod slow_clients;
 mod waiting;
+mod writing;
 
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::Mutex;
 
-use brooklet::{EventConnection, EventSource, Host, RunningHost, SendError};
+use brooklet::{EventConnection, EventSource, Handler, Host, RunningHost, SendError};
 
 use crate::memory::Memory;
 use crate::notes::{noted, Notes};
@@ -27,7 +31,7 @@ fn start(source: EventSource) -> RunningHost {
     host(source).start().unwrap()
 }
 
-fn host(source: EventSource) -> Host {
+fn host(source: impl Handler) -> Host {
     Host::new(source).bind("127.0.0.1:0").limits(unhurried())
 }
 

@@ -119,12 +119,16 @@ fn answers_that_are_none() {
     check("HTTP/1.1 two OK\r\n\r\n", ErrorKind::InvalidData);
     check("HTTP/1.1\r\n\r\n", ErrorKind::InvalidData);
     check("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", ErrorKind::InvalidData);
-    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ErrorKind::Other);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", ErrorKind::Other);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ErrorKind::UnexpectedEof);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", ErrorKind::InvalidData);
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n", ErrorKind::UnexpectedEof);
 
     #[track_caller]
     fn check(answer: &'static str, expected: ErrorKind) {
         let address = answering(answer);
-        let error = in_time(move || Client::get("/").connect(address).unwrap_err());
+        let whole = move || Client::get("/").connect(address)?.read_to_end().map(<[u8]>::to_vec);
+        let error = in_time(move || whole().unwrap_err());
         assert_eq!(error.kind(), expected, "{answer:?}: {error}");
     }
 

@@ -1,0 +1,105 @@
+//! Answers of any type that are written as they come.
+
+use super::{host, GET};
+use crate::memory::Memory;
+use crate::notes::noted;
+use crate::patience::{eventually, LONG};
+use crate::wire::ask;
+use brooklet::{CloseReason, Host, Request, Response, StreamWriter};
+use std::io::Write;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A row: what is written, the writes that the client gets behind the head, and what the log says of it.
+#[track_caller]
+fn check(write: fn(&mut StreamWriter<'_>) -> brooklet::Result, expected: &[(usize, &str)], log: &[&str]) {
+    let (host, notes) = noted(host(move |_: Request| Response::stream("text/x-lines", write)));
+    let writes = Memory::new([GET]).serve(&host).writes();
+    let head = String::from_utf8(writes[0].clone()).unwrap();
+    assert!(
+        head.contains("\r\nContent-Type: text/x-lines\r\n") && head.ends_with("Connection: close\r\n\r\n"),
+        "{head}"
+    );
+    let writes: Vec<_> = writes[1..]
+        .iter()
+        .map(|write| (write.len(), String::from_utf8_lossy(&write[..write.len().min(4)])))
+        .collect();
+    let expected: Vec<_> = expected.iter().map(|(length, text)| (*length, (*text).into())).collect();
+    assert_eq!(writes, expected);
+    let log: Vec<_> = ["opened GET /"].iter().chain(log).map(|line| (*line).to_owned()).collect();
+    assert_eq!(notes.so_far(), log);
+}
+
+#[test]
+fn what_is_written_gathers() {
+    const RETURNED: &str = "ended GET / Returned, 0 events";
+    check(|_| Ok(()), &[], &[RETURNED]);
+    check(|out| Ok(write!(out, "{}{}", 1, 2)?), &[(2, "12")], &[RETURNED]);
+    check(
+        |out| {
+            out.write_all(b"a")?;
+            out.flush()?;
+            out.flush()?; // nothing
+            out.write_all(b"b")?;
+            out.wait(Duration::ZERO)?;
+            Ok(out.write_all(b"c")?)
+        },
+        &[(1, "a"), (1, "b"), (1, "c")],
+        &[RETURNED],
+    );
+    let pieces = [(65_536, "xxxx"), (65_536, "xxxx"), (8, "xxxx")];
+    check(|out| Ok(out.write_all(&[b'x'; 131_080])?), &pieces, &[RETURNED]);
+    check(|out| Ok((0..131_080).try_for_each(|_| out.write_all(b"x"))?), &pieces, &[RETURNED]);
+    // No bytes but those that were written, whatever happens.
+    check(
+        |out| out.write_all(b"a").map_err(Into::into).and(Err("boom".into())),
+        &[(1, "a")],
+        &["failed GET /: boom", "ended GET / Failed, 0 events"],
+    );
+    check(|_| panic!("boom"), &[], &["failed GET /: panicked: boom", "ended GET / Panicked, 0 events"]);
+}
+
+#[test]
+fn it_ends_as_streams_do() {
+    check(CloseReason::PeerClosed, |_| true);
+    check(CloseReason::Stopped, |host| {
+        host.control().request_stop();
+        false
+    });
+
+    #[track_caller]
+    fn check(expected: CloseReason, end: fn(&brooklet::RunningHost) -> bool) {
+        let (sender, told) = mpsc::sync_channel(1);
+        let host = Host::new(move |_: Request| {
+            let sender = sender.clone();
+            Response::stream("text/plain", move |out| {
+                out.write_all(b"here")?;
+                sender.send(out.wait(LONG))?;
+                Ok(writeln!(out, "too late").and_then(|()| out.flush())?) // an end is no failure
+            })
+        });
+        let (host, notes) = noted(host.bind("127.0.0.1:0"));
+        let host = host.start().unwrap();
+        let mut client = ask(&host, GET);
+        client.head().unwrap();
+        client.exactly(b"here").unwrap();
+        if end(&host) {
+            drop(client);
+        } else {
+            client.end().unwrap(); // without a word
+        }
+        assert_eq!(super::reason(told.recv().unwrap()), expected);
+        notes.next("ended GET /");
+        eventually("it is counted", || host.stats().ended_by(expected) == 1);
+    }
+}
+
+#[test]
+fn a_head_of_it() {
+    let written = Memory::new([GET.replace("GET", "HEAD")]).ended().serve(&host_of_one()).written();
+    assert!(String::from_utf8(written).unwrap().ends_with("Connection: close\r\n\r\n"));
+
+    fn host_of_one() -> Host {
+        Host::new(|_: Request| Response::stream("text/plain", |out| Ok(out.write_all(b"never")?)))
+    }
+}
