@@ -58,8 +58,14 @@ impl<'r> EventConnection<'r> {
         request: &'r Request,
         last_event_id: Option<&'r str>,
         settings: &'r StreamSettings,
+        is_chunked: bool,
     ) -> Self {
-        Self { stream: Stream::new(connection, settings), request, last_event_id, pace: settings.pace }
+        Self {
+            stream: Stream::new(connection, settings, is_chunked),
+            request,
+            last_event_id,
+            pace: settings.pace,
+        }
     }
 
     /// The request that opened the stream.

@@ -20,6 +20,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(3);
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 
+/// Room for what usually leaves with the head.
+const FIRST: usize = 32;
+
 type Generator = dyn Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync;
 type Inspector = dyn Fn(&Request, Option<&str>) -> Admission + Send + Sync;
 type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
@@ -71,7 +74,7 @@ pub struct EventSource {
     is_over: Option<Box<IsOver>>,
     otherwise: Option<Box<dyn Handler>>,
     methods: Vec<Cow<'static, str>>,
-    settings: StreamSettings,
+    settings: Arc<StreamSettings>,
 }
 
 /// What an inspector decides before anything is sent.
@@ -131,7 +134,7 @@ impl EventSource {
             is_over: None,
             otherwise: None,
             methods: vec![Cow::Borrowed("GET")],
-            settings: StreamSettings {
+            settings: Arc::new(StreamSettings {
                 formatting: Arc::default(),
                 keep_alive: Some(KEEP_ALIVE),
                 heartbeat: None,
@@ -140,7 +143,7 @@ impl EventSource {
                 max_age: None,
                 pace: None,
                 is_chunked: false,
-            },
+            }),
         }
     }
 
@@ -189,7 +192,7 @@ impl EventSource {
     /// source.formatting(Formatting::new().add(|price: &f64| format!("{price:.2}")));
     /// ```
     pub fn formatting(mut self, formatting: Formatting) -> Self {
-        self.settings.formatting = Arc::new(formatting);
+        self.settings().formatting = Arc::new(formatting);
         self
     }
 
@@ -206,7 +209,7 @@ impl EventSource {
     /// source.retry(Duration::from_secs(5));
     /// ```
     pub fn retry(mut self, delay: Duration) -> Self {
-        self.settings.retry = delay;
+        self.settings().retry = delay;
         self
     }
 
@@ -219,7 +222,7 @@ impl EventSource {
     /// source.error_retry(Duration::from_secs(60));
     /// ```
     pub fn error_retry(mut self, delay: Duration) -> Self {
-        self.settings.error_retry = Some(delay);
+        self.settings().error_retry = Some(delay);
         self
     }
 
@@ -235,7 +238,7 @@ impl EventSource {
     /// source.keep_alive(Duration::from_secs(30));
     /// ```
     pub fn keep_alive(mut self, interval: Duration) -> Self {
-        self.settings.keep_alive = (!interval.is_zero()).then_some(interval);
+        self.settings().keep_alive = (!interval.is_zero()).then_some(interval);
         self
     }
 
@@ -259,7 +262,7 @@ impl EventSource {
     #[track_caller]
     pub fn heartbeat(mut self, event_type: impl Into<Cow<'static, str>>) -> Self {
         let event = Event::new("").event_type(event_type).encode().expect("an event type is one line");
-        self.settings.heartbeat = Some(event.into());
+        self.settings().heartbeat = Some(event.into());
         self
     }
 
@@ -276,7 +279,7 @@ impl EventSource {
     /// source.max_age(Duration::from_secs(600));
     /// ```
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.settings.max_age = (!age.is_zero()).then_some(age);
+        self.settings().max_age = (!age.is_zero()).then_some(age);
         self
     }
 
@@ -319,7 +322,7 @@ impl EventSource {
     /// .chunked();
     /// ```
     pub fn chunked(mut self) -> Self {
-        self.settings.is_chunked = true;
+        self.settings().is_chunked = true;
         self
     }
 
@@ -358,6 +361,11 @@ impl EventSource {
     pub fn otherwise(mut self, handler: impl Handler) -> Self {
         self.otherwise = Some(Box::new(handler));
         self
+    }
+
+    /// To be changed: nobody else has them yet.
+    fn settings(&mut self) -> &mut StreamSettings {
+        Arc::make_mut(&mut self.settings)
     }
 
     fn allows(&self, method: &str) -> bool {
@@ -401,10 +409,9 @@ impl Handler for EventSource {
             Admission::Reject(response) => return response,
             Admission::Accept => {}
         }
-        let generator = Arc::clone(&self.generator);
-        let mut settings = self.settings.clone();
-        settings.is_chunked &= request.head().minor_version() > 0;
-        let mut start = StreamStart { first: String::new(), is_chunked: settings.is_chunked };
+        let (generator, settings) = (Arc::clone(&self.generator), Arc::clone(&self.settings));
+        let is_chunked = settings.is_chunked && request.head().minor_version() > 0;
+        let mut start = StreamStart { first: String::with_capacity(FIRST), is_chunked };
         // Some browsers say that a stream is open when its first byte is there, and not before.
         if method == "GET" {
             wire::write_retry(&mut start.first, settings.retry);
@@ -412,16 +419,20 @@ impl Handler for EventSource {
         if let (Some(_), Some(id)) = (&settings.heartbeat, &last_event_id) {
             wire::write_known_id(&mut start.first, id);
         }
+        let fields = vec![
+            ("Content-Type", "text/event-stream; charset=utf-8".into()),
+            // Nothing on the way shall keep or change it. Nginx, which buffers all that it passes on, knows only the
+            // second of these.
+            ("Cache-Control", "no-cache, no-transform".into()),
+            ("X-Accel-Buffering", "no".into()),
+        ];
         let stream = move |connection: Arc<Connection>| {
-            let mut events = EventConnection::new(connection, &request, last_event_id.as_deref(), &settings);
+            let last_event_id = last_event_id.as_deref();
+            let mut events = EventConnection::new(connection, &request, last_event_id, &settings, is_chunked);
             let outcome = panics::catch(|| generator(&mut events));
             events.stream().conclude(outcome)
         };
-        Response::begin_stream("text/event-stream; charset=utf-8".into(), start, Box::new(stream))
-            // Nothing on the way shall keep or change it. Nginx, which buffers all that it passes on, knows
-            // only the second field.
-            .header("Cache-Control", "no-cache, no-transform")
-            .header("X-Accel-Buffering", "no")
+        Response::begin_stream(fields, start, Box::new(stream))
     }
 }
 

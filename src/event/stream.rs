@@ -34,7 +34,7 @@ pub(super) struct StreamSettings {
     pub(super) max_age: Option<Duration>,
     /// The least time between two writes of a channel's events.
     pub(super) pace: Option<Duration>,
-    /// Whether what is sent goes in chunks.
+    /// Whether what is sent goes in chunks, where the client knows them.
     pub(super) is_chunked: bool,
 }
 
@@ -65,6 +65,8 @@ pub(super) struct Stream<'r> {
     last_look: Instant,
     /// When the stream has to end.
     expires: Option<Instant>,
+    /// Whether what is sent goes in chunks; in memory there is no framing.
+    is_chunked: bool,
     /// Whether a channel has it now.
     is_handed_over: bool,
     /// Whether everything has been sent that was to be.
@@ -72,17 +74,18 @@ pub(super) struct Stream<'r> {
 }
 
 impl<'r> Stream<'r> {
-    pub(super) fn new(connection: Arc<Connection>, settings: &'r StreamSettings) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, settings: &'r StreamSettings, is_chunked: bool) -> Self {
         let clock = connection.clock();
         let now = clock.now();
         Self {
             expires: settings.expires(&clock),
             connection,
-            clock,
             settings,
             buffer: String::new(),
             last_write: now,
             last_look: now,
+            is_chunked: is_chunked && !clock.is_virtual(),
+            clock,
             is_handed_over: false,
             is_whole: false,
         }
@@ -111,12 +114,7 @@ impl<'r> Stream<'r> {
 
     /// Whether it has to stay on its thread: by a virtual clock, or since somebody has to put it into chunks.
     pub(super) fn is_bound(&self) -> bool {
-        self.is_chunked() || self.clock.is_virtual()
-    }
-
-    /// In memory there is no framing.
-    fn is_chunked(&self) -> bool {
-        self.settings.is_chunked && !self.clock.is_virtual()
+        self.is_chunked || self.clock.is_virtual()
     }
 
     pub(super) fn hand_over(&mut self) {
@@ -165,7 +163,7 @@ impl<'r> Stream<'r> {
     /// The same, when more is to come.
     pub(super) fn flush_some(&mut self, events: u64) -> Result<(), SendError> {
         if !self.buffer.is_empty() {
-            if self.is_chunked() {
+            if self.is_chunked {
                 make_chunk(&mut self.buffer);
             }
             // Before they leave: a client that has one may look at the counter.
@@ -199,7 +197,7 @@ impl<'r> Stream<'r> {
 
     /// Ends the stream, and says so to whoever reads chunks if nothing is missing.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
-        if self.is_whole && self.is_chunked() {
+        if self.is_whole && self.is_chunked {
             // Whether it arrives or not, the stream is over.
             let _ = self.connection.write_all(LAST_CHUNK.as_bytes());
         }

@@ -90,7 +90,8 @@ impl Response {
     ) -> Self {
         let stream = |connection: Arc<Connection>| {
             let settings = StreamSettings::default();
-            let mut out = StreamWriter { stream: Stream::new(connection, &settings), buffer: Vec::new() };
+            let mut out =
+                StreamWriter { stream: Stream::new(connection, &settings, false), buffer: Vec::new() };
             let outcome = panics::catch(|| {
                 let written = write(&mut out);
                 // What came before an error may be read as well.
@@ -98,8 +99,8 @@ impl Response {
             });
             out.stream.conclude(outcome)
         };
-        let response = Self::begin_stream(media_type.into(), StreamStart::default(), Box::new(stream));
-        response.header("X-Accel-Buffering", "no")
+        let fields = vec![("Content-Type", media_type.into()), ("X-Accel-Buffering", "no".into())];
+        Self::begin_stream(fields, StreamStart::default(), Box::new(stream))
     }
 }
 

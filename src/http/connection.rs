@@ -23,6 +23,8 @@ pub(crate) const WRITE_PROGRESS: usize = 64 * 1024;
 
 /// What a client may send into its stream; one that sends more is cut off.
 const MAX_STRAY_BYTES: u32 = 64 * 1024;
+/// It is thrown away in pieces of so much: on the stack of each stream, of which two pages would do else.
+const STRAY_PIECE: usize = 64;
 /// What a write may take when its deadline has passed.
 const LAST_ATTEMPT: Duration = Duration::from_millis(1);
 /// Read and thrown away when a connection is closed gently. Go drains 256 KiB.
@@ -189,13 +191,13 @@ impl Connection {
     /// Waits whether the client of a stream leaves. It has nothing to say any more; what it says all the same is
     /// thrown away, up to a limit.
     pub(crate) fn watch(&self, timeout: Duration) -> Result<(), CloseReason> {
-        let found = self.read(&mut [0; 512], timeout);
+        let found = self.read(&mut [0; STRAY_PIECE], timeout);
         self.judge_stray(found)
     }
 
     /// Looks whether the client of a stream has left, without waiting.
     pub(crate) fn look(&self) -> Result<(), CloseReason> {
-        let mut scratch = [0; 512];
+        let mut scratch = [0; STRAY_PIECE];
         loop {
             match self.try_read(&mut scratch) {
                 Incoming::Nothing => return Ok(()),

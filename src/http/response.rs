@@ -173,8 +173,12 @@ impl Response {
     }
 
     /// An answer that has begun when `body` runs, and lasts as long as that.
-    pub(crate) fn begin_stream(media_type: FieldValue, start: StreamStart, body: StreamBody) -> Self {
-        Self::ok(vec![("Content-Type", media_type)], Body::Stream(start, body))
+    pub(crate) fn begin_stream(
+        fields: Vec<(&'static str, FieldValue)>,
+        start: StreamStart,
+        body: StreamBody,
+    ) -> Self {
+        Self::ok(fields, Body::Stream(start, body))
     }
 
     fn ok(fields: Vec<(&'static str, FieldValue)>, body: Body) -> Self {
