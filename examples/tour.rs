@@ -36,6 +36,7 @@
 //! curl -i  localhost:8080/error                 a handler that fails: 500
 //! curl     localhost:8080/headers               the fields of the request, as they came
 //! curl     'localhost:8080/query?a=b+c&d=%C3%A9'    its query, decoded
+//! curl     localhost:8080/shared.js             the script by which all tabs have one stream
 //! curl     localhost:8080/metrics               how the host is doing, for Prometheus
 //! curl -i  localhost:8080/quit -d ''            the end of this program, if it was started with `QUIT=1`
 //! curl -i  localhost:8080/anything              404
@@ -68,6 +69,7 @@ fn main() -> brooklet::Result {
     let control = Control::new();
     let app = Layout::new()
         .index(Content::html(include_str!("tour.html")))
+        .add("shared.js", Content::event_source_script())
         .add("metrics", control.clone())
         .add("stock", EventSource::new(stock))
         .add("lines", lines)

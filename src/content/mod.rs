@@ -87,6 +87,31 @@ impl Content {
         }
     }
 
+    /// The script of `SharedEventSource`: an `EventSource` of which all tabs of a browser have one connection together.
+    ///
+    /// A browser has six connections for a host, so that the seventh tab with a stream of its own hangs. This has the
+    /// interface of `EventSource`, and more to it: the page leaves when it is left and comes back where it was, and only
+    /// `204` ends it for good. What it does in a page is told [in the guide](crate::guide::clients#one-stream-for-all-tabs).
+    ///
+    /// ```
+    /// use brooklet::{Content, EventSource, Layout};
+    ///
+    /// let page = "<!DOCTYPE html><title>Ticks</title>
+    ///     <script src='shared.js'></script>
+    ///     <script>
+    ///         const source = new SharedEventSource('events');
+    ///         source.onmessage = event => document.body.textContent = event.data;
+    ///     </script>";
+    /// let app = Layout::new()
+    ///     .index(Content::html(page))
+    ///     .add("shared.js", Content::event_source_script())
+    ///     .add("events", EventSource::new(|connection| Ok(connection.data("tick")?)));
+    /// # drop(app);
+    /// ```
+    pub fn event_source_script() -> Self {
+        Self::bytes("text/javascript; charset=utf-8", include_str!("shared_event_source.js"))
+    }
+
     /// A file, read anew for each request, so that a change shows at the next one. Its media type is
     /// guessed from the name, or `application/octet-stream`.
     ///

@@ -1,4 +1,4 @@
-//! A channel in a real browser, whose page outlives the host and then the channel.
+//! A channel in Chromium and in Firefox, whose page outlives the host and then the channel.
 //!
 //! Run it with `cargo test -- --ignored`.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use brooklet::{Channel, Content, Event, EventSource, Host, Layout, RunningHost};
 
 use crate::patience::eventually;
-use crate::webdriver::Browser;
+use crate::webdriver::{Browser, Kind};
 
 /// A browser is told to come back within five seconds.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -26,11 +26,21 @@ const PAGE: &str =
 
 #[test]
 #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
-fn a_page_outlives_its_channel() {
+fn chromium() {
+    a_page_outlives_its_channel(Kind::Chromium);
+}
+
+#[test]
+#[ignore = "drives Firefox (Debian: firefox-esr)"]
+fn firefox() {
+    a_page_outlives_its_channel(Kind::Firefox);
+}
+
+fn a_page_outlives_its_channel(kind: Kind) {
     let channel = Channel::new();
     let host = serve(&channel, "127.0.0.1:0".parse().unwrap());
     let address = host.address();
-    let browser = Browser::open(&format!("http://{address}/"));
+    let browser = Browser::start(kind, &format!("http://{address}/"));
     eventually("the page follows", || channel.subscribers() == 1);
     channel.publish(Event::new("one")).unwrap();
     wait_for(&browser, "message|one");

@@ -18,7 +18,8 @@ use crate::wire_law::AWKWARD;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// `listen` gathers what a source gives: each message as `type|data|last event id`, and when it was opened.
-const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>Streams</title><link rel=icon href=data:,><script>
+const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>Streams</title><link rel=icon href=data:,>
+<script src=shared.js></script><script>
     function listen(url, ...types) {
         window.got = [];
         window.opened = 0;
@@ -68,7 +69,7 @@ fn silent() -> EventSource {
     EventSource::new(|connection| Ok(connection.wait(Duration::MAX)?)).keep_alive(Duration::ZERO)
 }
 
-/// The law of the wire, judged by a browser: each text is sent twice, bare and as JSON.
+/// The law of the wire, judged by a browser and by what reads streams for all of its tabs: each text is sent twice, bare and as JSON.
 fn a_browser_reads_what_was_sent(kind: Kind) {
     const TEXTS: usize = 2000;
     let source = EventSource::new(move |connection| {
@@ -80,7 +81,7 @@ fn a_browser_reads_what_was_sent(kind: Kind) {
             connection.comment(&text)?;
             connection.send(Event::new(&text).event_type(&*event_type).id(&*id))?;
             let mut with_lf = text.replace("\r\n", "\n").replace('\r', "\n");
-            if kind == Kind::Firefox {
+            if kind == Kind::Firefox && connection.request().query("by") == Some("EventSource") {
                 with_lf = with_lf.replace('\0', ""); // the one character that it leaves out
             }
             let listened = if event_type.is_empty() { "message" } else { &event_type };
@@ -90,15 +91,17 @@ fn a_browser_reads_what_was_sent(kind: Kind) {
     });
     let host = start(Layout::new().add("events", source));
     let browser = open(kind, &host);
-    // A listener for each of the types that can be: `addEventListener` takes no pattern.
-    browser.execute(
-        "const parts = ['', 'tick', ':', ' ', 'ü', '\\u2028', 'data'];
+    for reader in ["EventSource", "SharedEventSource"] {
+        // A listener for each of the types that can be: `addEventListener` takes no pattern.
+        browser.execute(&format!("window.reader = {reader}"));
+        browser.execute(
+            "const parts = ['', 'tick', ':', ' ', 'ü', '\\u2028', 'data'];
         const types = new Set(parts.flatMap(first => parts.map(second => first + second)));
         types.delete('');
         types.add('message');
         window.wrong = [];
         window.right = 0;
-        window.source = new EventSource('events');
+        window.source = new reader(`events?by=${reader.name}`);
         let last;
         for (const type of types) {
             source.addEventListener(type, event => last = [event.type, event.data, event.lastEventId]);
@@ -108,10 +111,11 @@ fn a_browser_reads_what_was_sent(kind: Kind) {
             if (JSON.stringify(last) === JSON.stringify(expected) && number === right) right++;
             else wrong.push([last, expected]);
         });",
-    );
-    browser.wait_until(DEADLINE, IS_CLOSED); // by the 204 after `finish`
-    assert_eq!(browser.execute("return JSON.stringify(wrong.slice(0, 3))"), "[]");
-    assert_eq!(browser.execute("return right"), TEXTS.to_string());
+        );
+        browser.wait_until(DEADLINE, IS_CLOSED); // by the 204 after `finish`
+        assert_eq!(browser.execute("return JSON.stringify(wrong.slice(0, 3))"), "[]");
+        assert_eq!(browser.execute("return right"), TEXTS.to_string(), "{reader}");
+    }
 }
 
 fn a_browser_resumes_and_stops(kind: Kind) {
@@ -273,7 +277,8 @@ fn pages_of_other_origins(kind: Kind) {
 }
 
 fn start(layout: Layout) -> RunningHost {
-    let host = Host::new(layout.index(Content::html(PAGE))).bind("127.0.0.1:0");
+    let layout = layout.index(Content::html(PAGE)).add("shared.js", Content::event_source_script());
+    let host = Host::new(layout).bind("127.0.0.1:0");
     host.start().expect("loopback has free ports")
 }
 

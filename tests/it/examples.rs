@@ -305,7 +305,10 @@ fn tour_answers() {
     ndjson.exactly(b"{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
     ndjson.end().unwrap();
     let page = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(String::from_utf8(page.body).unwrap().contains("new EventSource('/stock/')"));
+    assert!(String::from_utf8(page.body).unwrap().contains("new SharedEventSource('/stock/')"));
+    let script = ask(address, "GET /shared.js HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(script.field("Content-Type"), Some("text/javascript; charset=utf-8"));
+    assert!(String::from_utf8(script.body).unwrap().contains("class SharedEventSource extends EventTarget"));
 
     let body = vec![b'x'; 8 * 1024 * 1024];
     let head = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n";

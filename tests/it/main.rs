@@ -45,6 +45,7 @@ mod webdriver;
 mod marionette;
 mod browser;
 mod browser_streams;
+mod browser_shared;
 mod browser_channel;
 mod browser_guard;
 mod browser_chat;

@@ -59,8 +59,13 @@ enum Driver {
 type Call = (&'static str, &'static str, &'static str);
 
 const NAVIGATE: Call = ("POST", "url", "WebDriver:Navigate");
+const BACK: Call = ("POST", "back", "WebDriver:Back");
 const EXECUTE: Call = ("POST", "execute/sync", "WebDriver:ExecuteScript");
 const SCREENSHOT: Call = ("GET", "screenshot", "WebDriver:TakeScreenshot");
+const TAB: Call = ("GET", "window", "WebDriver:GetWindowHandle");
+const OPEN_TAB: Call = ("POST", "window/new", "WebDriver:NewWindow");
+const SWITCH_TAB: Call = ("POST", "window", "WebDriver:SwitchToWindow");
+const CLOSE_TAB: Call = ("DELETE", "window", "WebDriver:CloseWindow");
 
 impl Browser {
     /// Starts Chromium and returns when it has loaded `url`.
@@ -86,6 +91,38 @@ impl Browser {
     #[track_caller]
     pub(crate) fn navigate(&self, url: &str) {
         self.ask(NAVIGATE, &format!(r#"{{"url":{}}}"#, json_string(url)));
+    }
+
+    /// As the button does. Returns when the page before this one is there.
+    #[track_caller]
+    pub(crate) fn back(&self) {
+        self.ask(BACK, "{}");
+    }
+
+    /// Opens `url` in another tab, which is the one that is looked at from then on, and gives its handle.
+    #[track_caller]
+    pub(crate) fn open_tab(&self, url: &str) -> String {
+        let handle = string_member(&self.ask(OPEN_TAB, r#"{"type":"tab"}"#), "handle");
+        self.switch_to(&handle);
+        self.navigate(url);
+        handle
+    }
+
+    /// The handle of the tab that is looked at.
+    #[track_caller]
+    pub(crate) fn tab(&self) -> String {
+        string_member(&self.ask(TAB, "{}"), "value")
+    }
+
+    #[track_caller]
+    pub(crate) fn switch_to(&self, tab: &str) {
+        self.ask(SWITCH_TAB, &format!(r#"{{"handle":{}}}"#, json_string(tab)));
+    }
+
+    /// Closes the tab that is looked at. Another one has to be [chosen](Self::switch_to) then.
+    #[track_caller]
+    pub(crate) fn close_tab(&self) {
+        self.ask(CLOSE_TAB, "{}");
     }
 
     /// Runs `script` in the page as the body of a function, and gives what it returns, as text.

@@ -4,6 +4,8 @@ use super::{Folder, Site, NOT_FOUND};
 use brooklet::{Content, EventSource, Handler, Layout, Request, Response, Status};
 use std::{fs, io};
 
+const SCRIPT: &str = include_str!("../../../src/content/shared_event_source.js");
+
 #[test]
 fn content() {
     let site = Site::new(
@@ -12,7 +14,8 @@ fn content() {
             .add("text", Content::text(String::from("plain")))
             .add("bytes", Content::bytes("image/png", [0, b'P']))
             .add("typed", Content::text("a,b").media_type("text/csv"))
-            .add("nothing", Content::text("")),
+            .add("nothing", Content::text(""))
+            .add("shared.js", Content::event_source_script()),
     );
     for (target, body, media_type) in [
         ("/", "<h1>ü</h1>", "text/html; charset=utf-8"),
@@ -20,6 +23,7 @@ fn content() {
         ("/text/whatever?x", "plain", "text/plain; charset=utf-8"),
         ("/typed", "a,b", "text/csv"),
         ("/nothing", "", "text/plain; charset=utf-8"),
+        ("/shared.js", SCRIPT, "text/javascript; charset=utf-8"),
     ] {
         let page = site.get(target);
         assert_eq!((page.status, page.body.as_str()), (200, body), "{target}");
