@@ -13,7 +13,8 @@
 //! that is loaded has a history at once, and one that lost its connection misses nothing, unless that took longer than
 //! the channel remembers. Then it shows a gap.
 
-use std::env;
+mod cli;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,44 +25,37 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use brooklet::{
     json_object, to_json, Channel, Content, Event, EventSource, Host, Layout, Request, Response, Status,
 };
-
-const HELP: &str = "\
-Usage: dashboard [OPTIONS]
-
-  --interval N     milliseconds between two samples, 50 to 60000 (1000)
-  --history N      for how many seconds samples are remembered, up to 86400 (300)
-  --proc FOLDER    where to read, in place of /proc: that of the host, seen from a container, say
-  --bind ADDRESS   the address to listen on (127.0.0.1)
-  --port N         and its port (PORT in the environment, or 8080)
-  --help           this text
-";
+use cli::Cli;
 
 /// What a sample takes, with some hundred processors and interfaces.
 const MAX_SAMPLE: u64 = 16 * 1024;
 
 fn main() -> ExitCode {
-    let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    let options = match Options::read(arguments) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("dashboard: {why}; see dashboard --help");
-            return ExitCode::from(2);
-        }
+    let cli = cli::Cli::read(
+        "dashboard [OPTIONS]",
+        "Shows how this machine is doing. It needs Linux.",
+        &[
+            ("--interval N", "milliseconds between two samples, 50 to 60000; 1000"),
+            ("--history N", "for how many seconds samples are remembered, up to 86400; 300"),
+            (
+                "--proc FOLDER",
+                "where to read, in place of /proc: that of the host, seen from a container, say",
+            ),
+        ],
+    );
+    let options = Options {
+        interval: Duration::from_millis(cli.number("--interval", 50..=60_000).unwrap_or(1000)),
+        history: Duration::from_secs(cli.number("--history", 1..=86_400).unwrap_or(300)),
+        proc: PathBuf::from(cli.text("--proc").unwrap_or_else(|| String::from("/proc"))),
     };
-    match serve(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("dashboard: {error}");
-            ExitCode::FAILURE
-        }
+    let stat = options.proc.join("stat");
+    if let Err(why) = fs::read(&stat) {
+        cli.refuse(format_args!("cannot read {}: {why}; it is there on Linux", stat.display()));
     }
+    cli.end(serve(&cli, options))
 }
 
-fn serve(options: Options) -> brooklet::Result {
+fn serve(cli: &Cli, options: Options) -> brooklet::Result {
     let remembered = (options.history.as_millis() / options.interval.as_millis()) as u64 + 1;
     let samples = Channel::setup()
         .history_events(remembered)
@@ -87,7 +81,7 @@ fn serve(options: Options) -> brooklet::Result {
                     .header("Retry-After", "1"),
             }
         });
-    let host = Host::new(app).bind(&*options.address).defaults().console().start()?;
+    let host = cli.apply(Host::new(app)).defaults().console().start()?;
     let sampler = thread::Builder::new().name(String::from("sampler")).spawn(move || {
         sample(&options, |sample| {
             *last.lock().expect("nobody panics in here") = Some(to_json(&sample));
@@ -103,41 +97,6 @@ struct Options {
     interval: Duration,
     history: Duration,
     proc: PathBuf,
-    address: String,
-}
-
-impl Options {
-    /// `None` if only help is wanted.
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut interval, mut history, mut proc) = (1000, 300, PathBuf::from("/proc"));
-        let (mut bind, mut port) = (String::from("127.0.0.1"), env::var("PORT").ok());
-        while let Some(name) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
-            match name.as_str() {
-                "--interval" => {
-                    let millis = value()?.parse().ok().filter(|millis| (50..=60_000).contains(millis));
-                    interval = millis.ok_or("--interval is a number from 50 to 60000")?;
-                }
-                "--history" => {
-                    let seconds = value()?.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
-                    history = seconds.ok_or("--history is a number from 1 to 86400")?;
-                }
-                "--proc" => proc = PathBuf::from(value()?),
-                "--bind" => bind = value()?,
-                "--port" => port = Some(value()?),
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("unknown argument {name}")),
-            }
-        }
-        let port: u16 =
-            port.map_or(Ok(8080), |port| port.parse()).map_err(|_| "--port is a number to 65535")?;
-        let address = if bind.contains(':') { format!("[{bind}]:{port}") } else { format!("{bind}:{port}") };
-        let stat = proc.join("stat");
-        fs::read(&stat)
-            .map_err(|why| format!("cannot read {}: {why}; it is there on Linux", stat.display()))?;
-        let (interval, history) = (Duration::from_millis(interval), Duration::from_secs(history));
-        Ok(Some(Self { interval, history, proc, address }))
-    }
 }
 
 /// What does not change.

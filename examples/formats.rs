@@ -1,11 +1,11 @@
 //! Data of every kind: what is sent in Rust, and what a page receives.
 //!
-//! Run `cargo run --example formats` and open <http://127.0.0.1:8080>. Another port is the first argument, or
-//! `PORT` in the environment. The page puts each expression beside the data that came of it; the last group went
+//! Run `cargo run --example formats` and open <http://127.0.0.1:8080>. The page puts each expression beside the data that came of it; the last group went
 //! through a `Formatting` of its own. `curl -N http://127.0.0.1:8080/formatted` shows the same as bytes.
 
+mod cli;
+
 use std::collections::BTreeMap;
-use std::env;
 use std::net::Ipv6Addr;
 use std::num::Wrapping;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,6 +31,7 @@ struct Customer {
 json_object!(Customer { name, city });
 
 fn main() -> Result<(), StartError> {
+    let cli = cli::Cli::read("formats [OPTIONS] [PORT]", "Shows what becomes of values of every kind.", &[]);
     let formatting = Formatting::new()
         .add(|price: &f64| format!("{price:.2}"))
         .add(|answer: &bool| String::from(if *answer { "yes" } else { "no" }))
@@ -43,7 +44,7 @@ fn main() -> Result<(), StartError> {
         .index(Content::html(include_str!("formats.html")))
         .add("plain", EventSource::new(send_plain))
         .add("formatted", EventSource::new(send_formatted).formatting(formatting));
-    Host::new(app).bind(address()).defaults().run()
+    cli.apply(Host::new(app)).defaults().console().run()
 }
 
 /// Sends each expression twice: its source, for the first column of the page, and its value.
@@ -122,9 +123,4 @@ fn send_formatted(connection: &mut EventConnection) -> brooklet::Result {
         Order { number: 4712, customer: customer(), unit_price: 12.5, r#type: "express", secret: 9 },
     );
     Ok(connection.finish()?)
-}
-
-fn address() -> String {
-    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
-    format!("127.0.0.1:{}", port.as_deref().unwrap_or("8080"))
 }

@@ -1,7 +1,9 @@
 // Put into every HTML page: reloads it, or swaps its style sheets, when the server says that files have changed.
 (() => {
-  const since = document.currentScript.dataset.since; // the last change before this page was read
-  const source = new EventSource('/.live_reload/events?lastEventId=' + encodeURIComponent(since));
+  const { up, since } = document.currentScript.dataset; // the way to the root; the last change before the page was read
+  // From where the page is, whatever its <base> says.
+  const at = path => new URL(up + path, location).href;
+  const source = new EventSource(at('.live_reload/events?lastEventId=' + encodeURIComponent(since)));
   const say = state => dispatchEvent(new CustomEvent('live-reload', { detail: state }));
 
   source.onopen = () => say('live');
@@ -13,7 +15,7 @@
   // Another run of the server, or too many changes to know them all.
   source.addEventListener('reset', () => location.reload());
   source.addEventListener('change', event => {
-    const paths = JSON.parse(event.data).map(path => new URL('/' + path.split('/').map(encodeURIComponent).join('/'), location).href);
+    const paths = JSON.parse(event.data).map(path => at(path.split('/').map(encodeURIComponent).join('/')));
     const links = [...document.querySelectorAll('link[rel~=stylesheet]')];
     const isOf = path => link => link.href.split(/[?#]/)[0] === path;
     if (paths.every(path => path.endsWith('.css') && links.some(isOf(path)))) {

@@ -16,35 +16,22 @@
 //! was restarted does not know that id, and says `reset`: that is a reason to reload, too.
 //!
 //! Files and folders whose names begin with a dot are neither shown nor served: `.git` and `.env` are nobody's business.
-//! Files are sent whole, so large videos are better served by others.
+//! All that a page asks for is relative to it, so that a proxy may serve the site below a path of its own.
 
+mod cli;
 mod say;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
-use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{env, mem, net::SocketAddr, thread};
+use std::{mem, thread};
 
 use brooklet::{Channel, Content, Event, EventSource, Handler, Host, Layout, Request, Response, Status};
-
 use say::say;
-
-const HELP: &str = "\
-Usage: live_reload [OPTIONS] [DIR]
-
-Serves the files of DIR, or of the current folder, and reloads pages in the browser when one of them changes.
-
-  --port N         the port; 8080, or PORT in the environment; 0 finds one that is free
-  --bind ADDRESS   127.0.0.1: only this machine sees the files. With another address, such as 0.0.0.0, everybody
-                   does who reaches it
-  --help           this text
-
-Names that begin with a dot are left out, and links that lead out of DIR. Changes below `node_modules` and `target`
-are not looked for.";
 
 /// How often the files are looked at; more seldom, where that takes more than a twentieth of the time.
 const POLL: Duration = Duration::from_millis(250);
@@ -56,36 +43,34 @@ const MOST: Duration = Duration::from_secs(2);
 /// Nobody needs to know more names than that.
 const MAX_NAMES: usize = 100;
 
+/// Longer pages are sent as they are, without the script.
+const MAX_PAGE: u64 = 16 * 1024 * 1024;
+
 /// Folders that are large, and whose contents no page shows.
 const UNWATCHED: [&str; 2] = ["node_modules", "target"];
 
 fn main() -> ExitCode {
-    let arguments: Result<Vec<_>, _> =
-        env::args_os().skip(1).map(|argument| argument.into_string()).collect();
-    let options = arguments.map_err(|_| String::from("an argument is not UTF-8")).and_then(Options::read);
-    let result = match options {
-        Ok(Some(options)) => serve(options),
-        Ok(None) => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(sentence) => {
-            eprintln!("live_reload: {sentence}; see live_reload --help");
-            return ExitCode::from(2);
-        }
+    let about = "\
+Serves the files of DIR, or of the current folder, and reloads pages in the browser when one of them changes.
+
+Names that begin with a dot are left out, and links that lead out of DIR. Changes below `node_modules` and `target`
+are not looked for.";
+    let cli = cli::Cli::read("live_reload [OPTIONS] [DIR]", about, &[]);
+    let folder = match &*cli.operands() {
+        [] => PathBuf::from("."),
+        [folder, ..] => folder.clone(),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("live_reload: {error}");
-            ExitCode::FAILURE
-        }
+    let cannot = |why| cli.refuse(format_args!("{} cannot be served: {why}", folder.display()));
+    let root = fs::canonicalize(&folder).unwrap_or_else(cannot);
+    if !root.is_dir() {
+        cli.refuse(format_args!("{} is no folder", folder.display()));
     }
+    cli.end(serve(&cli, &root))
 }
 
-fn serve(options: Options) -> brooklet::Result {
+fn serve(cli: &cli::Cli, root: &Path) -> brooklet::Result {
     let channel = Channel::new();
-    let site = Site { root: options.root.clone(), channel: channel.clone() };
+    let site = Site { root: root.to_owned(), files: Content::folder(root)?, channel: channel.clone() };
     let app = Layout::new()
         .add(".live_reload/events", EventSource::channel(&channel).retry(Duration::from_millis(500)))
         .add(
@@ -93,50 +78,9 @@ fn serve(options: Options) -> brooklet::Result {
             Content::bytes("text/javascript; charset=utf-8", include_str!("live_reload.js")),
         )
         .fallback(site);
-    let known = looks(&options.root); // before anybody can read a page
-    let host = Host::new(app).bind(options.address).defaults().development().console().start()?;
-    if !host.address().ip().is_loopback() {
-        say(format!("everybody who can reach that address can see {}\n", options.root.display()));
-    }
-    watch(&options.root, known, &channel)
-}
-
-struct Options {
-    address: SocketAddr,
-    root: PathBuf,
-}
-
-impl Options {
-    /// `None` if help is wanted; or the sentence that says what is wrong.
-    fn read(arguments: Vec<String>) -> Result<Option<Self>, String> {
-        let mut port = env::var("PORT").ok();
-        let mut address = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let mut folder = None;
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match &*argument {
-                "--port" => port = Some(value()?),
-                "--bind" => match value()?.parse() {
-                    Ok(ip) => address.set_ip(ip),
-                    Err(_) => return Err(String::from("--bind is an IP address: 127.0.0.1, 0.0.0.0, ::1")),
-                },
-                "--help" | "-h" => return Ok(None),
-                option if option.starts_with('-') => return Err(format!("there is no option {option}")),
-                _ if folder.is_some() => return Err(String::from("one folder can be served")),
-                _ => folder = Some(argument),
-            }
-        }
-        if let Some(port) = port {
-            address.set_port(port.parse().map_err(|_| "--port is a number from 0 to 65535")?);
-        }
-        let folder = folder.as_deref().unwrap_or(".");
-        let root = fs::canonicalize(folder).map_err(|why| format!("{folder} cannot be served: {why}"))?;
-        if !root.is_dir() {
-            return Err(format!("{folder} is no folder"));
-        }
-        Ok(Some(Self { address, root }))
-    }
+    let known = looks(root); // before anybody can read a page
+    let _host = cli.apply(Host::new(app)).defaults().development().console().start()?;
+    watch(root, known, &channel)
 }
 
 // Serving
@@ -145,88 +89,73 @@ impl Options {
 struct Site {
     /// Canonical, so that whatever is in it begins with it.
     root: PathBuf,
+    /// What of it is anybody's business.
+    files: Content,
     channel: Channel,
 }
 
 impl Handler for Site {
     fn handle(&self, request: Request) -> Response {
-        if !matches!(request.method(), "GET" | "HEAD") {
-            return Response::method_not_allowed(request.method(), "GET, HEAD");
-        }
         // Before anything is read: a change after that is one that the page has to hear of.
-        let since = self.channel.last_id().unwrap_or_default();
-        self.find(&request, &since).unwrap_or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
+        let live = Live::of(&request, self.channel.last_id().unwrap_or_default());
+        let answer = self.files.handle(request.clone());
+        let path: PathBuf = request.target().segments().collect();
+        let is_page = answer.header_value("Content-Type").map_or(false, |it| it.starts_with("text/html"));
+        match answer.status_code() {
+            Status::OK if is_page => {
+                let mut file = self.root.join(path);
+                if request.path().ends_with('/') {
+                    file.push("index.html");
+                }
+                match read_page(&file) {
+                    Some(page) => live.page(page),
+                    None => answer,
+                }
+            }
+            // With an ETag, by which the browser asks whether it has it already; and it has to ask.
+            Status::OK => answer.header("Cache-Control", "no-cache"),
+            Status::NOT_FOUND => self.list(&path, &request, &live).unwrap_or_else(|_| {
                 let text = "<h1>Not found</h1><p>There is no such file. As soon as there is one, this page shows it.";
-                live(page("Not found", text).into_bytes(), &since).status(Status::NOT_FOUND)
+                live.own_page("Not found", text).status(Status::NOT_FOUND)
+            }),
+            Status::INTERNAL_SERVER_ERROR => {
+                let text = "<h1>Not readable</h1><p>The file is there, but cannot be read.";
+                live.own_page("Not readable", text).status(Status::INTERNAL_SERVER_ERROR)
             }
-            _ => {
-                let text = format!("<h1>Not readable</h1><p>{}", escape(&error.to_string()));
-                live(page("Not readable", &text).into_bytes(), &since).status(Status::INTERNAL_SERVER_ERROR)
-            }
-        })
+            _ => answer,
+        }
+    }
+}
+
+/// A page that was found to be one. What is too large to be one that somebody wrote is sent as it is.
+fn read_page(path: &Path) -> Option<Vec<u8>> {
+    let mut page = Vec::new();
+    let length = fs::File::open(path).ok()?.take(MAX_PAGE + 1).read_to_end(&mut page).ok()?;
+    (length as u64 <= MAX_PAGE).then_some(page)
+}
+
+/// The file itself, whatever links lead to it, if that is in the folder and nothing on the way is hidden.
+fn within(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let path = fs::canonicalize(path)?;
+    match path.strip_prefix(root) {
+        Ok(below) if below.iter().all(|name| is_shown(&name.to_string_lossy())) => Ok(path),
+        _ => Err(io::ErrorKind::NotFound.into()),
     }
 }
 
 impl Site {
-    fn find(&self, request: &Request, since: &str) -> io::Result<Response> {
-        let path = self.resolve(request)?;
-        let metadata = fs::metadata(&path)?;
-        if metadata.is_dir() {
-            if !request.path().ends_with('/') {
-                return Ok(to_slash(request));
-            }
-            return match self.within(&path.join("index.html")) {
-                Ok(index) if index.is_file() => Ok(live(fs::read(index)?, since)),
-                _ => self.list(&path, since),
-            };
-        }
-        // What is neither file nor folder would be waited for.
-        if !metadata.is_file() || request.path().ends_with('/') {
+    /// What is in a folder that has no page of its own.
+    fn list(&self, below: &Path, request: &Request, live: &Live) -> io::Result<Response> {
+        if !request.path().ends_with('/') {
             return Err(io::ErrorKind::NotFound.into());
         }
-        if is_of(&path, &["html", "htm"]) {
-            return Ok(live(fs::read(path)?, since));
-        }
-        // With an ETag, by which the browser asks whether it has it already; and it has to ask.
-        Ok(Content::file(path)?.handle(request.clone()).header("Cache-Control", "no-cache"))
-    }
-
-    /// The file that a path means, in the folder. The host has refused `..`, and slashes, backslashes and NUL within
-    /// a segment, however they were encoded.
-    fn resolve(&self, request: &Request) -> io::Result<PathBuf> {
-        let mut path = self.root.clone();
-        for segment in request.target().segments() {
-            // One name, also to a system where `C:` would be a drive.
-            let mut components = Path::new(segment).components();
-            match (components.next(), components.next()) {
-                (Some(Component::Normal(name)), None) if is_shown(segment) => path.push(name),
-                _ => return Err(io::ErrorKind::NotFound.into()),
-            }
-        }
-        self.within(&path)
-    }
-
-    /// The file itself, whatever links lead to it, if that is in the folder and nothing on the way is hidden.
-    fn within(&self, path: &Path) -> io::Result<PathBuf> {
-        let path = fs::canonicalize(path).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => error,
-            _ => io::ErrorKind::NotFound.into(), // below a file, say, or by a link to itself
-        })?;
-        match path.strip_prefix(&self.root) {
-            Ok(below) if below.iter().all(|name| is_shown(&name.to_string_lossy())) => Ok(path),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn list(&self, folder: &Path, since: &str) -> io::Result<Response> {
-        let below = folder.strip_prefix(&self.root).unwrap_or(folder);
+        let folder = &within(&self.root, &self.root.join(below))?;
         let name = self.root.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy());
         let title = Path::new(&*name).join(below).display().to_string();
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            let metadata = self.within(&entry.path()).and_then(fs::metadata);
+            let metadata = within(&self.root, &entry.path()).and_then(fs::metadata);
             // What cannot be had is not offered.
             if let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), metadata) {
                 if is_shown(&name) {
@@ -236,7 +165,7 @@ impl Site {
         }
         entries.sort_by_key(|(is_file, name, _)| (*is_file, name.to_lowercase()));
         let mut rows = format!("<h1>{}</h1>\n<ul>\n", escape(&title));
-        if folder != self.root {
+        if *folder != self.root {
             rows.push_str("<li><a href=\"../\">../</a></li>\n");
         }
         for (is_file, name, metadata) in &entries {
@@ -250,7 +179,7 @@ impl Site {
             .expect("a String takes everything");
         }
         rows.push_str(if entries.is_empty() { "</ul>\n<p>This folder is empty." } else { "</ul>" });
-        Ok(live(page(&title, &rows).into_bytes(), since))
+        Ok(live.own_page(&title, &rows))
     }
 }
 
@@ -260,28 +189,41 @@ fn is_shown(name: &str) -> bool {
     !is_hidden
 }
 
-/// Sends `/name?query` to `/name/?query`, so that relative links in there work.
-fn to_slash(request: &Request) -> Response {
-    let target = request.raw_target();
-    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-    let name = path.rsplit('/').next().unwrap_or_default();
-    Response::new(Status::PERMANENT_REDIRECT).header("Location", format!("./{name}/{query}"))
+/// What makes a page of this one that is told of changes.
+struct Live {
+    /// The way from the page to the root, which may be anywhere below a proxy's.
+    up: String,
+    /// The last change before it was read.
+    since: String,
 }
 
-/// An HTML page that knows since when it has to be told of changes.
-fn live(mut page: Vec<u8>, since: &str) -> Response {
-    let tag = format!("<script src=\"/.live_reload/script.js\" data-since=\"{since}\"></script>\n");
-    // At its end, where it delays nothing. Bytes, since nobody knows what the page is written in.
-    let end = page.windows(7).rposition(|bytes| bytes.eq_ignore_ascii_case(b"</body>")).unwrap_or(page.len());
-    page.splice(end..end, tag.into_bytes());
-    Response::bytes("text/html; charset=utf-8", page).header("Cache-Control", "no-store")
-}
+impl Live {
+    fn of(request: &Request, since: String) -> Self {
+        let depth = request.path().matches('/').count().saturating_sub(1);
+        Self { up: if depth == 0 { String::from("./") } else { "../".repeat(depth) }, since }
+    }
 
-/// A page of our own.
-fn page(title: &str, content: &str) -> String {
-    let (before, rest) = PAGE.split_once("{title}").expect("it is in there");
-    let (between, after) = rest.split_once("{content}").expect("it is in there");
-    [before, &escape(title), between, content, after].concat()
+    /// A page with the script that is told. Bytes, since nobody knows what it is written in.
+    fn page(&self, mut page: Vec<u8>) -> Response {
+        let (up, since) = (&self.up, &self.since);
+        let tag = format!(
+            "<script src=\"{up}.live_reload/script.js\" data-up=\"{up}\" data-since=\"{since}\" async></script>\n"
+        );
+        let find = |text: &[u8]| page.windows(text.len()).position(|bytes| bytes.eq_ignore_ascii_case(text));
+        let last = |text: &[u8]| page.windows(text.len()).rposition(|bytes| bytes.eq_ignore_ascii_case(text));
+        // Behind `<base>`, all that is relative would be elsewhere.
+        let base = find(b"<base").filter(|base| find(b"<script").map_or(true, |script| *base < script));
+        let place = base.or_else(|| last(b"</body>")).unwrap_or(page.len());
+        page.splice(place..place, tag.into_bytes());
+        Response::bytes("text/html; charset=utf-8", page).header("Cache-Control", "no-store")
+    }
+
+    /// A page of our own.
+    fn own_page(&self, title: &str, content: &str) -> Response {
+        let (before, rest) = PAGE.split_once("{title}").expect("it is in there");
+        let (between, after) = rest.split_once("{content}").expect("it is in there");
+        self.page([before, &escape(title), between, content, after].concat().into_bytes())
+    }
 }
 
 const PAGE: &str = include_str!("live_reload.html");
@@ -319,11 +261,6 @@ fn milliseconds(metadata: &Metadata) -> u128 {
     changed.unwrap_or_default().as_millis()
 }
 
-fn is_of(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    extensions.iter().any(|known| known.eq_ignore_ascii_case(extension))
-}
-
 // Watching
 
 /// What a file looks like from outside; nothing for a folder.
@@ -349,7 +286,7 @@ fn watch(root: &Path, mut known: BTreeMap<String, Look>, channel: &Channel) -> b
         let changed = differences(&known, &seen);
         known = seen;
         if !changed.is_empty() {
-            say(format!("changed: {}\n", changed.join(", ")));
+            say(format!("changed: {}\n", cli::printable(&changed.join(", "))));
             channel.publish(Event::new(changed).event_type("change"))?;
         }
     }
@@ -365,23 +302,27 @@ fn differences(before: &BTreeMap<String, Look>, after: &BTreeMap<String, Look>) 
 /// All files and folders that can be served, by their names below the root.
 fn looks(root: &Path) -> BTreeMap<String, Look> {
     let mut looks = BTreeMap::new();
-    let mut folders = vec![(root.to_owned(), String::new())];
-    while let Some((folder, prefix)) = folders.pop() {
+    let mut folders = vec![(root.to_owned(), String::new(), false)];
+    while let Some((folder, prefix, is_linked)) = folders.pop() {
         // What cannot be read, or is gone by now, is not there.
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !is_shown(&name) {
-                continue;
-            }
-            let path = format!("{prefix}{name}");
-            // A link to a folder is not followed: it may lead round in a circle.
-            if entry.file_type().map_or(false, |kind| kind.is_dir()) {
-                if !UNWATCHED.contains(&&*name) {
-                    folders.push((entry.path(), format!("{path}/")));
+            let (path, metadata) = (format!("{prefix}{name}"), fs::metadata(entry.path()));
+            match metadata {
+                _ if !is_shown(&name) => {}
+                Ok(metadata) if metadata.is_dir() => {
+                    // A link may lead round in a circle: behind one, no other is followed, and none leads upwards.
+                    let is_link = entry.file_type().map_or(true, |kind| kind.is_symlink());
+                    let real = within(root, &entry.path());
+                    let is_followed =
+                        !is_link || (!is_linked && real.map_or(false, |real| !folder.starts_with(real)));
+                    if is_followed && !UNWATCHED.contains(&&*name) {
+                        folders.push((entry.path(), format!("{path}/"), is_link || is_linked));
+                    }
+                    looks.insert(path + "/", None);
                 }
-                looks.insert(path + "/", None);
-            } else if let Ok(metadata) = fs::metadata(entry.path()) {
-                looks.insert(path, Some((metadata.modified().ok(), metadata.len())));
+                Ok(metadata) => drop(looks.insert(path, Some((metadata.modified().ok(), metadata.len())))),
+                Err(_) => {}
             }
         }
     }

@@ -20,9 +20,11 @@
 //! | `/idle` | a stream that follows a silent channel |
 //! | `/idle?thread=1` | a silent stream that keeps its own thread |
 //!
-//! A second argument is the stack of each thread in KiB, for many streams with threads of their own.
+//! `--stack` is that of each thread, for many streams with threads of their own.
 //!
 //! Data begins with the nanoseconds of the monotonic clock and a sequence number.
+
+mod cli;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -49,9 +51,11 @@ type Topics = Arc<Mutex<BTreeSet<u64>>>;
 const PADDING: &str = "................................................................";
 
 fn main() -> Result<(), StartError> {
-    let mut arguments = std::env::args().skip(1);
-    let port = arguments.next().unwrap_or_else(|| String::from("8080"));
-    let stack = arguments.next().and_then(|kib| kib.parse::<usize>().ok());
+    let cli = cli::Cli::read(
+        "load [OPTIONS] [PORT]",
+        "A server to be measured.",
+        &[("--stack N", "of each thread, in KiB; what the library chooses")],
+    );
     let clock = Clock::start();
     let (news, silence) = (Channel::new(), Channel::new());
     let (rooms, topics, news_of_topics) = (Rooms::default(), Topics::default(), Channel::new());
@@ -75,10 +79,9 @@ fn main() -> Result<(), StartError> {
         })
         .add("ticks", EventSource::new(move |connection| ticks(connection, clock)))
         .add("idle", idle(silence));
-    let host =
-        Host::new(app).bind(format!("127.0.0.1:{port}")).limits(Limits::default().max_connections(20_000));
-    match stack {
-        Some(kib) => host.stack_size(kib * 1024).run(),
+    let host = cli.apply(Host::new(app)).limits(Limits::default().max_connections(20_000));
+    match cli.number("--stack", 1..=1_000_000) {
+        Some(kib) => host.stack_size(kib as usize * 1024).run(),
         None => host.run(),
     }
 }

@@ -13,37 +13,24 @@
 //! The bar in the terminal and those in the browsers are drawn from the same steps. A browser that comes late gets
 //! the state as it is; after the end none comes back, and a page that is loaded then shows the result.
 
+mod cli;
 mod say;
 mod sha256;
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use brooklet::{
     json_object, to_json, Channel, Content, Event, EventSource, Host, Layout, Request, Response, Status,
 };
 use say::say;
 use sha256::Sha256;
-
-const HELP: &str = "\
-Usage: progress [OPTIONS] FOLDER
-
-  --rate N         read at most N KiB a second
-  --quiet          no bar in the terminal
-  --exit           end with the job, in place of showing its result until Ctrl-C
-  --port N         the port on 127.0.0.1 (PORT in the environment, or 8080)
-  --help           this text
-
-It writes the sums to standard output when it is done. What is neither a file nor a folder is left out, and links
-to folders are not followed. With --exit, the exit code is 1 if something could not be read.
-";
 
 /// Between two steps; a bar that moves more often is no smoother.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -53,32 +40,40 @@ const REMEMBERED: usize = 30;
 const MAX_TROUBLES: usize = 100;
 
 fn main() -> ExitCode {
-    let options = match Options::read(env::args_os().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("progress: {why}; see progress --help");
-            return ExitCode::from(2);
-        }
+    let about = "\
+Computes the SHA-256 of all files in FOLDER, and shows how far it is, here and in a browser.
+
+It writes the sums to standard output when it is done. What is neither a file nor a folder is left out, and links
+to folders are not followed. With --exit, the exit code is 1 if something could not be read.";
+    let cli = cli::Cli::read(
+        "progress [OPTIONS] FOLDER",
+        about,
+        &[
+            ("--rate N", "read at most N KiB a second"),
+            ("--quiet", "no bar in the terminal"),
+            ("--exit", "end with the job, in place of showing its result until Ctrl-C"),
+        ],
+    );
+    let folder = match &*cli.operands() {
+        [] => cli.refuse("a FOLDER is missing"),
+        [folder, ..] => folder.clone(),
     };
-    let board = Board::new(options.is_quiet);
-    let host = match Host::new(board.layout()).bind(&*options.address).defaults().start() {
+    if let Err(why) = fs::metadata(&folder) {
+        cli.refuse(format_args!("cannot read {}: {why}", folder.display()));
+    }
+    let rate = cli.number("--rate", 1..=u32::MAX.into()).map(|kibibytes| kibibytes * 1024);
+    let board = Board::new(cli.is_set("--quiet"));
+    let host = match cli.apply(Host::new(board.layout())).defaults().start() {
         Ok(host) => host,
-        Err(error) => {
-            eprintln!("progress: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return cli.end(Err(error)),
     };
     say(format!("watch it at http://{}\n", host.address()));
 
-    let mut job = Job::new(&board, options.rate);
-    job.run(&options.folder);
+    let mut job = Job::new(&board, rate);
+    job.run(&folder);
     let troubles = job.step.troubles;
     board.finish(job.step, job.sums);
-    if !options.ends {
+    if !cli.is_set("--exit") {
         say(format!("the result is at http://{} until Ctrl-C\n", host.address()));
         loop {
             thread::park(); // pages are served by other threads
@@ -91,53 +86,7 @@ fn main() -> ExitCode {
     }
     host.stop();
     say::finish();
-    if troubles == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-struct Options {
-    folder: PathBuf,
-    /// In bytes a second.
-    rate: Option<u64>,
-    is_quiet: bool,
-    ends: bool,
-    address: String,
-}
-
-impl Options {
-    /// `None` if only help is wanted.
-    fn read(mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
-        let (mut folder, mut rate, mut is_quiet, mut ends) = (None, None, false, false);
-        let mut port = env::var("PORT").ok();
-        while let Some(argument) = arguments.next() {
-            let name = argument.to_string_lossy().into_owned();
-            let mut value = || {
-                let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-                Ok::<_, String>(value.to_string_lossy().into_owned())
-            };
-            match &*name {
-                "--rate" => {
-                    let kibibytes = value()?.parse().ok().filter(|rate: &u32| *rate > 0);
-                    rate = Some(u64::from(kibibytes.ok_or("--rate is a number from 1 on")?) * 1024);
-                }
-                "--quiet" => is_quiet = true,
-                "--exit" => ends = true,
-                "--port" => port = Some(value()?),
-                "--help" | "-h" => return Ok(None),
-                _ if name.starts_with('-') => return Err(format!("unknown argument {name}")),
-                _ if folder.is_some() => return Err(String::from("there is one FOLDER at a time")),
-                _ => folder = Some(PathBuf::from(argument)),
-            }
-        }
-        let port: u16 =
-            port.map_or(Ok(8080), |port| port.parse()).map_err(|_| "--port is a number to 65535")?;
-        let folder = folder.ok_or("a FOLDER is missing")?;
-        fs::metadata(&folder).map_err(|why| format!("cannot read {}: {why}", folder.display()))?;
-        Ok(Some(Self { folder, rate, is_quiet, ends, address: format!("127.0.0.1:{port}") }))
-    }
+    ExitCode::from(u8::from(troubles > 0))
 }
 
 /// How it stands. Each event is one of these, and so is each bar.
@@ -232,7 +181,7 @@ impl Board {
     fn tell_trouble(&self, path: &Path, why: &io::Error) {
         let trouble = Trouble { path: path.display().to_string(), why: why.to_string() };
         self.draw("\r\x1b[K");
-        say(format!("progress: {}: {}\n", trouble.path, trouble.why));
+        say(format!("progress: {}: {}\n", cli::printable(&trouble.path), trouble.why));
         let mut state = lock(&self.state);
         if state.troubles.len() < MAX_TROUBLES {
             state.troubles.push(trouble.clone());

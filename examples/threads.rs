@@ -1,22 +1,27 @@
 //! A tool with work of its own: its threads send through `std::sync::mpsc`, streams receive.
 //!
-//! Run `cargo run --example threads` and, within a minute, `curl -N http://127.0.0.1:8080/progress` once or
-//! several times. The host is started beside the work and stopped by it.
+//! Run `cargo run --example threads` and, within a minute, open <http://127.0.0.1:8080> once or several times, or run
+//! `curl -N http://127.0.0.1:8080/progress`. The host is started beside the work and stopped by it.
+
+mod cli;
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use brooklet::{EventSource, Host, Layout, StartError};
+use brooklet::{Content, EventSource, Host, Layout, StartError};
 
 /// Whoever watches: one sender for each stream.
 type Watchers = Arc<Mutex<Vec<Sender<u32>>>>;
 
 fn main() -> Result<(), StartError> {
+    let cli = cli::Cli::read("threads [OPTIONS]", "Works for a minute, and shows how far it is.", &[]);
     let watchers = Watchers::default();
-    let app = Layout::new().add("progress", progress(Arc::clone(&watchers)));
-    let host = Host::new(app).console().start()?;
+    let app = Layout::new()
+        .index(Content::html(include_str!("threads.html")))
+        .add("progress", progress(Arc::clone(&watchers)));
+    let host = cli.apply(Host::new(app)).console().start()?;
 
     let worker = thread::spawn(move || work(&watchers));
     worker.join().expect("the work does not panic");

@@ -16,94 +16,56 @@
 //!
 //! Stop a stream midway: the log says at once how many words nobody had to make.
 
+mod cli;
 mod json;
 mod markov;
 mod say;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{env, fs};
 
 use brooklet::{
-    json_object, to_json, Content, Data, EventConnection, EventSource, Handler, Host, Layout, Request,
-    Response, SendError, Status, Writer,
+    json_object, to_json, Content, Data, EventConnection, EventSource, Handler, Host, Layout, Limits,
+    Request, Response, SendError, Status, Writer,
 };
 use json::{Json, Object};
-use markov::{ends_sentence, Model, Walk};
+use markov::{ends_sentence, Model, Walk, PROMPT};
 use say::say;
-
-const HELP: &str = "\
-Usage: tokens [OPTIONS]
-
-  --text FILE      what the model has read, in place of a few lines about a brook
-  --speed N        words a second in streams, 1 to 1000 (20)
-  --port N         the port on 127.0.0.1 (PORT in the environment, or 8080)
-  --help           this text
-";
 
 const MODEL: &str = "brook";
 /// Without a limit of the request's own; and with one, however large.
 const MAX_TOKENS: usize = 200;
+/// A long conversation, which is held as long as its reply lasts.
+const MAX_BODY: u64 = 128 * 1024;
 
 fn main() -> ExitCode {
-    let options = match Options::read(env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned())) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("tokens: {why}; see tokens --help");
-            return ExitCode::from(2);
-        }
-    };
-    let api = Api { model: Arc::new(options.model), pause: options.pause, started: now() };
+    let about = "A toy language model behind OpenAI's interface, and a page to talk to it.";
+    let cli = cli::Cli::read(
+        "tokens [OPTIONS]",
+        about,
+        &[
+            ("--text FILE", "what the model has read, in place of a few lines about a brook"),
+            ("--speed N", "words a second in streams, 1 to 1000; 20"),
+        ],
+    );
+    let text = cli.text("--text").map_or_else(
+        || String::from(markov::TEXT),
+        |file| {
+            let cannot = |why| cli.refuse(format_args!("cannot read {file}: {why}"));
+            fs::read_to_string(&file).unwrap_or_else(cannot)
+        },
+    );
+    let model = Model::read(&text).unwrap_or_else(|| cli.refuse("there is no word in that text"));
+    let pause = Duration::from_secs(1) / cli.number("--speed", 1..=1000).unwrap_or(20) as u32;
+    let api = Api { model: Arc::new(model), pause, started: now() };
     let app = Layout::new()
         .index(Content::html(include_str!("tokens.html")))
         .add("v1", move |request: Request| api.answer(request).unwrap_or_else(|refusal| refusal.response()));
-    match Host::new(app).bind(options.address).defaults().development().console().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tokens: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-struct Options {
-    model: Model,
-    pause: Duration,
-    address: String,
-}
-
-impl Options {
-    /// `None` if only help is wanted.
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut text, mut speed, mut port) = (String::from(markov::TEXT), 20, env::var("PORT").ok());
-        while let Some(name) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
-            match name.as_str() {
-                "--text" => {
-                    let file = value()?;
-                    text = fs::read_to_string(&file).map_err(|why| format!("cannot read {file}: {why}"))?;
-                }
-                "--speed" => {
-                    let words = value()?.parse().ok().filter(|words| (1..=1000).contains(words));
-                    speed = words.ok_or("--speed is a number from 1 to 1000")?;
-                }
-                "--port" => port = Some(value()?),
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("unknown argument {name}")),
-            }
-        }
-        let port: u16 =
-            port.map_or(Ok(8080), |port| port.parse()).map_err(|_| "--port is a number to 65535")?;
-        let model = Model::read(&text).ok_or("there is no word in that text")?;
-        let pause = Duration::from_secs(1) / speed;
-        Ok(Some(Self { model, pause, address: format!("127.0.0.1:{port}") }))
-    }
+    let limits = Limits::default().max_body(MAX_BODY);
+    cli.end(cli.apply(Host::new(app)).limits(limits).defaults().development().console().run())
 }
 
 struct Api {
@@ -196,8 +158,9 @@ struct Ask {
     /// The id of what is answered.
     id: String,
     created: u64,
-    /// The words of all messages.
-    words: Vec<String>,
+    /// The last words of the conversation, and how many there are in it.
+    prompt: Vec<String>,
+    asked: usize,
     stream: bool,
     include_usage: bool,
     max_tokens: usize,
@@ -224,44 +187,50 @@ impl Ask {
             return Err(Refusal::bad(Some("n"), "there is one choice, no more"));
         }
         let limit = whole(&object, "max_completion_tokens")?.or(whole(&object, "max_tokens")?);
-        let limit = limit.unwrap_or(MAX_TOKENS as i64);
+        let limit = limit.unwrap_or(MAX_TOKENS as i128);
         if limit < 1 {
             return Err(Refusal::bad(Some("max_completion_tokens"), "a reply has at least one token"));
         }
+        let (prompt, asked) = read_messages(object.get("messages"))?;
         Ok(Self {
             id: format!("chatcmpl-{:016x}", markov::any()),
             created: now(),
-            words: read_messages(object.get("messages"))?,
+            prompt,
+            asked,
             stream,
             include_usage,
-            max_tokens: (limit as usize).min(MAX_TOKENS),
+            max_tokens: limit.min(MAX_TOKENS as i128) as usize,
             seed: whole(&object, "seed")?.map_or_else(markov::any, |seed| seed as u64),
             stop: read_stop(object.get("stop"))?,
         })
     }
 }
 
-/// The words of all of them.
-fn read_messages(messages: Option<Json>) -> Result<Vec<String>, Refusal> {
+/// The last words of all of them, as many as the model looks at, and how many there are. What has no text, such as a
+/// picture or a call of a tool, has no words.
+fn read_messages(messages: Option<Json>) -> Result<(Vec<String>, usize), Refusal> {
     let wrong =
         || Refusal::bad(Some("messages"), "`messages` is a list of objects with `role` and `content`");
     let messages = messages.and_then(Json::list).filter(|list| !list.is_empty()).ok_or_else(wrong)?;
-    let mut words = Vec::new();
+    let (mut words, mut count) = (Vec::new(), 0);
     for message in messages {
         let message = message.object().ok_or_else(wrong)?;
         message.get("role").and_then(Json::string).ok_or_else(wrong)?;
-        let content = message.get("content").ok_or_else(wrong)?;
-        let text = match content.list() {
-            // Of parts, of which an image, say, has no text.
-            Some(parts) => {
-                let texts = parts.into_iter().filter_map(|part| part.object()?.get("text")?.string());
-                texts.collect::<Vec<_>>().join(" ")
+        let texts = match message.get("content").map(|content| (content.list(), content.string())) {
+            None => Vec::new(),
+            Some((Some(parts), _)) => {
+                parts.into_iter().filter_map(|part| part.object()?.get("text")?.string()).collect()
             }
-            None => content.string().ok_or_else(wrong)?,
+            Some((None, text)) => vec![text.ok_or_else(wrong)?],
         };
-        words.extend(text.split_whitespace().map(str::to_owned));
+        for text in texts {
+            count += text.split_whitespace().count();
+            let last: Vec<_> = text.split_whitespace().rev().take(PROMPT).map(str::to_owned).collect();
+            words.extend(last.into_iter().rev());
+            words.drain(..words.len().saturating_sub(PROMPT));
+        }
     }
-    Ok(words)
+    Ok((words, count))
 }
 
 fn read_stop(stop: Option<Json>) -> Result<Vec<String>, Refusal> {
@@ -269,11 +238,10 @@ fn read_stop(stop: Option<Json>) -> Result<Vec<String>, Refusal> {
         None => return Ok(Vec::new()),
         Some(stop) => stop.list().unwrap_or_else(|| vec![stop]),
     };
-    let texts: Option<Vec<_>> = stop.into_iter().map(Json::string).collect();
-    let texts = texts.filter(|texts| texts.len() <= 4 && texts.iter().all(|text| !text.is_empty()));
-    texts.ok_or_else(|| {
-        Refusal::bad(Some("stop"), "`stop` is a text, or a list of up to four, none of them empty")
-    })
+    let given = stop.into_iter().filter(|stop| !matches!(stop.as_str(), "null" | "\"\""));
+    let texts: Option<Vec<_>> = given.map(Json::string).collect();
+    let wrong = || Refusal::bad(Some("stop"), "`stop` is a text, or a list of up to four");
+    texts.filter(|texts| texts.len() <= 4).ok_or_else(wrong)
 }
 
 fn flag(object: &Object, name: &'static str) -> Result<bool, Refusal> {
@@ -284,7 +252,7 @@ fn flag(object: &Object, name: &'static str) -> Result<bool, Refusal> {
     }
 }
 
-fn whole(object: &Object, name: &'static str) -> Result<Option<i64>, Refusal> {
+fn whole(object: &Object, name: &'static str) -> Result<Option<i128>, Refusal> {
     let number = object.get(name).map(|number| number.as_str().parse());
     number.transpose().map_err(|_| Refusal::bad(Some(name), "it is no whole number"))
 }
@@ -301,7 +269,7 @@ struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     fn new(model: &'a Model, ask: &'a Ask) -> Self {
-        let words = model.walk(&ask.words, ask.seed);
+        let words = model.walk(&ask.prompt, ask.seed);
         Self { ask, words, held: String::new(), made: 0, end: None }
     }
 
@@ -328,7 +296,7 @@ impl<'a> Reply<'a> {
     }
 
     fn usage(&self) -> BTreeMap<&'static str, usize> {
-        let (asked, made) = (self.ask.words.len(), self.made);
+        let (asked, made) = (self.ask.asked, self.made);
         BTreeMap::from([
             ("prompt_tokens", asked),
             ("completion_tokens", made),

@@ -1,8 +1,8 @@
 //! Every feature at a URL of its own, to be looked at with curl, a browser or any other client.
 //!
-//! Run `cargo run --example tour` and open <http://127.0.0.1:8080>. Another port is the first argument, or `PORT`
-//! in the environment; `CORS_ORIGIN=https://a.example` lets the pages of that origin read the answers,
-//! `ANY_HOST=1` answers to every name, `QUIT=1` lets a request stop it.
+//! Run `cargo run --example tour` and open <http://127.0.0.1:8080>, a page that goes to each of them; `--help` names the
+//! options. In the environment, `CORS_ORIGIN=https://a.example` lets the pages of that origin read the answers,
+//! `ANY_HOST=1` answers to every name, and `QUIT=1` lets a request stop it.
 //!
 //! ```text
 //! curl -N  'localhost:8080/stock?ms=200'        typed events without end, M ms apart
@@ -42,6 +42,8 @@
 //! curl -i  localhost:8080/anything              404
 //! ```
 
+mod cli;
+
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
@@ -62,6 +64,7 @@ const AWKWARD: &str = " leading space\r\nCR LF above\rCR above\n\ndata: no field
     NUL \0, VT \x0b, FF \x0c, NEL \u{85}, LS \u{2028}, BOM \u{feff}\nünï 漢字 🦀\n";
 
 fn main() -> brooklet::Result {
+    let cli = cli::Cli::read("tour [OPTIONS] [PORT]", "Serves every feature at a URL of its own.", &[]);
     // The host logs what panics. std's own report would be written by the thread that panics, and its stream would have
     // to wait for whoever reads standard error.
     panic::set_hook(Box::new(|_| ()));
@@ -71,6 +74,7 @@ fn main() -> brooklet::Result {
         .index(Content::html(include_str!("tour.html")))
         .add("shared.js", Content::event_source_script())
         .add("metrics", control.clone())
+        .add("stops", Content::text(stops()))
         .add("stock", EventSource::new(stock))
         .add("lines", lines)
         .add("resume", resume())
@@ -99,8 +103,8 @@ fn main() -> brooklet::Result {
         .add("headers", headers)
         .add("query", query);
 
-    let mut host = Host::new(app)
-        .bind(address())
+    let mut host = cli
+        .apply(Host::new(app))
         .limits(Limits::default().max_body(MAX_BODY))
         .defaults()
         .development()
@@ -113,6 +117,12 @@ fn main() -> brooklet::Result {
         host = host.any_host();
     }
     Ok(host.run()?)
+}
+
+/// The lines above that say what there is, for the page.
+fn stops() -> String {
+    let lines = include_str!("tour.rs").lines().filter_map(|line| line.strip_prefix("//! curl "));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn stock(connection: &mut EventConnection) -> brooklet::Result {
@@ -323,9 +333,4 @@ fn millis(request: &Request, key: &str, otherwise: u64) -> Duration {
 /// A number below `end`, good enough for prices: std's only randomness is in the keys of its hash maps.
 fn random(end: u64) -> u64 {
     RandomState::new().build_hasher().finish() % end
-}
-
-fn address() -> String {
-    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
-    format!("127.0.0.1:{}", port.as_deref().unwrap_or("8080"))
 }

@@ -15,6 +15,8 @@
 //! To make a server of your own, copy `protocol`, `json`, `say` and `sha256`, and write a `main` like this one: a tool is a
 //! closure with a schema. `--everything` serves instead what the official conformance suite asks for.
 
+#[path = "../cli/mod.rs"]
+mod cli;
 #[path = "../json/mod.rs"]
 mod json;
 #[path = "../say/mod.rs"]
@@ -26,7 +28,6 @@ mod everything;
 mod folder;
 mod protocol;
 
-use std::env;
 use std::io::Read;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,81 +40,30 @@ use protocol::{from_user, text, Call, Change, Outcome, Resources, Server};
 use say::say;
 use sha256::Sha256;
 
-const HELP: &str = "\
-Usage: mcp [OPTIONS]
-
-  --folder PATH    the texts that are served (.)
-  --everything     serve what the conformance suite asks for, in place of a folder
-  --host NAME      answer to this name, too: the one under which a proxy serves it
-  --port N         the port on 127.0.0.1 (PORT in the environment, or 8080)
-  --help           this text
-";
-
 /// Lines that a search gives, and lines that one reading gives, if nobody says how many.
 const MAX_MATCHES: usize = 100;
 const MAX_LINES: usize = 1000;
 
 fn main() -> ExitCode {
-    let options = match Options::read(env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned())) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("mcp: {why}; see mcp --help");
-            return ExitCode::from(2);
-        }
-    };
-    let server = match &options.folder {
-        Some(folder) => serve_folder(folder),
-        None => Arc::new(everything::server()),
+    let cli = cli::Cli::read(
+        "mcp [OPTIONS]",
+        "Serves a folder of texts to assistants that speak the Model Context Protocol.",
+        &[
+            ("--folder PATH", "the texts that are served; ."),
+            ("--everything", "serve what the conformance suite asks for, in place of a folder"),
+        ],
+    );
+    let server = if cli.is_set("--everything") {
+        Arc::new(everything::server())
+    } else {
+        let folder = cli.text("--folder").unwrap_or_else(|| String::from("."));
+        let cannot = |why| cli.refuse(format_args!("cannot read {folder}: {why}"));
+        serve_folder(&Folder::open(&folder).unwrap_or_else(cannot))
     };
     let app = Layout::new().add("mcp", move |request: Request| server.answer(request)).index(Content::text(
         "This is a server for the Model Context Protocol: tell an assistant of /mcp.\n",
     ));
-    let mut host = Host::new(app).bind(options.address).defaults().development().console();
-    for name in options.names {
-        host = host.allow_host(name);
-    }
-    match host.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mcp: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-struct Options {
-    /// `None` for everything.
-    folder: Option<Folder>,
-    names: Vec<String>,
-    address: String,
-}
-
-impl Options {
-    /// `None` if only help is wanted.
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut folder, mut everything, mut names) = (String::from("."), false, Vec::new());
-        let mut port = env::var("PORT").ok();
-        while let Some(name) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
-            match name.as_str() {
-                "--folder" => folder = value()?,
-                "--everything" => everything = true,
-                "--host" => names.push(value()?),
-                "--port" => port = Some(value()?),
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("unknown argument {name}")),
-            }
-        }
-        let port: u16 =
-            port.map_or(Ok(8080), |port| port.parse()).map_err(|_| "--port is a number to 65535")?;
-        let open = || Folder::open(&folder).map_err(|why| format!("cannot read {folder}: {why}"));
-        let folder = if everything { None } else { Some(open()?) };
-        Ok(Some(Self { folder, names, address: format!("127.0.0.1:{port}") }))
-    }
+    cli.end(cli.apply(Host::new(app)).defaults().development().console().run())
 }
 
 fn serve_folder(folder: &Folder) -> Arc<Server> {

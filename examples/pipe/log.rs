@@ -1,4 +1,4 @@
-//! What was read lately, and the batches in which it is sent.
+//! What was read lately, and the pieces in which it is sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -10,9 +10,9 @@ use crate::MAX_LINES;
 
 /// What the lines that are remembered may take.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// What one event takes of them at most. More lines than that in a twentieth of a second nobody can read.
-const BATCH_LINES: usize = 2000;
-const BATCH_BYTES: usize = 512 * 1024;
+/// What the lines of one event take of JSON at most: with the names, one event is less than 64 KiB, which clients that
+/// read line by line have room for. A single line takes less.
+const MAX_PIECE: usize = 50 * 1024;
 
 /// The lines that are remembered, and those who wait for more.
 pub struct Log {
@@ -27,6 +27,8 @@ pub struct State {
     bytes: usize,
     /// The number of the next line; that of the very first is 0.
     next: u64,
+    /// Of the first line that was not published yet.
+    published: u64,
     has_ended: bool,
 }
 
@@ -49,13 +51,15 @@ pub enum Kind {
 }
 
 /// Lines as pages get them: those that follow one another in one part, so that they are parsed fast.
-pub struct Batch {
+pub struct Piece {
     first: u64,
     now: u64,
+    /// Whether the next piece is there already.
+    more: bool,
     names: Vec<Arc<str>>,
     parts: Vec<Part>,
 }
-json_object!(Batch { first, now, names, parts });
+json_object!(Piece { first, now, more, names, parts });
 
 struct Part {
     name: Arc<str>,
@@ -67,7 +71,8 @@ json_object!(Part { name, time, note, lines });
 
 impl Log {
     pub fn new(names: Vec<Arc<str>>) -> Self {
-        let state = State { names, lines: VecDeque::new(), bytes: 0, next: 0, has_ended: false };
+        let state =
+            State { names, lines: VecDeque::new(), bytes: 0, next: 0, published: 0, has_ended: false };
         Self { state: Mutex::new(state), news: Condvar::new() }
     }
 
@@ -99,25 +104,29 @@ impl Log {
         self.news.notify_all();
     }
 
-    /// Waits for lines that were not sent yet; `None` after the end.
-    pub fn next_batch(&self, sent: &mut u64) -> Option<Batch> {
-        let has_nothing = |state: &mut State| state.next == *sent && !state.has_ended;
+    /// Waits for lines that were not published yet; `None` after the end.
+    pub fn next_piece(&self) -> Option<Piece> {
+        let has_nothing = |state: &mut State| state.next == state.published && !state.has_ended;
         let state = self.news.wait_while(self.state(), has_nothing).expect("nobody panics in here");
-        if state.next == *sent {
-            return None;
-        }
         // Who cannot keep up goes on with what is new: better one large gap than many small ones.
-        if *sent < state.first() {
-            *sent = state.next.saturating_sub(BATCH_LINES as u64).max(state.first());
-        }
-        let batch = state.batch(*sent, BATCH_LINES, BATCH_BYTES);
-        *sent = batch.first + batch.parts.iter().map(|part| part.lines.len() as u64).sum::<u64>();
-        Some(batch)
+        let from = match state.published < state.first() {
+            true => state.first().max(state.next.saturating_sub(MAX_LINES as u64 / 2)),
+            false => state.published,
+        };
+        (state.next > state.published).then(|| state.piece(from, state.next))
     }
 
-    pub fn last(&self, lines: usize) -> Batch {
+    /// Up to where lines are published now: to the end of that piece.
+    pub fn set_published(&self, piece: &Piece) {
+        self.state().published = piece.end();
+    }
+
+    /// What was published, from line `from` on, or from the first that is remembered, or the last so many.
+    pub fn published(&self, from: Result<u64, usize>) -> Piece {
         let state = self.state();
-        state.batch(state.next.saturating_sub(lines as u64).max(state.first()), lines, MAX_BYTES)
+        let from = from.unwrap_or_else(|lines| state.published.saturating_sub(lines as u64));
+        let from = from.min(state.published).max(state.first());
+        state.piece(from, state.published.max(from))
     }
 
     pub fn text(&self, name: Option<&str>) -> String {
@@ -133,21 +142,27 @@ impl State {
         self.next - self.lines.len() as u64
     }
 
-    fn batch(&self, first: u64, most_lines: usize, most_bytes: usize) -> Batch {
-        let mut batch = Batch { first, now: now(), names: self.names.clone(), parts: Vec::new() };
-        let mut bytes = 0;
-        for line in self.lines.range((first - self.first()) as usize..).take(most_lines) {
-            bytes += line.text.len();
-            if bytes > most_bytes {
+    /// The lines from `first` on and before `end`, as many as fit.
+    fn piece(&self, first: u64, end: u64) -> Piece {
+        let mut piece =
+            Piece { first, now: now(), more: false, names: self.names.clone(), parts: Vec::new() };
+        let mut room = MAX_PIECE;
+        let wanted = (first - self.first()) as usize..(end - self.first()) as usize;
+        for line in self.lines.range(wanted) {
+            let last = piece
+                .parts
+                .last_mut()
+                .filter(|part| part.time == line.time && part.name == line.name && part.note == line.is_note);
+            let cost =
+                json_length(&line.text) + if last.is_some() { 0 } else { 64 + json_length(&line.name) };
+            if cost > room {
+                piece.more = true;
                 break;
             }
-            match batch.parts.last_mut() {
-                Some(part)
-                    if part.time == line.time && part.name == line.name && part.note == line.is_note =>
-                {
-                    part.lines.push(Arc::clone(&line.text));
-                }
-                _ => batch.parts.push(Part {
+            room -= cost;
+            match last {
+                Some(part) => part.lines.push(Arc::clone(&line.text)),
+                None => piece.parts.push(Part {
                     name: Arc::clone(&line.name),
                     time: line.time,
                     note: line.is_note,
@@ -155,8 +170,33 @@ impl State {
                 }),
             }
         }
-        batch
+        piece
     }
+}
+
+impl Piece {
+    pub fn lines(&self) -> usize {
+        self.parts.iter().map(|part| part.lines.len()).sum()
+    }
+
+    /// The number of the line behind it.
+    pub fn end(&self) -> u64 {
+        self.first + self.lines() as u64
+    }
+
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+}
+
+/// What a text takes as a string of JSON in a list, at most.
+fn json_length(text: &str) -> usize {
+    let length = |byte: u8| match byte {
+        0..=0x1f | 0x7f => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    text.bytes().map(length).sum::<usize>() + 3
 }
 
 /// In milliseconds, as JavaScript counts them.

@@ -14,112 +14,105 @@
 //! ```
 //!
 //! The last one needs `--token SECRET`. Every line has a number, so that the page knows what it has already and
-//! how many it has missed. Lines arrive in batches, twenty a second: a browser has less to do with one event of a
+//! how many it has missed. Lines arrive in pieces, twenty times a second: a browser has less to do with one event of a
 //! thousand lines than with a thousand events. When lines come faster than can be shown, the page is spared some of
-//! them, and says how many.
+//! them, and says how many. No event is longer than 64 KiB, which is what Go's scanner reads as a line, for one.
+//!
+//! Whoever comes is sent what was published before by the generator, piece by piece as fast as it is taken, and then
+//! follows the channel: however large the history is and however slow its readers are, each has a piece in memory.
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod input;
 mod log;
+#[path = "../names/mod.rs"]
+mod names;
 #[path = "../say/mod.rs"]
 mod say;
 
-use std::net::SocketAddr;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, thread};
 
-use brooklet::{Channel, Content, Event, EventSource, Host, Layout, Notice, Request, Response, Status};
+use brooklet::{
+    Channel, Content, Event, EventConnection, EventSource, Host, Layout, Notice, Request, Response, Status,
+};
 
+use cli::{Cli, Declared};
 use input::Lines;
 use log::{Kind, Log};
+use names::is_name;
 use say::say;
 
-const HELP: &str = "\
-Usage: pipe [OPTIONS] [[--name NAME] FILE]...
+/// How many lines are remembered at most.
+const MAX_LINES: usize = 50_000;
+/// How often events are published while lines come, and of how many lines. More than that nobody can read.
+const BEAT: Duration = Duration::from_millis(50);
+const BEAT_LINES: usize = 2000;
 
+/// Whoever publishes may make up names, but not for ever.
+const MAX_NAMES: usize = 64;
+const MAX_NAME: usize = 40;
+const NAMES: &str = "a name is one line of 1 to 40 characters that can be seen";
+/// In one request: it is not to push out what is remembered of others.
+const MAX_PUBLISHED: usize = 1000;
+
+const ABOUT: &str = "\
 Shows lines of standard input, and of files, live in a browser.
 
 A FILE is followed through truncation and rotation, as by `tail -F`; one that is not there is waited for.
 `-` is standard input, which is also read if there is no FILE.
 
-  --name NAME      what to call the input that comes next
-  --port N         the port; 8080, or PORT in the environment; 0 finds one that is free
-  --bind ADDRESS   127.0.0.1: only this machine can read along. With another address, such as 0.0.0.0,
-                   everybody can who reaches it: there is no password
-  --history N      how many lines a page begins with; 5000, at most 50000
-  --token TOKEN    lets those who know it POST lines to /publish; PIPE_TOKEN in the environment hides it from `ps`
-  --tee            copies standard input to standard output
-  --exit           ends when standard input does; otherwise the page stays
-  --help           this text
-
 Of a line longer than 8 KiB the rest is left out. What follows a carriage return replaces what is before it, as in
 a terminal. Bytes that are not UTF-8 are shown as \u{fffd}.";
 
-/// How many lines are remembered at most.
-const MAX_LINES: usize = 50_000;
-/// How often an event is published while lines come.
-const BATCH_TIME: Duration = Duration::from_millis(50);
-
-/// Whoever publishes may make up names, but not for ever.
-const MAX_NAMES: usize = 64;
-const MAX_NAME: usize = 40;
+const OPTIONS: [Declared; 5] = [
+    ("--name NAME", "what to call the input that comes next"),
+    ("--history N", "how many lines a page begins with; 5000, at most 50000"),
+    (
+        "--token TOKEN",
+        "lets those who know it POST lines to /publish; PIPE_TOKEN in the environment hides it from `ps`",
+    ),
+    ("--tee", "copies standard input to standard output"),
+    ("--exit", "ends when standard input does; otherwise the page stays"),
+];
 
 fn main() -> ExitCode {
-    let arguments: Result<Vec<_>, _> =
-        env::args_os().skip(1).map(|argument| argument.into_string()).collect();
-    let options = arguments.map_err(|_| String::from("an argument is not UTF-8")).and_then(Options::read);
-    let result = match options {
-        Ok(Some(options)) => serve(options),
-        Ok(None) => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(sentence) => {
-            eprintln!("pipe: {sentence}; see pipe --help");
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pipe: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let cli = Cli::read("pipe [OPTIONS] [[--name NAME] FILE]...", ABOUT, &OPTIONS);
+    let options = Options::read(&cli).unwrap_or_else(|why| cli.refuse(why));
+    cli.end(serve(&cli, options))
 }
 
-fn serve(options: Options) -> brooklet::Result {
+fn serve(cli: &Cli, options: Options) -> brooklet::Result {
     let names: Vec<_> = options.inputs.iter().map(|input| Arc::clone(&input.name)).collect();
     let log = Arc::new(Log::new(names.clone()));
-    // Who comes back is sent what it has missed; if that is too much, and at first, what is remembered.
-    let channel = Channel::setup()
-        .history_events(1024)
-        .history_bytes(8 * 1024 * 1024)
-        .snapshot({
-            let (log, lines) = (Arc::clone(&log), options.history);
-            move || Event::new(log.last(lines)).event_type("history")
-        })
-        .open();
+    // Ids say the run, since line numbers begin anew with it, and the number of the line behind the event.
+    let run = format!("{:012x}", RandomState::new().build_hasher().finish() >> 16);
+    let channel = Channel::setup().own_ids().open();
     let app = Layout::new()
         .index(Content::html(include_str!("pipe.html")))
-        .add("events", EventSource::channel(&channel).retry(Duration::from_secs(1)))
+        .add("events", {
+            let (log, channel, history) = (Arc::clone(&log), channel.clone(), options.history);
+            let run = run.clone();
+            EventSource::new(move |connection| send(connection, &log, &channel, &run, history))
+                .retry(Duration::from_secs(1))
+        })
         .add("history", {
             let log = Arc::clone(&log);
             move |request: Request| Response::text(log.text(request.query("name")))
         })
         .add("publish", {
-            let (log, token) = (Arc::clone(&log), options.token);
+            let (log, token, inputs) = (Arc::clone(&log), options.token, names.clone());
             move |request: Request| {
-                publish(&log, token.as_deref(), &request).unwrap_or_else(|refusal| refusal)
+                publish(&log, &inputs, token.as_deref(), &request).unwrap_or_else(|refusal| refusal)
             }
         });
-    let host = Host::new(app).bind(options.address).defaults().log(complain).start()?;
+    let host = cli.apply(Host::new(app)).defaults().log(complain).start()?;
     say(format!("pipe: {} at http://{}/\n", names.join(", "), host.address()));
-    if !host.address().ip().is_loopback() {
-        say("pipe: everybody who can reach that address can read along\n");
-    }
 
     let old = options.history / options.inputs.len(); // so that one file leaves something to the others
     for Input { name, path } in options.inputs {
@@ -135,21 +128,50 @@ fn serve(options: Options) -> brooklet::Result {
             }
         })?;
     }
-    let mut sent = 0;
-    while let Some(batch) = log.next_batch(&mut sent) {
-        channel.publish(Event::new(batch).event_type("lines"))?;
-        thread::sleep(BATCH_TIME); // the first line after a silence has not waited; what comes with it does
+    let mut left = MAX_LINES; // what is there already need not wait
+    while let Some(piece) = log.next_piece() {
+        let id = format!("{run}-{}", piece.end());
+        channel.publish(Event::new(&piece).event_type("lines").id(id))?;
+        log.set_published(&piece);
+        left = left.saturating_sub(piece.lines());
+        // The first line after a silence has not waited; what comes with it does.
+        if left == 0 || !piece.has_more() {
+            thread::sleep(BEAT);
+            left = BEAT_LINES;
+        }
     }
     // The pages are told that this is the end, and stay as they are.
-    channel.catch_up(0, Duration::from_secs(5));
-    channel.close();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while channel.subscribers() > 0 && Instant::now() < deadline {
-        thread::sleep(BATCH_TIME);
-    }
+    channel.close_within(Duration::from_secs(5));
     host.stop();
     say::finish();
     Ok(())
+}
+
+/// Sends what was published and the client has not seen, and then lets it follow the channel.
+fn send(
+    connection: &mut EventConnection,
+    log: &Log,
+    channel: &Channel,
+    run: &str,
+    history: usize,
+) -> brooklet::Result {
+    let seen =
+        connection.last_event_id().and_then(|id| id.strip_prefix(run)?.strip_prefix('-')?.parse().ok());
+    let mut from = seen.ok_or(history);
+    loop {
+        let id = from.ok().filter(|from| *from > 0).map(|from| format!("{run}-{from}"));
+        if from.is_ok() && connection.follow_after(channel, id.as_deref())? {
+            return Ok(());
+        }
+        let piece = log.published(from);
+        let id = format!("{run}-{}", piece.end());
+        if from != Ok(piece.end()) {
+            connection.send(Event::new(&piece).event_type("history").id(id))?;
+            from = Ok(piece.end());
+        } else {
+            connection.wait(BEAT)?; // the channel has just gone on
+        }
+    }
 }
 
 /// What goes wrong on the way to a browser. What goes well would only be in the way of the lines.
@@ -159,7 +181,12 @@ fn complain(notice: &Notice) {
     }
 }
 
-fn publish(log: &Log, token: Option<&str>, request: &Request) -> Result<Response, Response> {
+fn publish(
+    log: &Log,
+    inputs: &[Arc<str>],
+    token: Option<&str>,
+    request: &Request,
+) -> Result<Response, Response> {
     if request.method() != "POST" {
         return Err(Response::method_not_allowed(request.method(), "POST"));
     }
@@ -174,14 +201,20 @@ fn publish(log: &Log, token: Option<&str>, request: &Request) -> Result<Response
     }
     let bad = |sentence: &str| Response::explain(Status::BAD_REQUEST, sentence);
     let name = request.query("name").unwrap_or("published");
-    if !is_name(name) {
-        return Err(bad("a name is one line of 1 to 40 characters"));
+    if !is_name(name, MAX_NAME) {
+        return Err(bad(NAMES));
+    }
+    if inputs.iter().any(|input| **input == *name) {
+        return Err(bad("that is the name of an input"));
     }
     let mut lines = Lines::default();
     let mut texts = lines.feed(request.body());
     texts.extend(lines.end());
     if texts.is_empty() {
         return Err(bad("there is no line in the body"));
+    }
+    if texts.len() > MAX_PUBLISHED {
+        return Err(bad("a body has at most 1000 lines"));
     }
     let name: Arc<str> = name.into();
     let mut state = log.state();
@@ -203,7 +236,6 @@ fn is_same(given: &str, token: &str) -> bool {
 }
 
 struct Options {
-    address: SocketAddr,
     history: usize,
     token: Option<String>,
     tee: bool,
@@ -218,35 +250,22 @@ struct Input {
 }
 
 impl Options {
-    /// `None` if help is wanted; or the sentence that says what is wrong.
-    fn read(arguments: Vec<String>) -> Result<Option<Self>, String> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let token = env::var("PIPE_TOKEN").ok();
-        let mut options = Self { address, history: 5000, token, tee: false, exit: false, inputs: Vec::new() };
-        if let Ok(port) = env::var("PORT") {
-            options.address.set_port(number("PORT", &port, u16::MAX.into())? as u16);
-        }
+    /// Or the sentence that says what is wrong.
+    fn read(cli: &Cli) -> Result<Self, String> {
+        let mut options = Self {
+            history: cli.number("--history", 0..=MAX_LINES as u64).unwrap_or(5000) as usize,
+            token: cli.text("--token").or_else(|| env::var("PIPE_TOKEN").ok()),
+            tee: cli.is_set("--tee"),
+            exit: cli.is_set("--exit"),
+            inputs: Vec::new(),
+        };
+        // A name is about the input behind it.
         let mut name = None;
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match &*argument {
-                "--name" => name = Some(value()?),
-                "--port" => options.address.set_port(number("--port", &value()?, u16::MAX.into())? as u16),
-                "--bind" => match value()?.parse() {
-                    Ok(address) => options.address.set_ip(address),
-                    Err(_) => {
-                        return Err(String::from("--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1"))
-                    }
-                },
-                "--history" => options.history = number("--history", &value()?, MAX_LINES)?,
-                "--token" => options.token = Some(value()?),
-                "--tee" => options.tee = true,
-                "--exit" => options.exit = true,
-                "--help" | "-h" => return Ok(None),
-                "-" => options.add(name.take(), None)?,
-                option if option.starts_with('-') => return Err(format!("there is no option {option}")),
-                file => options.add(name.take(), Some(PathBuf::from(file)))?,
+        for (option, value) in &cli.given {
+            match *option {
+                "--name" => name = Some(value.to_string_lossy().into_owned()),
+                "" => options.add(name.take(), (value != "-").then(|| PathBuf::from(value)))?,
+                _ => {}
             }
         }
         if options.inputs.is_empty() {
@@ -266,15 +285,15 @@ impl Options {
                 "--tee and --exit are about standard input; `-` adds that to the files",
             ));
         }
-        Ok(Some(options))
+        Ok(options)
     }
 
     fn add(&mut self, name: Option<String>, path: Option<PathBuf>) -> Result<(), String> {
         let named_after = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.or_else(|| path.as_deref().map_or(Some(String::from("stdin")), named_after));
-        let name = match name.filter(|name| is_name(name)) {
+        let name = match name.filter(|name| is_name(name, MAX_NAME)) {
             Some(name) => name,
-            None => return Err(format!("a --name is one line of 1 to {MAX_NAME} characters")),
+            None => return Err(format!("--name: {NAMES}")),
         };
         if matches!(&path, Some(path) if path.is_dir()) {
             return Err(format!("{name} is a folder"));
@@ -285,13 +304,4 @@ impl Options {
         self.inputs.push(Input { name: name.into(), path });
         Ok(())
     }
-}
-
-fn number(what: &str, text: &str, most: usize) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number <= most);
-    number.ok_or_else(|| format!("{what} is a number from 0 to {most}"))
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }

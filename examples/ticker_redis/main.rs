@@ -17,6 +17,8 @@
 //! older than the channel remembers. While Redis is away, clients stay. Who comes back for entries that were trimmed
 //! meanwhile is sent a `reset`.
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod entries;
 mod resp;
 #[path = "../say/mod.rs"]
@@ -24,36 +26,29 @@ mod say;
 mod ticker;
 
 use std::env;
-use std::process::exit;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use brooklet::{Content, EventSource, Handler, Host, Layout, Request, Response, StartError, Status};
+use brooklet::{Content, EventSource, Handler, Host, Layout, Request, Response, Status};
 use entries::Quote;
 use ticker::Ticker;
 
-const HELP: &str = "\
+fn main() -> ExitCode {
+    let about = "\
 Serves the prices of the Redis stream `ticker`.
 
-usage: ticker_redis [--port PORT] [--host NAME]
-
-  --port PORT   listen on 127.0.0.1:PORT; otherwise $PORT, or 8080
-  --host NAME   answer to this name, too: the one under which a proxy serves it
-  --help        say this
-
-  REDIS_ADDR    the Redis to read from, as HOST:PORT; otherwise 127.0.0.1:6379
-";
-
-fn main() -> Result<(), StartError> {
-    let options = Options::read().unwrap_or_else(|complaint| {
-        eprintln!("ticker_redis: {complaint}; see --help");
-        exit(2)
-    });
-    let ticker = Arc::new(Ticker::new(&options.redis, options.port));
-    Ticker::start_reading(&ticker).unwrap_or_else(|error| {
-        eprintln!("ticker_redis: no thread to read with: {error}");
-        exit(1)
-    });
+REDIS_ADDR in the environment is the Redis to read from, as HOST:PORT; otherwise 127.0.0.1:6379.";
+    let cli = cli::Cli::read("ticker_redis [OPTIONS]", about, &[]);
+    let redis = env::var("REDIS_ADDR").unwrap_or_else(|_| String::from("127.0.0.1:6379"));
+    let is_address = matches!(redis.rsplit_once(':'), Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok());
+    if !is_address {
+        cli.refuse(format_args!("REDIS_ADDR is {redis:?}, and not HOST:PORT"));
+    }
+    let ticker = Arc::new(Ticker::new(&redis, cli.address().port()));
+    if let Err(error) = Ticker::start_reading(&ticker) {
+        return cli.end(Err(format!("no thread to read with: {error}")));
+    }
 
     let source = EventSource::new({
         let ticker = Arc::clone(&ticker);
@@ -71,11 +66,7 @@ fn main() -> Result<(), StartError> {
             other => Response::method_not_allowed(other, "GET, HEAD, POST"),
         },
     );
-    let mut host = Host::new(app).bind(format!("127.0.0.1:{}", options.port)).defaults().console();
-    for name in options.names {
-        host = host.allow_host(name);
-    }
-    host.run()
+    cli.end(cli.apply(Host::new(app)).defaults().console().run())
 }
 
 fn publish(ticker: &Ticker, request: &Request) -> Response {
@@ -91,39 +82,5 @@ fn publish(ticker: &Ticker, request: &Request) -> Response {
     match ticker.publish(&quote) {
         Ok(id) => Response::text(format!("{id}\n")),
         Err(complaint) => Response::explain(Status::SERVICE_UNAVAILABLE, &complaint),
-    }
-}
-
-struct Options {
-    port: u16,
-    names: Vec<String>,
-    redis: String,
-}
-
-impl Options {
-    /// What the command line and the environment say, or what is wrong with that.
-    fn read() -> Result<Self, String> {
-        let variable = |name, otherwise: &str| env::var(name).unwrap_or_else(|_| otherwise.to_owned());
-        let mut port = variable("PORT", "8080");
-        let mut names = Vec::new();
-        let mut words = env::args().skip(1);
-        while let Some(word) = words.next() {
-            match &*word {
-                "--help" | "-h" => {
-                    print!("{HELP}");
-                    exit(0)
-                }
-                "--port" => port = words.next().ok_or("--port needs a number")?,
-                "--host" => names.push(words.next().ok_or("--host needs a name")?),
-                _ => return Err(format!("there is no option {word:?}")),
-            }
-        }
-        let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
-        let redis = variable("REDIS_ADDR", "127.0.0.1:6379");
-        let is_address = matches!(redis.rsplit_once(':'), Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok());
-        match is_address {
-            true => Ok(Self { port, names, redis }),
-            false => Err(format!("REDIS_ADDR is {redis:?}, and not HOST:PORT")),
-        }
     }
 }

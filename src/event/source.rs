@@ -293,7 +293,7 @@ impl EventSource {
     /// EventSource::channel(&sensors).pace(Duration::from_millis(500));
     /// ```
     pub fn pace(mut self, interval: Duration) -> Self {
-        self.settings.pace = (!interval.is_zero()).then_some(interval);
+        self.settings().pace = (!interval.is_zero()).then_some(interval);
         self
     }
 

@@ -1,4 +1,4 @@
-//! The page of the `stock` example in a real browser, through a restart of its server.
+//! The pages of the examples `stock` and `tour` in a real browser: through a restart of the server, and everywhere.
 //!
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
@@ -28,6 +28,38 @@ fn the_stock_page_outlives_its_server() {
     wait_for_state(&browser, "live");
     wait_for_new_prices(&browser);
     assert_eq!(browser.execute("return window.untouched"), "true", "the page was loaded again");
+}
+
+#[test]
+#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
+fn the_tour_page_goes_to_every_stop() {
+    let address = example::free_address();
+    let _server = example::serve("tour", address, &[]);
+    let browser = Browser::open(&format!("http://{address}/"));
+    wait_for_state(&browser, "live");
+    browser.wait_until(DEADLINE, "return document.querySelectorAll('li').length > 20");
+    let answer = |path: &str, expected: &str| {
+        let item = format!(
+            "[...document.querySelectorAll('li')].find(item => item.textContent.startsWith('{path}'))"
+        );
+        browser.execute(&format!("{item}.querySelector('button').click()"));
+        browser.wait_until(
+            DEADLINE,
+            &format!("return {item}.querySelector('pre').textContent.includes(`{expected}`)"),
+        );
+        browser.execute(&format!("{item}.querySelector('button').click()")); // leaves it
+    };
+    answer("/stock?ms=200", "event: ");
+    answer("/resume?n=8… the rest", "id: 8");
+    answer("/resume?n=8… and 204", "204 No Content");
+    answer("/tokens", "data: [DONE]");
+    answer("/lastid… then", "data: x");
+    answer("/idle", ":");
+    answer("/echo", "200 OK application/octet-stream\n\nhello");
+    answer("/error", "500 Internal Server Error");
+    answer("/query", "a=b c\nd=é");
+    answer("/metrics", "200 OK");
+    answer("/anything", "404 Not Found");
 }
 
 fn wait_for_state(browser: &Browser, state: &str) {

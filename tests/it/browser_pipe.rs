@@ -103,6 +103,38 @@ fn the_pipe_page_shows_what_matters() {
     wait_for_last(&browser, "and on");
 }
 
+/// A pattern that takes for ever ends, and one from the address does not even begin: whoever made that address could
+/// learn what is in the log by whether the page hangs.
+#[test]
+#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
+fn patterns_end() {
+    let file = example::folder("pipe-patterns").join("app.log");
+    let secret = format!("password=hunter2{}", "a".repeat(60));
+    fs::write(&file, format!("{secret}\n\x1b[31mred\x1b[0m and plain\n")).unwrap();
+    let server = Tool::start("pipe", &[file.to_str().unwrap()]);
+    let pattern = r"/^password=h(\w|\w)+!$/";
+    let browser = Browser::open(&format!("http://{}/#{pattern}", server.address));
+    wait_for_state(&browser, "live");
+    let all = format!("{secret}|red and plain");
+    wait_for_rows(&browser, &all);
+    assert_eq!(browser.execute("return filter.value"), pattern);
+    let found = "return document.getElementById('found').textContent";
+    assert_eq!(browser.execute(found), "Enter applies this pattern.");
+
+    browser.execute("filter.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }))");
+    browser.wait_until(DEADLINE, &format!("{found} === 'This pattern takes too long.'"));
+    wait_for_rows(&browser, &all);
+    filter(&browser, "/D A/i");
+    wait_for_rows(&browser, "red and plain");
+    // What is found is marked, whatever its colours.
+    let marks = "return [...document.querySelectorAll('mark')].map(mark => mark.textContent).join('+')";
+    assert_eq!(browser.execute(marks), "d+ a");
+    // Text from the address is applied at once.
+    browser.execute("location.hash = '#plain'");
+    wait_for_rows(&browser, "red and plain");
+    assert_eq!(browser.execute(found), "1 of 2");
+}
+
 fn append(file: &Path, text: &str) {
     OpenOptions::new().append(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
 }

@@ -46,7 +46,7 @@ fn few_resources_and_dead_streams() {
 #[test]
 fn bodies_beyond_the_memory() {
     check("tour", &[], 20);
-    check("load", &["64"], 60); // KiB of stack: there is memory for all the threads
+    check("load", &["--stack", "64"], 60); // KiB of stack: there is memory for all the threads
 
     #[track_caller]
     fn check(name: &str, arguments: &[&str], clients: usize) {

@@ -9,9 +9,83 @@ use std::time::{Duration, Instant};
 
 use brooklet::testing::{Client, Message};
 
-use crate::example::{self, ask};
+use crate::example::{self, ask, check_help, check_refusal};
 use crate::patience::{eventually, in_time, DEADLINE};
 use crate::wire::{show, Wire};
+
+/// All of them have the same options, and say the same of what is wrong.
+#[test]
+fn command_lines() {
+    for name in [
+        "chat",
+        "dashboard",
+        "formats",
+        "hello",
+        "live_reload",
+        "load",
+        "mcp",
+        "pipe",
+        "progress",
+        "stock",
+        "threads",
+        "ticker_redis",
+        "tokens",
+        "tour",
+    ] {
+        check_help(name);
+        check_refusal(name, &["--prot", "80"], "there is no option --prot");
+        check_refusal(name, &["--host"], "--host needs a value");
+    }
+    let check = |arguments: &[&str], sentence: &str| check_refusal("stock", arguments, sentence);
+    check(&["-p"], "there is no option -p");
+    check(&["--port"], "--port needs a value");
+    for port in ["65536", "-1", "http", "", " 80"] {
+        check(&["--port", port], "--port is a number from 0 to 65535");
+        check(&[&format!("--port={port}")], "--port is a number from 0 to 65535");
+    }
+    check(&["http"], "--port is a number from 0 to 65535");
+    check(&["8080", "8081"], "there is no place for 8081");
+    check(&["--help=me"], "--help has no value");
+    for ip in ["localhost", "127.0.0.1:80", ""] {
+        check(&["--bind", ip], "--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1");
+    }
+    for name in ["", "a b", "http://a", "a@b"] {
+        check(&["--host", name], &format!("--host takes a name, such as box.example, and not {name:?}"));
+    }
+    check_refusal("hello", &["8080"], "there is no place for 8080");
+}
+
+/// The names of `--host` are answered, and no others.
+#[test]
+fn names_and_ports() {
+    let address = example::free_address();
+    let port = address.port().to_string();
+    let mut command = Command::new(example::binary("hello"));
+    command.args(["--port", &port, "--host", "a.example", "--host=b.example"]).stderr(Stdio::null());
+    let _hello = example::spawn(command.env("PORT", "1"), address);
+    let ask = |host: &str| ask(address, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).status;
+    assert_eq!(["a.example", "b.example", "localhost", "c.example"].map(ask), [200, 200, 200, 403]);
+}
+
+/// The last two minutes at once, then each second, and after a departure where it left off.
+#[test]
+fn stock_prices() {
+    let stock = example::Tool::start("stock", &[]);
+    let mut stream = stock.stream("/stock", "");
+    let prices = stream.next_events(121).unwrap();
+    for (before, after) in prices.iter().zip(&prices[1..]) {
+        let id = |event: &Message| event.last_event_id.parse::<u64>().unwrap();
+        assert_eq!(id(before) + 1, id(after));
+        assert_ne!(before.event_type, after.event_type);
+        assert!(after.data.parse::<f64>().unwrap() > 100.0, "{after}");
+    }
+    let back = stock.stream("/stock", &prices[7].last_event_id).next_events(3).unwrap();
+    assert_eq!(back, prices[8..11]);
+    for foreign in ["x", "99999999999999999999", "18446744073709551615"] {
+        stock.stream("/stock", foreign).next_event().unwrap();
+    }
+    assert!(stock.log().lines().all(|line| !line.contains("panic")), "{}", stock.log());
+}
 
 #[test]
 fn encode_writes_blocks() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use brooklet::testing::Message;
 
-use crate::example::{check_help, check_refusal, folder, Tool};
+use crate::example::{ask, check_help, check_refusal, folder, Tool};
 use crate::patience::eventually;
 use crate::wire::show;
 
@@ -20,8 +20,8 @@ fn arguments() {
     check(&["--prot", "80"], "there is no option --prot");
     check(&["--port"], "--port needs a value");
     check(&["--port", "many"], "--port is a number from 0 to 65535");
-    check(&["--bind", "localhost"], "--bind is an IP address: 127.0.0.1, 0.0.0.0, ::1");
-    check(&["a", "b"], "one folder can be served");
+    check(&["--bind", "localhost"], "--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1");
+    check(&["a", "b"], "there is no place for b");
     check(&[&path(&file)], &format!("{} is no folder", path(&file)));
     let nowhere = path(&folder.join("nowhere"));
     let why = fs::read(&nowhere).unwrap_err();
@@ -35,11 +35,7 @@ fn files() {
     let check = |target: &str, status: u16, media_type: &str, body: &str| {
         let answer = server.get(target);
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        // The one thing in a page that is another in each run.
-        let text = match text.split_once(r#"data-since=""#) {
-            Some((before, rest)) => format!("{before}…{}", rest.split_once('"').unwrap().1),
-            None => text,
-        };
+        let text = without_since(&text);
         assert_eq!(
             (answer.status, answer.field("Content-Type").unwrap_or("")),
             (status, media_type),
@@ -48,10 +44,20 @@ fn files() {
         assert!(body.is_empty() || text == body, "{target}: {text:?}");
     };
     const HTML: &str = "text/html; charset=utf-8";
-    const SCRIPT: &str = "<script src=\"/.live_reload/script.js\" …></script>\n";
-    check("/page.html", 200, HTML, &format!("<p>Page{SCRIPT}</Body>\n<!-- end -->"));
+    let script =
+        |up: &str| format!("<script src=\"{up}.live_reload/script.js\" data-up=\"{up}\" … async></script>\n");
+    let at_root = script("./");
+    check("/page.html", 200, HTML, &format!("<p>Page{at_root}</Body>\n<!-- end -->"));
     check("/page.html?query", 200, HTML, "");
-    check("/PART.HTM", 200, HTML, &format!("part{SCRIPT}"));
+    check("/PART.HTM", 200, HTML, &format!("part{at_root}"));
+    // Before what says that all is elsewhere, unless a script says so.
+    check(
+        "/base.html",
+        200,
+        HTML,
+        &format!("<head>{at_root}<BASE href=\"https://a.example/\"></head></body>"),
+    );
+    check("/quoted.html", 200, HTML, &format!("<script>'<base href=x>'</script><p>{at_root}</body>"));
     check("/with%20space.txt", 200, "text/plain; charset=utf-8", "with space");
     check("/%C3%BC%3C%26%3E.txt", 200, "text/plain; charset=utf-8", "odd");
     check("/style.css", 200, "text/css; charset=utf-8", "a {}");
@@ -61,7 +67,9 @@ fn files() {
     check("/font.woff2", 200, "font/woff2", "f");
     check("/unknown.xyz", 200, "application/octet-stream", "x");
     check("/inside.txt", 200, "text/plain; charset=utf-8", "with space"); // a link that stays within
-    check("/index/", 200, HTML, &format!("<h1>Index{SCRIPT}"));
+    check("/index/", 200, HTML, &format!("<h1>Index{}", script("../")));
+    check("/list/sub/page.html", 200, HTML, &format!("deep{}", script("../../")));
+    check("/linked/page.html", 200, HTML, &format!("deep{}", script("../"))); // a link to a folder within
     check("/index", 308, "", "");
     check("/.live_reload/script.js", 200, "text/javascript; charset=utf-8", "");
     assert_eq!(server.get("/index?a=b").field("Location"), Some("./index/?a=b"));
@@ -89,7 +97,11 @@ fn files() {
     ] {
         check(target, 404, HTML, "");
         let page = String::from_utf8(server.get(target).body).unwrap();
-        assert!(page.contains("script.js") && !page.contains("root:"), "{target}: {page}");
+        let up = match target.matches('/').count() {
+            1 => String::from("./"),
+            depth => "../".repeat(depth - 1),
+        };
+        assert!(without_since(&page).contains(&script(&up)) && !page.contains("root:"), "{target}: {page}");
     }
     // What was never meant well.
     for target in [
@@ -113,6 +125,21 @@ fn files() {
     assert_eq!(server.post("/page.html", "x").status, 405);
     assert_eq!(server.get("/page.html").field("Cache-Control"), Some("no-store"));
     assert_eq!(server.get("/style.css").field("Cache-Control"), Some("no-cache"));
+
+    // Of a large file a part can be had, and all of it costs no memory.
+    let film = fs::File::create(root.join("film.mp4")).unwrap();
+    film.set_len(6 << 30).unwrap();
+    let part = "GET /film.mp4 HTTP/1.1\r\nHost: localhost\r\nRange: bytes=5000000000-5000000002\r\n\r\n";
+    let answer = ask(server.address, part);
+    assert_eq!((answer.status, &*answer.body), (206, &[0; 3][..]));
+}
+
+/// The one thing in a page that is another in each run.
+fn without_since(page: &str) -> String {
+    match page.split_once(r#"data-since=""#) {
+        Some((before, rest)) => format!("{before}…{}", rest.split_once('"').unwrap().1),
+        None => page.to_owned(),
+    }
 }
 
 #[test]
@@ -126,7 +153,10 @@ fn lists() {
     };
     assert_eq!(links("/list/"), "../ ../|./sub/ sub/|./a.txt a.txt|./B.txt B.txt");
     let all = links("/");
-    assert!(all.starts_with("./index/ index/|./list/ list/|./code.mjs code.mjs|"), "{all}");
+    assert!(
+        all.starts_with("./index/ index/|./linked/ linked/|./list/ list/|./base.html base.html|"),
+        "{all}"
+    );
     assert!(
         all.contains("|./with%20space.txt with space.txt|./%C3%BC%3C%26%3E.txt ü&lt;&amp;>.txt"),
         "{all}"
@@ -168,6 +198,9 @@ fn changes() {
     fs::write(root.join("page.tmp"), "<p>Another page").unwrap();
     fs::rename(root.join("page.tmp"), root.join("page.html")).unwrap();
     told(r#"["page.html"]"#);
+    // What a link leads to has two names, and no circle has an end.
+    fs::write(root.join("list/sub/page.html"), "deeper").unwrap();
+    told(r#"["linked/page.html","list/sub/page.html"]"#);
     // Of what nobody sees nobody is told.
     fs::write(root.join(".git/config"), "x").unwrap();
     fs::create_dir(root.join("node_modules")).unwrap();
@@ -206,6 +239,9 @@ fn site(name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
         ("font.woff2", "f"),
         ("unknown.xyz", "x"),
         ("index/index.html", "<h1>Index"),
+        ("list/sub/page.html", "deep"),
+        ("base.html", "<head><BASE href=\"https://a.example/\"></head></body>"),
+        ("quoted.html", "<script>'<base href=x>'</script><p></body>"),
         ("list/B.txt", "b"),
         ("list/a.txt", "a"),
         ("list/.hidden", "secret"),
@@ -221,6 +257,8 @@ fn site(name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
         ("outside", ".."),
         ("hidden.txt", ".env"),
         ("loop", "loop"),
+        ("linked", "list/sub"),
+        ("list/sub/circle", "../.."),
     ] {
         std::os::unix::fs::symlink(to, root.join(link)).unwrap();
     }

@@ -341,8 +341,8 @@ fn mutations() {
 #[test]
 fn arguments() {
     check_help("mcp");
-    check_refusal("mcp", &["--nonsense"], "unknown argument --nonsense");
-    check_refusal("mcp", &["--port", "x"], "--port is a number to 65535");
+    check_refusal("mcp", &["--nonsense"], "there is no option --nonsense");
+    check_refusal("mcp", &["--port", "x"], "--port is a number from 0 to 65535");
     check_refusal("mcp", &["--folder"], "--folder needs a value");
     let output = crate::example::run("mcp", &["--folder", "/no/such"]);
     assert_eq!(output.status.code(), Some(2));

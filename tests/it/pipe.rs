@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use brooklet::testing::{Client, EventStream, Message};
+use brooklet::to_json;
 
 use crate::example::{self, ask, check_help, check_refusal, folder, Tool};
 use crate::patience::{eventually, in_time};
@@ -25,9 +26,9 @@ fn arguments() {
     check(&["--history", "many"], "--history is a number from 0 to 50000");
     check(&["--history", "50001"], "--history is a number from 0 to 50000");
     check(&["--bind", "localhost"], "--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1");
-    check(&["--name", "", "-"], "a --name is one line of 1 to 40 characters");
-    check(&["--name", "a\nb"], "a --name is one line of 1 to 40 characters");
-    check(&["--name", &long], "a --name is one line of 1 to 40 characters");
+    for name in ["", " a", "a\nb", "a\u{200b}", "\u{202e}a", "\u{2066}a", &long] {
+        check(&["--name", name, "-"], "--name: a name is one line of 1 to 40 characters that can be seen");
+    }
     check(&["a.log", "--name", "b"], "--name is about the FILE behind it, and there is none");
     check(&["a.log", "b/a.log"], "two inputs are called a.log, or the same; --name tells files apart");
     check(&["-", "--name", "b", "-"], "two inputs are called b, or the same; --name tells files apart");
@@ -93,10 +94,13 @@ fn events() {
     let log = format!("pipe: app at http://{}/\n", pipe.address);
     eventually("it says where it is", || pipe.log() == log);
     let mut first = pipe.stream("/events", "");
-    assert_eq!(parts(&first.next_event().unwrap()), r#"history 0 ["app"] []"#);
+    assert_eq!(parts(&first.next_event().unwrap()), r#"history 0 false ["app"] []"#);
     write!(input, "one\n\"two\"\n").unwrap();
     let lines = first.next_event().unwrap();
-    assert_eq!(parts(&lines), r#"lines 0 ["app"] [{"name":"app","note":false,"lines":["one","\"two\""]}]"#);
+    assert_eq!(
+        parts(&lines),
+        r#"lines 0 false ["app"] [{"name":"app","note":false,"lines":["one","\"two\""]}]"#
+    );
     writeln!(input, "three").unwrap();
     assert!(parts(&first.next_event().unwrap()).starts_with("lines 2 "));
     writeln!(input, "four").unwrap();
@@ -105,14 +109,23 @@ fn events() {
     let history = parts(&pipe.stream("/events", "").next_event().unwrap());
     // Parts are as long as the clock stands still.
     let in_one_part = history.replace(r#""]},{"name":"app","note":false,"lines":[""#, r#"",""#);
-    let expected = r#"history 1 ["app"] [{"name":"app","note":false,"lines":["\"two\"","three","four"]}]"#;
+    let expected =
+        r#"history 1 false ["app"] [{"name":"app","note":false,"lines":["\"two\"","three","four"]}]"#;
     assert_eq!(in_one_part, expected);
     let mut back = pipe.stream("/events", &lines.last_event_id);
     assert!(parts(&back.next_event().unwrap()).starts_with("lines 2 "));
     assert!(parts(&back.next_event().unwrap()).starts_with("lines 3 "));
-    let mut lost = pipe.stream("/events?lastEventId=0123456789ab-1", "");
-    assert_eq!(lost.next_event().unwrap().to_string(), r#"reset: {"reason":"unknown","missed":null}"#);
-    assert_eq!(parts(&lost.next_event().unwrap()), history);
+    // Of another run, or made up: it begins anew. What the channel does not have any more is in the log.
+    for foreign in ["0123456789ab-1", "-1", "x", "\u{e9}"] {
+        assert_eq!(parts(&pipe.stream("/events", foreign).next_event().unwrap()), history, "{foreign}");
+    }
+    let run = lines.last_event_id.split('-').next().unwrap();
+    let since =
+        |number: &str| parts(&pipe.stream("/events", &format!("{run}-{number}")).next_event().unwrap());
+    assert!(
+        since("1").starts_with(r#"history 1 false ["app"] [{"name":"app","note":false,"lines":["\"two\"""#)
+    );
+    assert_eq!(since("18446744073709551615"), r#"history 4 false ["app"] []"#);
 
     let answer = pipe.get("/history?name=app");
     assert_eq!(show(&answer.body), show(b"one\n\"two\"\nthree\nfour\n"));
@@ -205,6 +218,35 @@ fn files_are_followed() {
     }
 }
 
+/// However long lines are and whatever is in them, no event is longer than 64 KiB: clients that read line by line have
+/// room for no more. Nothing is lost on the way, and who has left off in the middle goes on there.
+#[test]
+fn pieces() {
+    let file = folder("pipe-pieces").join("a.log");
+    let line = |number: usize| format!("{number} {}\n", "\x01\u{e9}\"".repeat(number * 37 % 2040));
+    fs::write(&file, (0..200).map(line).collect::<String>()).unwrap();
+    let name = "\u{1f980}".repeat(40);
+    let pipe = Tool::start("pipe", &["--name", &name, file.to_str().unwrap()]);
+    eventually("it is read", || pipe.get("/history").body.ends_with(line(199).as_bytes()));
+    let (mut pieces, mut next, mut id) = (0, 0, String::new());
+    while next < 200 {
+        let mut stream = pipe.stream("/events", &id);
+        for _ in 0..10 {
+            let event = stream.next_event().unwrap();
+            assert!(event.data.len() + "data: ".len() < 64 * 1024, "{} bytes", event.data.len());
+            let first: usize = parts(&event).split(' ').nth(1).unwrap().parse().unwrap();
+            assert_eq!(first, next, "{}", event.event_type);
+            let has = |number: &usize| event.data.contains(&to_json(line(*number).trim_end_matches('\n')));
+            next = first + (first..200).take_while(has).count();
+            (pieces, id) = (pieces + 1, event.last_event_id);
+            if next == 200 {
+                break;
+            }
+        }
+    }
+    assert!(pieces > 20, "{pieces}");
+}
+
 /// Of a file that is too large nobody reads half a line.
 #[test]
 fn a_large_file() {
@@ -221,7 +263,7 @@ fn a_large_file() {
 fn publishing() {
     let pipe = Tool::start("pipe", &["--token", "S3cret/+=", "a.log"]);
     let missing = "401 Unauthorized: Authorization: Bearer and the token are missing\n";
-    let name = "400 Bad Request: a name is one line of 1 to 40 characters\n";
+    let name = "400 Bad Request: a name is one line of 1 to 40 characters that can be seen\n";
     let check = |target: &str, authorization: &str, body: &str, status: u16, page: &str| {
         let answer = publish(&pipe, target, authorization, body);
         assert_eq!(
@@ -243,14 +285,18 @@ fn publishing() {
     check("/publish?token=S3cret/%2B=", "", "x", 401, missing);
     check("/publish?name=", bearer, "x", 400, name);
     check("/publish?name=a%0Ab", bearer, "x", 400, name);
+    check("/publish?name=a%E2%80%8B", bearer, "x", 400, name);
+    // Nobody speaks for a file.
+    check("/publish?name=a.log", bearer, "x", 400, "400 Bad Request: that is the name of an input\n");
+    let many = "400 Bad Request: a body has at most 1000 lines\n";
+    check("/publish", bearer, &"\n".repeat(1001), 400, many);
     check(&format!("/publish?name={}", "n".repeat(41)), bearer, "x", 400, name);
     check("/publish", bearer, "", 400, "400 Bad Request: there is no line in the body\n");
     check("/publish", bearer, "one", 204, "");
     check("/publish", "Authorization: bearer S3cret/+=\r\n", "two\r\nthree\n", 204, "");
     check("/publish?name=deploy+1", bearer, "out", 204, "");
-    check("/publish?name=a.log", bearer, "beside the file", 204, "");
     assert_eq!(pipe.get("/publish").status, 405);
-    assert_eq!(show(&pipe.get("/history").body), show(b"one\ntwo\nthree\nout\nbeside the file\n"));
+    assert_eq!(show(&pipe.get("/history").body), show(b"one\ntwo\nthree\nout\n"));
     assert_eq!(show(&pipe.get("/history?name=published").body), show(b"one\ntwo\nthree\n"));
 
     // Three there are already.
@@ -292,14 +338,15 @@ fn tee_and_exit() {
 fn parts(message: &Message) -> String {
     let (_, rest) = message.data.split_once(r#"{"first":"#).expect("all begin like that");
     let (first, rest) = rest.split_once(r#","now":"#).unwrap();
-    let (_, rest) = rest.split_once(r#","names":"#).unwrap();
+    let (_, rest) = rest.split_once(r#","more":"#).unwrap();
+    let (more, rest) = rest.split_once(r#","names":"#).unwrap();
     let (names, parts) = rest.split_once(r#","parts":"#).unwrap();
     let mut pieces = parts.strip_suffix('}').unwrap().split(r#""time":"#);
     let mut text = pieces.next().unwrap().to_owned();
     for piece in pieces {
         text += piece.split_once(',').unwrap().1;
     }
-    format!("{} {first} {names} {text}", message.event_type)
+    format!("{} {first} {more} {names} {text}", message.event_type)
 }
 
 #[track_caller]

@@ -144,9 +144,9 @@ fn arguments() {
     check_help("progress");
     check_refusal("progress", &[], "a FOLDER is missing");
     check_refusal("progress", &["/nowhere"], "cannot read /nowhere: No such file or directory (os error 2)");
-    check_refusal("progress", &["/", "/"], "there is one FOLDER at a time");
-    check_refusal("progress", &["--fast", "/"], "unknown argument --fast");
+    check_refusal("progress", &["/", "/"], "there is no place for /");
+    check_refusal("progress", &["--fast", "/"], "there is no option --fast");
     check_refusal("progress", &["--rate"], "--rate needs a value");
-    check_refusal("progress", &["--rate", "0", "/"], "--rate is a number from 1 on");
-    check_refusal("progress", &["--port", "-1", "/"], "--port is a number to 65535");
+    check_refusal("progress", &["--rate", "0", "/"], "--rate is a number from 1 to 4294967295");
+    check_refusal("progress", &["--port", "-1", "/"], "--port is a number from 0 to 65535");
 }

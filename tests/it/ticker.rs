@@ -185,14 +185,11 @@ fn the_highest_id_of_a_reply() {
 
 #[test]
 fn the_command_line() {
-    check(&["--help"], "", 0, "usage: ticker_redis [--port PORT] [--host NAME]");
-    check(&["--prot", "1"], "", 2, "ticker_redis: there is no option \"--prot\"; see --help");
-    check(&["--port"], "", 2, "ticker_redis: --port needs a number; see --help");
-    check(&["--port", "70000"], "", 2, "ticker_redis: \"70000\" is no port; see --help");
-    check(&["--host"], "", 2, "ticker_redis: --host needs a name; see --help");
-    check(&["8080"], "", 2, "ticker_redis: there is no option \"8080\"; see --help");
+    check(&["--help"], "", 0, "Usage: ticker_redis [OPTIONS]");
+    check(&["--prot", "1"], "", 2, "ticker_redis: there is no option --prot; see ticker_redis --help");
     for redis in ["here", ":6379", "here:", "here:x", "here:70000"] {
-        let complaint = format!("ticker_redis: REDIS_ADDR is {redis:?}, and not HOST:PORT; see --help");
+        let complaint =
+            format!("ticker_redis: REDIS_ADDR is {redis:?}, and not HOST:PORT; see ticker_redis --help");
         check(&[], redis, 2, &complaint);
     }
 

@@ -39,7 +39,11 @@ impl Server {
     }
 
     fn info(&self) -> String {
-        format!(r#"{{"name":{},"version":"{}"}}"#, to_json(self.name), env!("CARGO_PKG_VERSION"))
+        format!(
+            r#"{{"name":{},"version":"{}"}}"#,
+            to_json(self.name),
+            option_env!("CARGO_PKG_VERSION").unwrap_or("0")
+        )
     }
 
     pub(super) fn read_resource(&self, params: &Object) -> Result<String, Refusal> {
