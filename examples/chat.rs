@@ -1,8 +1,8 @@
-//! Rooms to talk in. Each is a channel, which is there as soon as somebody asks for it.
+//! Rooms to talk in. Each is a channel, and stays if somebody has written there.
 //!
 //! Run `cargo run --example chat` and open <http://127.0.0.1:8080> in two windows, or on one of them
-//! <http://127.0.0.1:8080/#tea>, which is another room. Another port is the first argument, or `PORT` in the
-//! environment. Nobody is asked who they are: it is a chat among friends.
+//! <http://127.0.0.1:8080/#tea>, which is another room; `--help` names the options. Nobody is asked who they are: it is
+//! a chat among friends.
 //!
 //! ```text
 //! curl -N 'localhost:8080/rooms/tea?name=Ada'                   what is said, and who is there: Ada, too
@@ -20,16 +20,22 @@
 //! A browser has six connections for each server: one that shows more rooms at once than five has none left to
 //! send with.
 
+mod cli;
+mod json;
+mod names;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::identity;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
-use std::{env, iter, thread};
+use std::{iter, thread};
 
 use brooklet::{
     json_object, Channel, Content, Event, EventSource, Handler, Host, Layout, Limits, Presence, Request,
     Response, StartError, Status,
 };
+use json::Json;
+use names::is_name;
 
 const MAX_ROOMS: usize = 100;
 /// A room that nobody has used for so long makes place for another, where there is none left.
@@ -44,12 +50,12 @@ const MAX_TEXT: usize = 2000;
 const MAX_BODY: u64 = 32 * 1024;
 
 fn main() -> Result<(), StartError> {
+    let cli = cli::Cli::read("chat [OPTIONS] [PORT]", "Rooms to talk in, for friends.", &[]);
     let house = House::default();
     let app = Layout::new()
         .index(Content::html(include_str!("chat.html")))
         .add("rooms", move |request: Request| house.answer(request).unwrap_or_else(identity));
-    Host::new(app)
-        .bind(address())
+    cli.apply(Host::new(app))
         .limits(Limits::default().max_body(MAX_BODY))
         .defaults()
         .development()
@@ -76,14 +82,14 @@ impl House {
         }
         match request.method() {
             "GET" | "HEAD" => {
-                if matches!(request.query("name"), Some(name) if !is_name(name)) {
+                if matches!(request.query("name"), Some(name) if !is_name(name, MAX_NAME)) {
                     return Err(bad(NAMES));
                 }
-                Ok(follow(self.room(name)?).handle(request))
+                Ok(follow(self.room(name, Purpose::Listen)?).handle(request))
             }
             "POST" => {
                 let message = Message::read(&request)?;
-                self.room(name)?.say(message);
+                self.room(name, Purpose::Write)?.say(message);
                 Ok(Response::new(Status::NO_CONTENT))
             }
             other => Err(Response::method_not_allowed(other, "GET, HEAD, POST")),
@@ -96,21 +102,39 @@ impl House {
             "GET" | "HEAD" => {}
             other => return Err(Response::method_not_allowed(other, "GET, HEAD")),
         }
-        let line = |(name, room): (&String, &Arc<Room>)| format!("{name} {}\n", room.talk().who.len());
-        Ok(Response::text(self.rooms().iter().map(line).collect::<String>()))
+        let line = |(name, room): (&String, &Arc<Room>)| {
+            let talk = room.talk();
+            talk.is_kept.then(|| format!("{name} {}\n", talk.who.len()))
+        };
+        Ok(Response::text(self.rooms().iter().filter_map(line).collect::<String>()))
     }
 
-    fn room(&self, name: &str) -> Result<Arc<Room>, Response> {
+    /// Who listens in a room that nobody has written in has it as long as they are there, and nobody else sees it: to
+    /// ask for something is not to make it.
+    fn room(&self, name: &str, purpose: Purpose) -> Result<Arc<Room>, Response> {
         let mut rooms = self.rooms();
-        if let Some(room) = rooms.get(name) {
-            return Ok(Arc::clone(room));
+        let known = rooms.get(name).map(Arc::clone);
+        if let Some(room) = &known {
+            if purpose == Purpose::Listen || room.talk().is_kept {
+                return Ok(Arc::clone(room));
+            }
         }
+        rooms.retain(|_, room| !room.is_deserted() || room.talk().is_kept);
         let full = || Response::explain(Status::SERVICE_UNAVAILABLE, "all rooms are taken; join one of them");
-        if rooms.len() >= MAX_ROOMS {
-            let idle = rooms.iter().find(|(_, room)| room.is_idle()).map(|(name, _)| name.clone());
-            rooms.remove(&idle.ok_or_else(full)?);
+        let kept = rooms.values().filter(|room| room.talk().is_kept).count();
+        match purpose {
+            Purpose::Write if kept >= MAX_ROOMS => {
+                let idle = rooms.iter().find(|(_, room)| room.is_idle()).map(|(name, _)| name.clone());
+                rooms.remove(&idle.ok_or_else(full)?);
+            }
+            Purpose::Listen if rooms.len() - kept >= MAX_ROOMS => return Err(full()),
+            _ => {}
         }
-        let room = Room::open().map_err(|_| full())?; // without a thread there is no room, either
+        let room = match known {
+            Some(room) => room,
+            None => Room::open().map_err(|_| full())?, // without a thread there is no room, either
+        };
+        room.talk().is_kept = purpose == Purpose::Write;
         rooms.insert(name.to_owned(), Arc::clone(&room));
         Ok(room)
     }
@@ -118,6 +142,13 @@ impl House {
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Room>>> {
         self.rooms.lock().expect("nobody panics in here")
     }
+}
+
+/// What somebody wants in a room.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    Listen,
+    Write,
 }
 
 /// Made for one request. It holds the room until the client is counted among its subscribers, so that the room
@@ -138,6 +169,8 @@ struct Talk {
     /// What was said last, with the ids of its events: by them a page sees what it has already.
     said: VecDeque<(String, Message)>,
     last_used: Instant,
+    /// Whether somebody has written here.
+    is_kept: bool,
 }
 
 struct Snapshot {
@@ -148,8 +181,12 @@ json_object!(Snapshot { who, said });
 
 impl Room {
     fn open() -> std::io::Result<Arc<Self>> {
-        let talk = Talk { who: BTreeMap::new(), said: VecDeque::new(), last_used: Instant::now() };
-        let talk = Arc::new(Mutex::new(talk));
+        let talk = Arc::new(Mutex::new(Talk {
+            who: BTreeMap::new(),
+            said: VecDeque::new(),
+            last_used: Instant::now(),
+            is_kept: false,
+        }));
         let channel = Channel::setup()
             .history_events(500)
             .history_bytes(256 * 1024)
@@ -214,12 +251,15 @@ impl Room {
         }
     }
 
-    /// Whether nobody is here, or on the way here, and has not been for long.
-    fn is_idle(self: &Arc<Self>) -> bool {
+    /// Whether nobody is here, or on the way here.
+    fn is_deserted(self: &Arc<Self>) -> bool {
         // One is the house's. More are only made by asking the house, which is locked now.
-        Arc::strong_count(self) == 1
-            && self.channel.subscribers() == 0
-            && self.talk().last_used.elapsed() > IDLE
+        Arc::strong_count(self) == 1 && self.channel.subscribers() == 0
+    }
+
+    /// Whether nobody has been here for long.
+    fn is_idle(self: &Arc<Self>) -> bool {
+        self.is_deserted() && self.talk().last_used.elapsed() > IDLE
     }
 
     fn talk(&self) -> MutexGuard<'_, Talk> {
@@ -239,16 +279,25 @@ impl Message {
     /// From a form, or from JSON.
     fn read(request: &Request) -> Result<Self, Response> {
         let media_type = request.header("Content-Type").and_then(|value| value.split(';').next());
-        let members = match media_type {
+        let (name, text) = match media_type {
             Some(json) if json.trim().eq_ignore_ascii_case("application/json") => {
-                let object = std::str::from_utf8(request.body()).ok().and_then(read_object);
-                object.ok_or_else(|| bad("this is no JSON object of strings"))?
+                let wrong = || bad("this is no JSON object of strings");
+                let json = std::str::from_utf8(request.body()).ok().and_then(|text| Json::read(text).ok());
+                let object = json.and_then(Json::object).ok_or_else(wrong)?;
+                let member = |name| match object.get(name) {
+                    Some(value) => value.string().ok_or_else(wrong),
+                    None => Ok(String::new()),
+                };
+                (member("name")?, member("text")?)
             }
-            _ => request.form().pairs().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            _ => {
+                let form = request.form();
+                let field = |name| String::from(form.get(name).unwrap_or_default());
+                (field("name"), field("text"))
+            }
         };
-        let member = |key| members.get(key).map_or("", |value| value.trim());
-        let (name, text) = (member("name"), member("text"));
-        if !is_name(name) {
+        let (name, text) = (name.trim(), text.trim());
+        if !is_name(name, MAX_NAME) {
             return Err(bad(NAMES));
         }
         if !(1..=MAX_TEXT).contains(&text.chars().count()) {
@@ -258,12 +307,8 @@ impl Message {
     }
 }
 
-const NAMES: &str = "your name, the member or field `name`, is one line of 1 to 40 characters";
-
-fn is_name(name: &str) -> bool {
-    let is_short = (1..=MAX_NAME).contains(&name.chars().count());
-    is_short && name == name.trim() && !name.chars().any(char::is_control)
-}
+const NAMES: &str =
+    "your name, the member or field `name`, is one line of 1 to 40 characters that can be seen";
 
 fn is_room_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -272,66 +317,4 @@ fn is_room_name(name: &str) -> bool {
 
 fn bad(sentence: &str) -> Response {
     Response::explain(Status::BAD_REQUEST, sentence)
-}
-
-/// Reads a flat JSON object of strings (RFC 8259), with no name twice: all that anybody sends here.
-fn read_object(json: &str) -> Option<BTreeMap<String, String>> {
-    let mut members = BTreeMap::new();
-    let mut rest = after(json, '{')?;
-    loop {
-        let (name, behind_name) = read_string(rest)?;
-        let (value, behind_value) = read_string(after(behind_name, ':')?)?;
-        if members.insert(name, value).is_some() {
-            return None;
-        }
-        rest = match after(behind_value, ',') {
-            Some(next) => next,
-            None => return skip_space(after(behind_value, '}')?).is_empty().then_some(members),
-        };
-    }
-}
-
-/// Reads a string, and gives what stands behind it. Escapes are UTF-16, so the text is first, too.
-fn read_string(json: &str) -> Option<(String, &str)> {
-    let mut chars = after(json, '"')?.chars();
-    let mut units = Vec::new();
-    loop {
-        units.push(match chars.next()? {
-            '"' => return Some((String::from_utf16(&units).ok()?, chars.as_str())),
-            '\\' => match chars.next()? {
-                itself @ ('"' | '\\' | '/') => itself as u16,
-                'b' => 0x08,
-                'f' => 0x0c,
-                'n' => 0x0a,
-                'r' => 0x0d,
-                't' => 0x09,
-                'u' => {
-                    let (digits, rest) = (chars.as_str().get(..4)?, chars.as_str().get(4..)?);
-                    chars = rest.chars();
-                    // A sign is a number to Rust, and none to JSON.
-                    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
-                    u16::from_str_radix(digits, 16).ok()?
-                }
-                _ => return None,
-            },
-            '\0'..='\x1f' => return None,
-            char => {
-                units.extend_from_slice(char.encode_utf16(&mut [0; 2]));
-                continue;
-            }
-        });
-    }
-}
-
-fn after(json: &str, token: char) -> Option<&str> {
-    skip_space(json).strip_prefix(token)
-}
-
-fn skip_space(json: &str) -> &str {
-    json.trim_start_matches([' ', '\t', '\n', '\r'])
-}
-
-fn address() -> String {
-    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
-    format!("127.0.0.1:{}", port.as_deref().unwrap_or("8080"))
 }

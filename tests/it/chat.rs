@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use brooklet::testing::{Client, EventStream};
 
 use crate::example::{self, ask};
+use crate::patience::eventually;
 use crate::wire::{show, Answer};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
-const BAD_NAME: &str = "your name, the member or field `name`, is one line of 1 to 40 characters";
+const BAD_NAME: &str =
+    "your name, the member or field `name`, is one line of 1 to 40 characters that can be seen";
 const BAD_TEXT: &str = "a text, the member or field `text`, has 1 to 2000 characters";
 const BAD_JSON: &str = "this is no JSON object of strings";
 
@@ -34,6 +36,19 @@ fn what_is_said() {
     check(FORM, "name=&text=hello", Some(BAD_NAME));
     check(FORM, "name=a%0Ab&text=hello", Some(BAD_NAME));
     check(FORM, &format!("name={}&text=hello", "a".repeat(41)), Some(BAD_NAME));
+    // Names that look like others, or turn round what stands beside them.
+    for char in [
+        "%E2%80%8B",
+        "%E2%80%8F",
+        "%E2%80%AE",
+        "%E2%81%A6",
+        "%EF%BB%BF",
+        "%C2%AD",
+        "%E3%85%A4",
+        "%F3%A0%81%81",
+    ] {
+        check(FORM, &format!("name=A{char}da&text=hello"), Some(BAD_NAME));
+    }
     check(FORM, "name=Bob", Some(BAD_TEXT));
     check(FORM, "name=Bob&text=+%0A", Some(BAD_TEXT));
     check(FORM, &format!("name=Bob&text={}", "a".repeat(2001)), Some(BAD_TEXT));
@@ -48,18 +63,18 @@ fn what_is_said() {
     check(JSON, r#"{"n\u0061me":"Bob","text":"\"\\\/\b\f\n\r\t\u00fc\ud83e\udd80"}"#, None);
     check(JSON, r#"{"text":"hello"}"#, Some(BAD_NAME));
     check(JSON, r#"{"name":"Bob","text":""}"#, Some(BAD_TEXT));
+    check(JSON, "{}", Some(BAD_NAME));
+    check(JSON, r#"{"name":"Bob","text":null}"#, Some(BAD_TEXT)); // as if it were not there
+    check(JSON, r#"{"name":"Bob","more":[{}],"text":"half: \ud83e"}"#, None);
     for json in [
         "",
-        "{}",
         "[]",
         "null",
         r#"{"name":"Bob","text":5}"#,
-        r#"{"name":"Bob","text":null}"#,
         r#"{"name":"Bob","text":["hello"]}"#,
         r#"{"name":"Bob","text":"hello",}"#,
         r#"{"name":"Bob" "text":"hello"}"#,
         r#"{"name":"Bob","text":"hello"}{"#,
-        r#"{"name":"Bob","name":"Bob","text":"hello"}"#,
         r#"{"name":"Bob","text":"hello""#,
         r#"{"name":"Bob","text":"hello}"#,
         r#"{"name":"Bob","text":"hello\"#,
@@ -67,7 +82,6 @@ fn what_is_said() {
         r#"{"name":"Bob","text":"\u+123"}"#,
         r#"{"name":"Bob","text":"\u12"}"#,
         r#"{"name":"Bob","text":"\u12é"}"#,
-        r#"{"name":"Bob","text":"\ud83e"}"#,
         "{\"name\":\"Bob\",\"text\":\"a\nb\"}",
         "\u{feff}{\"name\":\"Bob\",\"text\":\"hello\"}",
         r#"{'name':'Bob','text':'hello'}"#,
@@ -79,7 +93,7 @@ fn what_is_said() {
     let texts: Vec<_> =
         said.data.split(r#""text":""#).skip(1).map(|rest| rest.split(r#"","time"#).next()).collect();
     let crabs = "🦀".repeat(2000);
-    let all = ["hello there", "a&b", &crabs, "hello", "x", r#"\"\\/\b\f\n\r\tü🦀"#];
+    let all = ["hello there", "a&b", &crabs, "hello", "x", r#"\"\\/\b\f\n\r\tü🦀"#, "half: \u{fffd}"];
     assert_eq!(texts, all.map(Some), "{}", said.data);
 }
 
@@ -182,11 +196,43 @@ fn rooms_are_bounded() {
     let page = b"503 Service Unavailable: all rooms are taken; join one of them\n";
     let answer = say(address, "100", FORM, "name=Bob&text=hello");
     assert_eq!((answer.status, show(&answer.body)), (503, show(page)));
-    let answer = ask(address, "GET /rooms/100 HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!((answer.status, show(&answer.body)), (503, show(page)));
     assert_eq!(say(address, "99", FORM, "name=Bob&text=hello").status, 204);
     let rooms = ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(String::from_utf8(rooms.body).unwrap().lines().count(), 100);
+}
+
+/// Who listens makes no room: nobody sees it, and however many have come, there is place for those who write.
+#[test]
+fn listening_makes_no_room() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    let rooms =
+        || String::from_utf8(ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n").body).unwrap();
+    let mut streams = Vec::new();
+    for number in 0..100 {
+        let mut stream = open(address, &format!("/rooms/{number}?name=Eve"), "");
+        assert_eq!(next_of(&mut stream, "room"), r#"{"who":[],"said":[]}"#);
+        streams.push(stream);
+    }
+    assert_eq!(rooms(), "");
+    let answer = ask(address, "GET /rooms/100 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(answer.status, 503);
+    for number in 90..190 {
+        assert_eq!(say(address, &number.to_string(), FORM, "name=Bob&text=hello").status, 204, "{number}");
+    }
+    // Who was there before hears it, and so does who comes now.
+    assert_eq!(next_of(&mut streams[99], "who"), r#"["Eve"]"#);
+    assert!(next_of(&mut streams[99], "message").contains("hello"));
+    assert!(next_of(&mut open(address, "/rooms/189", ""), "room").contains("hello"));
+    assert_eq!(rooms().lines().count(), 100);
+    assert_eq!(say(address, "0", FORM, "name=Bob&text=hello").status, 503);
+
+    // When they have gone, so have their rooms.
+    drop(streams);
+    eventually("there is place again", || {
+        let answer = Client::get("/rooms/another").connect(address);
+        answer.map_or(false, |mut stream| stream.next_event().is_ok())
+    });
 }
 
 #[track_caller]
