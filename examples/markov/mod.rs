@@ -19,6 +19,9 @@ pub const TEXT: &str = "
     Where the brook ends a river begins, but nobody can say which drop was the last one of the brook.
 ";
 
+/// So many words of a prompt it looks at.
+pub const PROMPT: usize = 20;
+
 /// What was read: the words of a text, in their order.
 pub struct Model {
     words: Vec<String>,
@@ -40,7 +43,7 @@ impl Model {
     /// Begins a sentence in which the last word of `prompt` is that it knows, or any.
     pub fn walk(&self, prompt: &[String], seed: u64) -> Walk<'_> {
         let mut random = Random(seed);
-        let mut last_words = prompt.iter().rev().take(20).map(|word| letters(word));
+        let mut last_words = prompt.iter().rev().take(PROMPT).map(|word| letters(word));
         let known = last_words.find_map(|word| {
             let is_same = |known: &String| letters(known).eq_ignore_ascii_case(word);
             // Every sentence has an `a`, which asks for nothing.
@@ -86,8 +89,9 @@ impl<'a> Walk<'a> {
             return word;
         }
         let all = &places[word];
-        let after = |place: usize| (place + 1) % words.len(); // the text begins again behind its end
-                                                              // After two words, where something else can follow them: else it would only recite.
+        // The text begins again behind its end.
+        let after = |place: usize| (place + 1) % words.len();
+        // After two words, where something else can follow them: else it would only recite.
         let is_close = |&place: &usize| place > 0 && words[place - 1] == before;
         let close: Vec<_> = all.iter().copied().filter(is_close).collect();
         let is_choice = close.iter().any(|&place| words[after(place)] != words[after(close[0])]);

@@ -26,7 +26,8 @@ fn a_page_has_a_history() {
 
     // Each is drawn: a point of the line for each sample that has a value, and what the last one says.
     browser.wait_until(DEADLINE, "return document.querySelectorAll('#cores li').length === about.cores");
-    let points = "document.querySelector('#memory .line').getAttribute('d').split(/[ML]/).length - 1";
+    let points =
+        "document.querySelector('#memory .line:last-of-type').getAttribute('d').split(/[ML]/).length - 1";
     browser.wait_until(DEADLINE, &format!("return {points} >= 20"));
     for (card, unit) in [("cpu", " %"), ("memory", "iB")] {
         let value =
@@ -57,7 +58,7 @@ fn a_page_shows_what_it_has_missed() {
     browser.wait_until(DEADLINE, IS_LIVE);
     browser.wait_until(DEADLINE, "return samples.at(-1).time > window.last + 2000");
     browser.wait_until(DEADLINE, "return document.querySelectorAll('#memory .gap').length >= 1");
-    let runs = "document.querySelector('#memory .line').getAttribute('d').split('M').length - 1";
+    let runs = "document.querySelector('#memory .line:last-of-type').getAttribute('d').split('M').length - 1";
     browser.wait_until(DEADLINE, &format!("return {runs} >= 2"));
 }
 
