@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -10,36 +10,67 @@ use std::thread;
 use std::time::Duration;
 
 use brooklet::testing::{Client, EventStream};
+use brooklet::{Host, Layout};
 
 use crate::example::{ask, binary, folder, free_address, spawn};
 use crate::patience::{eventually, in_time, DEADLINE};
 use crate::webdriver::{Process, TempFolder};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// Set where this program runs itself without IPv6.
+/// Set where this program runs itself in another place.
 const VARIABLE: &str = "BROOKLET_ENVIRONMENT";
-const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
-/// What a shell does before it becomes the program.
+/// What a shell does before it becomes the program. `$0` is a folder for it.
 const PLAIN: &str = r#"exec "$@""#;
-const CLOSED: &str = r#"exec "$@" <&- >&- 2>&-"#;
 const FULL: &str = r#"exec "$@" >/dev/full 2>&1"#;
 const DEAD_PIPE: &str = r#"exec "$@" > >(:) 2>&1"#;
 const FULL_PIPE: &str = r#"head -c 1000000 /dev/zero >&2 & exec "$@" >&2"#;
+const NO_PROC: &str =
+    r#"exec unshare -m sh -c 'mount -t tmpfs none /proc && mount -t tmpfs none /sys && exec "$@"' - "$@""#;
+/// Nothing but the program and the libraries that it is linked with, and a user who may write nowhere.
+const EMPTY_ROOT: &str = r#"
+    set -e
+    mkdir "$0/root"
+    cp --parents "$1" $(ldd "$1" | grep -o '/[^ ]*') "$0/root"
+    exec unshare -m sh -ec '
+        mount --bind "$0" "$0"
+        mount -o remount,bind,ro "$0"
+        ! touch "$0/file" 2>/dev/null
+        exec chroot --userspec=65534:65534 "$0" "$@"' "$0/root" "$@""#;
+const FEW_THREADS: &str = r#"ulimit -u 16; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@""#;
+const NO_IPV6: &str = r#"
+    exec unshare -n sh -ec '
+        ip link set lo up
+        echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+        exec "$@"' - "$@""#;
+/// A wall clock that a file steps.
+const FAKE_TIME: &str = r#"
+    set -e
+    library=$(ls /usr/lib/*/faketime/libfaketime.so.1)
+    test -e "$0/step" || echo +0 >"$0/step"
+    export LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$0/step FAKETIME_NO_CACHE=1
+    export FAKETIME_DONT_FAKE_MONOTONIC=1
+    exec "$@""#;
 
-/// As any user has them.
+/// A row for each place: what it is, how a shell makes it, and what has to be so there.
 #[test]
-fn few_resources_and_dead_streams() {
-    check(PLAIN);
-    check(CLOSED);
-    check(FULL);
-    check(DEAD_PIPE);
-    check(FULL_PIPE);
-    check(r#"exec "$@" 2>&-"#);
-    check(r#"ulimit -n 64; exec "$@""#);
-    check(r#"ulimit -v 65536; exec "$@""#); // 64 MiB
-    check(r#"cd /; exec env -i "$@""#);
-    check(r#"TZ=Nowhere/Else LC_ALL=xx_YY.none exec "$@""#);
+fn places() {
+    check("as any user has it", PLAIN, serves);
+    check("no standard streams", r#"exec "$@" <&- >&- 2>&-"#, serves);
+    check("no standard error", r#"exec "$@" 2>&-"#, serves);
+    check("full standard streams", FULL, serves);
+    check("standard streams whose reader is gone", DEAD_PIPE, serves);
+    check("standard streams that nobody reads", FULL_PIPE, serves);
+    check("no variables", r#"cd /; exec env -i "$@""#, serves);
+    check("a time zone and a locale unheard of", r#"TZ=No/Where LC_ALL=xx_YY.none exec "$@""#, serves);
+    check("64 descriptors", r#"ulimit -n 64; exec "$@""#, serves);
+    check("64 MiB of memory", r#"ulimit -v 65536; exec "$@""#, serves);
+    check("16 threads", FEW_THREADS, serves);
+    check("no /proc and no /sys", NO_PROC, serves);
+    check("an empty root that is read-only", EMPTY_ROOT, serves);
+    check("no IPv6", NO_IPV6, serves_without_ipv6);
+    check("a wall clock that is stepped", FAKE_TIME, goes_by_another_clock);
+    check("stopped and continued", PLAIN, answers_what_came_meanwhile);
 }
 
 /// What clients send is more than there is memory for: some are told so, and nothing ends.
@@ -51,11 +82,12 @@ fn bodies_beyond_the_memory() {
     #[track_caller]
     fn check(name: &str, arguments: &[&str], clients: usize) {
         const LENGTH: usize = 1024 * 1024;
+        let folder = TempFolder::new();
         let address = free_address();
         let port = address.port().to_string();
         let arguments = [&[&*port], arguments].concat();
         let mut process =
-            spawn(&mut shell(r#"ulimit -v 65536; exec "$@""#, &binary(name), &arguments), address);
+            spawn(&mut shell(r#"ulimit -v 65536; exec "$@""#, &folder.0, &binary(name), &arguments), address);
         let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LENGTH}\r\n\r\n");
         let clients: Vec<_> = (0..clients)
             .map(|_| {
@@ -81,51 +113,73 @@ fn bodies_beyond_the_memory() {
     }
 }
 
-/// Only root can make these.
-#[test]
-#[ignore = "needs root"]
-fn without_what_a_system_has() {
-    let mut unshare = Command::new("unshare");
-    if !run(unshare.args(["-m", "-n", "true"])).status.success() {
-        return eprintln!("skipped: this is not root, or one that may not make namespaces");
+/// Makes a place; a row whose place cannot be made says so.
+#[track_caller]
+fn check(name: &str, shell: &'static str, holds: fn(&Place)) {
+    let place = Place { shell, folder: TempFolder::new() };
+    let made = run(&mut place.command(Path::new("/bin/true"), &[]));
+    // Past what the test harness captures.
+    if !made.status.success() {
+        let reason = String::from_utf8_lossy(&made.stderr);
+        let reason = reason.lines().next().unwrap_or("no reason given");
+        return writeln!(io::stderr(), "skipped: a place with {name}: {reason}").unwrap();
     }
-    check(
-        r#"exec unshare -m sh -c 'mount -t tmpfs none /proc && mount -t tmpfs none /sys && exec "$@"' - "$@""#,
-    );
-    check(r#"ulimit -u 16; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@""#); // of threads
-    let without_ipv6 =
-        r#"ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@""#;
-    let mut command = Command::new("unshare");
-    command.args(["-n", "sh", "-c", without_ipv6, "-"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", "environments::where_this_runs", "--nocapture"]).env(VARIABLE, "1");
-    let output = run(&mut command);
+    eprintln!("{name}");
+    holds(&Place { shell, folder: TempFolder::new() });
+}
+
+struct Place {
+    shell: &'static str,
+    folder: TempFolder,
+}
+
+impl Place {
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        shell(self.shell, &self.folder.0, program, arguments)
+    }
+
+    /// Runs `tour`.
+    #[track_caller]
+    fn tour(&self) -> (Process, SocketAddr) {
+        let address = free_address();
+        let program = self.folder.0.join("tour"); // where anybody may read it
+        fs::copy(binary("tour"), &program).unwrap();
+        (spawn(&mut self.command(&program, &[&address.port().to_string()]), address), address)
+    }
+}
+
+fn serves(place: &Place) {
+    let (_tour, address) = place.tour();
+    exercise(address);
+}
+
+/// Whoever asks has to be in the same place.
+fn serves_without_ipv6(place: &Place) {
+    let itself = std::env::current_exe().unwrap();
+    let test = ["--exact", "environments::where_this_runs", "--nocapture"];
+    let output = run(place.command(&itself, &test).env(VARIABLE, "1"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn where_this_runs() {
     if std::env::var_os(VARIABLE).is_some() {
-        check(PLAIN);
+        serves(&Place { shell: PLAIN, folder: TempFolder::new() });
+        let host = |address| Host::new(Layout::new()).bind(address).start();
+        assert!(host("localhost:0").unwrap().address().is_ipv4());
+        let error = host("[::1]:0").unwrap_err().to_string();
+        assert!(error.starts_with("cannot listen on [::1]:0: "), "{error}");
     }
 }
 
 /// Whatever clock is on the wall: events and keep-alives go by another.
-#[test]
-#[ignore = "needs libfaketime"]
-fn the_wall_clock_is_stepped() {
-    assert!(Path::new(FAKE_TIME).exists(), "Debian's package is faketime");
-    let step = folder("wall-clock").join("step");
-    fs::write(&step, "+0").unwrap();
-    let address = free_address();
-    let mut command = shell(PLAIN, &binary("tour"), &[&address.port().to_string()]);
-    command.env("LD_PRELOAD", FAKE_TIME).env("FAKETIME_TIMESTAMP_FILE", &step);
-    command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let _tour = spawn(&mut command, address);
+fn goes_by_another_clock(place: &Place) {
+    let (_tour, address) = place.tour();
     let mut events = stream(address, "/events?n=100000&ms=20");
     let mut silence = stream(address, "/idle?hb=100");
     let mut years = Vec::new();
     for seconds in ["+0", "+315360000", "-315360000", "+2000000000"] {
-        fs::write(&step, seconds).unwrap();
+        fs::write(place.folder.0.join("step"), seconds).unwrap();
         let answer = ask(address, GET);
         years.push(answer.field("Date").unwrap()[12..16].parse::<i32>().unwrap());
         events.next_events(10).unwrap();
@@ -137,10 +191,8 @@ fn the_wall_clock_is_stepped() {
 }
 
 /// A process that was stopped answers all that came meanwhile.
-#[test]
-fn stopped_and_continued() {
-    let address = free_address();
-    let tour = spawn(&mut shell(PLAIN, &binary("tour"), &[&address.port().to_string()]), address);
+fn answers_what_came_meanwhile(place: &Place) {
+    let (tour, address) = place.tour();
     let mut events = stream(address, "/events?n=100000&ms=20");
     events.next_events(3).unwrap();
     tour.signal("-STOP");
@@ -201,21 +253,9 @@ fn what_nobody_hears_ends_nothing() {
 
     let input = folder("unheard-lines").join("lines");
     fs::write(&input, "{\"data\":1}\nno JSON\n{\"data\":2}\n").unwrap();
-    let mut command = shell(r#"exec "$@" <"$LINES_FILE" 2>/dev/full"#, &binary("encode"), &[]);
-    let output = run(command.env("LINES_FILE", &input));
+    let mut command = shell(r#"exec "$@" <"$0" 2>/dev/full"#, &input, &binary("encode"), &[]);
+    let output = run(&mut command);
     assert_eq!((&*output.stdout, output.status.code()), (&b"data: 1\n\ndata: 2\n\n"[..], Some(1)));
-}
-
-/// Runs `tour` in a place that a shell makes, and asks for everything.
-#[track_caller]
-fn check(place: &str) {
-    let address = free_address();
-    let copy = TempFolder::new(); // where anybody may read it
-    let program = copy.0.join("tour");
-    fs::copy(binary("tour"), &program).unwrap();
-    let _tour = spawn(&mut shell(place, &program, &[&address.port().to_string()]), address);
-    eprintln!("{place}");
-    exercise(address);
 }
 
 /// Pages, bodies, ten streams at once, failures and a departure of each.
@@ -242,13 +282,13 @@ fn exercise(address: SocketAddr) {
 
 fn start(name: &str, arguments: &[&str], place: &str) -> (Process, SocketAddr) {
     let address = free_address();
-    let mut command = shell(place, &binary(name), arguments);
+    let mut command = shell(place, Path::new("-"), &binary(name), arguments);
     (spawn(command.env("PORT", address.port().to_string()), address), address)
 }
 
-fn shell(place: &str, program: &Path, arguments: &[&str]) -> Command {
+fn shell(place: &str, folder: &Path, program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("bash");
-    command.args(["-c", place, "-"]).arg(program).args(arguments);
+    command.args(["-c", place]).arg(folder).arg(program).args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::piped()); // which nobody reads
     command
 }

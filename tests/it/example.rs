@@ -1,9 +1,10 @@
 //! Runs the examples, which `cargo test` has built, as programs of their own.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Output, Stdio};
+use std::process::{self, ChildStdin, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -13,6 +14,9 @@ use crate::patience::in_time;
 use crate::webdriver::Process;
 use crate::wire::{Answer, Wire};
 
+/// Ports for examples: below what Linux gives to whoever connects.
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u16 = 22_000;
 /// For a program to start on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -161,8 +165,15 @@ pub(crate) fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     wire.answer(false).unwrap()
 }
 
-/// An address that was free a moment ago: examples are told theirs, and one has to come back to it.
+/// An address that was free a moment ago: examples are told theirs, and one has to come back to it. Its port is none of
+/// those that systems give to whoever connects, who would have it meanwhile.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = process::id().wrapping_mul(61); // other tests may run beside these
+    let mut numbers = (0..PORTS).map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)));
+    let free = numbers.find_map(|number| {
+        let port = FIRST_PORT + (number % u32::from(PORTS)) as u16;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+    });
+    free.and_then(|listener| listener.local_addr().ok()).expect("a port of so many is free")
 }

@@ -33,12 +33,8 @@ impl Place {
     }
 
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
-        self.serve_with(arguments, &[])
-    }
-
-    pub(crate) fn serve_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut command = self.command("serve");
-        command.args(arguments).envs(variables.iter().copied());
+        command.args(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it can be run");
         let input = child.stdin.take().expect("it is piped");
         let mut output = BufReader::new(child.stdout.take().expect("it is piped"));

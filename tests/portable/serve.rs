@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Response::text("done")
         })
         .add("rhythm", EventSource::new(rhythm))
-        .add("burst", EventSource::new(burst))
+        .add("zeros", |_: Request| Response::bytes("application/octet-stream", vec![0; 32 * MIB]))
         .add("numbers", EventSource::new(numbers::numbers))
         .add("wait", EventSource::new(wait).keep_alive(Duration::from_millis(500)))
         .add("receive", EventSource::new(receive))
@@ -84,12 +84,6 @@ fn rhythm(connection: &mut EventConnection) -> brooklet::Result {
         connection.wait(pause)?;
     }
     Ok(connection.finish()?)
-}
-
-/// So many MiB of data, in events of one.
-fn burst(connection: &mut EventConnection) -> brooklet::Result {
-    let data = "x".repeat(MIB);
-    Ok((0..number(connection.request(), "mib")).try_for_each(|_| connection.data(&data))?)
 }
 
 fn wait(connection: &mut EventConnection) -> brooklet::Result {
