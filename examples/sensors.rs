@@ -1,11 +1,12 @@
 //! Twenty sensors, of which each page says which it wants, and how often: the latest of each at once, then what changes.
 //!
 //! Run `cargo run --example sensors` and open <http://127.0.0.1:8080>, or
-//! `curl -N 'http://127.0.0.1:8080/live?of=1,5&pace=500'`. Another port is the first argument, or `PORT` in the
-//! environment.
+//! `curl -N 'http://127.0.0.1:8080/live?of=1,5&pace=500'`; `--help` names the options.
 
+mod cli;
+
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
 
 use brooklet::{json_object, Channel, Content, Event, EventConnection, EventSource, Host, Layout};
 
@@ -27,7 +28,7 @@ struct Reading {
 json_object!(Reading { sensor, name, unit, value });
 
 fn main() -> brooklet::Result {
-    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
+    let cli = cli::Cli::read("sensors [OPTIONS] [PORT]", "Serves the latest of twenty sensors.", &[]);
     // Of each topic, which is a sensor, the newest event is kept, and nothing else.
     let readings = Channel::setup().latest().open();
     let measured = readings.clone();
@@ -35,8 +36,7 @@ fn main() -> brooklet::Result {
 
     let live = EventSource::new(move |connection| live(connection, &readings));
     let app = Layout::new().index(Content::html(include_str!("sensors.html"))).add("live", live);
-    let host = Host::new(app).bind(format!("127.0.0.1:{}", port.as_deref().unwrap_or("8080")));
-    Ok(host.defaults().run()?)
+    Ok(cli.apply(Host::new(app)).defaults().console().run()?)
 }
 
 /// Follows the sensors that `of` names, or all, in the pace that `pace` says in milliseconds.

@@ -310,16 +310,7 @@ impl EventSource {
     /// is told `option http-no-delay`. Who follows a channel in chunks keeps a thread.
     ///
     /// ```
-    /// use brooklet::EventSource;
-    ///
-    /// EventSource::new(|connection| {
-    ///     for word in ["A ", "brook ", "runs."] {
-    ///         connection.data(word)?;
-    ///     }
-    ///     Ok(()) // and the last chunk
-    /// })
-    /// .methods(["POST"])
-    /// .chunked();
+    /// brooklet::EventSource::new(|connection| Ok(connection.data("all there is")?)).methods(["POST"]).chunked();
     /// ```
     pub fn chunked(mut self) -> Self {
         self.settings().is_chunked = true;

@@ -100,9 +100,9 @@ use crate::random;
 ///
 /// ```
 /// use brooklet::testing::{fixed_epochs, Client};
-/// use brooklet::{Channel, Event, EventSource, Replay};
+/// use brooklet::{Channel, Event, EventSource};
 ///
-/// let news = fixed_epochs(|| Channel::new().replay(Replay::All));
+/// let news = fixed_epochs(|| Channel::setup().replay(u64::MAX).open());
 /// news.publish(Event::new("rain"))?;
 /// let stream = Client::get("/").in_memory(&EventSource::channel(&news)).leave_after(1).run();
 /// assert_eq!(stream.timeline(), ["0s message #000000000001-1: rain"]);

@@ -8,8 +8,7 @@ use std::sync::{mpsc, Arc, Mutex};
 use std::time::Duration;
 
 use brooklet::{
-    Channel, Content, Event, EventSource, Handler, Host, Layout, Replay, Request, Response, RunningHost,
-    Status,
+    Channel, Content, Event, EventSource, Handler, Host, Layout, Request, Response, RunningHost, Status,
 };
 
 use crate::patience::eventually;
@@ -57,7 +56,7 @@ fn each(kind: Kind) {
 
 /// What happens to a channel, in ten tabs at once.
 fn ten_tabs_have_one_connection(kind: Kind) {
-    let channel = Channel::new().replay(Replay::All);
+    let channel = Channel::setup().replay(u64::MAX).open();
     let layout = |channel: &Channel| Layout::new().add("events", EventSource::channel(channel));
     let host = start(layout(&channel));
     let address = host.address();
@@ -226,7 +225,7 @@ fn only_204_ends_it(kind: Kind) {
 
 /// No SharedWorker in this browser, or none by the page's policy.
 fn pages_that_cannot_share_have_a_stream_each(kind: Kind) {
-    let channel = Channel::new().replay(Replay::All);
+    let channel = Channel::setup().replay(u64::MAX).open();
     let strict = |_: Request| {
         let policy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; worker-src 'none'; img-src data:";
         Response::html(PAGE).header("Content-Security-Policy", policy)

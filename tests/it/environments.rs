@@ -122,7 +122,8 @@ fn check(name: &str, shell: &'static str, holds: fn(&Place)) {
     if !made.status.success() {
         let reason = String::from_utf8_lossy(&made.stderr);
         let reason = reason.lines().next().unwrap_or("no reason given");
-        return writeln!(io::stderr(), "skipped: a place with {name}: {reason}").unwrap();
+        let mut stderr = io::stderr();
+        return writeln!(stderr, "skipped: a place with {name}: {reason}").unwrap();
     }
     eprintln!("{name}");
     holds(&Place { shell, folder: TempFolder::new() });

@@ -26,6 +26,7 @@ fn command_lines() {
         "mcp",
         "pipe",
         "progress",
+        "sensors",
         "stock",
         "threads",
         "ticker_redis",

@@ -258,7 +258,7 @@ fn whole_chunks(mut bytes: &[u8]) -> Option<Vec<u8>> {
         let chunk = bytes.get(end + 2..end + 2 + size)?;
         bytes = bytes[end + 2 + size..].strip_prefix(b"\r\n")?;
         match size {
-            0 => return bytes.is_empty().then(|| whole),
+            0 => return bytes.is_empty().then_some(whole),
             _ => whole.extend_from_slice(chunk),
         }
     }

@@ -4,7 +4,7 @@ use super::{host, start, writes, GET};
 use crate::memory::Memory;
 use crate::sse;
 use brooklet::testing::{fixed_epochs, Client};
-use brooklet::{Channel, Event, EventSource, Replay};
+use brooklet::{Channel, Event, EventSource};
 use std::time::Duration;
 
 const BEAT: &str = "event: beat\ndata: \n\n";
@@ -67,7 +67,7 @@ fn what_was_seen_is_not_forgotten() {
 /// Of a channel it is no event: it has no number, and whoever comes later does not get it.
 #[test]
 fn followers_are_kept_alive_by_it() {
-    let news = fixed_epochs(|| Channel::new().replay(Replay::All));
+    let news = fixed_epochs(|| Channel::setup().replay(u64::MAX).open());
     let source = EventSource::channel(&news).heartbeat("beat").keep_alive(Duration::from_millis(1));
     let host = start(source);
     let open = || Client::get("/").connect(host.address()).unwrap();
