@@ -92,8 +92,10 @@ impl Slots {
         let table = self.table();
         let mut open = Vec::new();
         for (connection, slot) in &table.open {
-            if let (Some(connection), Some(slot)) = (connection.upgrade(), slot.upgrade()) {
-                open.push((connection, slot));
+            // In this order: a connection that is there holds its slot. Of one that is not, the slot's last handle might be
+            // this one, and would be dropped under the lock that its end takes.
+            if let Some(connection) = connection.upgrade() {
+                open.extend(slot.upgrade().map(|slot| (connection, slot)));
             }
         }
         open
