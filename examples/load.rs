@@ -20,7 +20,7 @@
 //! | `/idle` | a stream that follows a silent channel |
 //! | `/idle?thread=1` | a silent stream that keeps its own thread |
 //!
-//! `--stack` is that of each thread, for many streams with threads of their own.
+//! A second argument is the stack of each thread in KiB, for many streams with threads of their own.
 //!
 //! Data begins with the nanoseconds of the monotonic clock and a sequence number.
 
@@ -51,11 +51,11 @@ type Topics = Arc<Mutex<BTreeSet<u64>>>;
 const PADDING: &str = "................................................................";
 
 fn main() -> Result<(), StartError> {
-    let cli = cli::Cli::read(
-        "load [OPTIONS] [PORT]",
-        "A server to be measured.",
-        &[("--stack N", "of each thread, in KiB; what the library chooses")],
-    );
+    let cli = cli::Cli::read("load [OPTIONS] [PORT] [STACK]", "A server to be measured.", &[]);
+    let stack = cli.operands().first().map(|stack| {
+        let kib = stack.to_str().and_then(|kib| kib.parse::<usize>().ok());
+        kib.unwrap_or_else(|| cli.refuse("STACK is a number of KiB"))
+    });
     let clock = Clock::start();
     let (news, silence) = (Channel::new(), Channel::new());
     let (rooms, topics, news_of_topics) = (Rooms::default(), Topics::default(), Channel::new());
@@ -80,8 +80,8 @@ fn main() -> Result<(), StartError> {
         .add("ticks", EventSource::new(move |connection| ticks(connection, clock)))
         .add("idle", idle(silence));
     let host = cli.apply(Host::new(app)).limits(Limits::default().max_connections(20_000));
-    match cli.number("--stack", 1..=1_000_000) {
-        Some(kib) => host.stack_size(kib as usize * 1024).run(),
+    match stack {
+        Some(kib) => host.stack_size(kib * 1024).run(),
         None => host.run(),
     }
 }

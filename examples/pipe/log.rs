@@ -129,14 +129,32 @@ impl Log {
         state.piece(from, state.published.max(from))
     }
 
-    pub fn text(&self, name: Option<&str>) -> String {
+    /// Lines of an input, or of all, as text: from line `from` on, which moves on, and before `end`. No more at once than is
+    /// sent at once.
+    pub fn text(&self, name: Option<&str>, from: &mut u64, end: u64) -> Option<String> {
         let state = self.state();
-        let is_wanted = |line: &&Line| !line.is_note && name.map_or(true, |name| *name == *line.name);
-        state.lines.iter().filter(is_wanted).flat_map(|line| [&*line.text, "\n"]).collect()
+        *from = (*from).max(state.first());
+        let lines = state.lines.range((*from - state.first()) as usize..);
+        let mut text = String::new();
+        for line in lines.take(end.checked_sub(*from).filter(|left| *left > 0)? as usize) {
+            *from += 1;
+            if !line.is_note && name.map_or(true, |name| *name == *line.name) {
+                text.extend([&*line.text, "\n"]);
+            }
+            if text.len() >= 64 * 1024 {
+                break;
+            }
+        }
+        Some(text)
     }
 }
 
 impl State {
+    /// The number of the line that comes next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// The number of the first line that is remembered.
     fn first(&self) -> u64 {
         self.next - self.lines.len() as u64

@@ -32,6 +32,7 @@ mod say;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,7 +104,16 @@ fn serve(cli: &Cli, options: Options) -> brooklet::Result {
         })
         .add("history", {
             let log = Arc::clone(&log);
-            move |request: Request| Response::text(log.text(request.query("name")))
+            move |request: Request| {
+                let (log, name) = (Arc::clone(&log), request.query("name").map(str::to_owned));
+                Response::stream("text/plain; charset=utf-8", move |out| {
+                    let (mut from, end) = (0, log.state().next());
+                    while let Some(text) = log.text(name.as_deref(), &mut from, end) {
+                        out.write_all(text.as_bytes())?;
+                    }
+                    Ok(())
+                })
+            }
         })
         .add("publish", {
             let (log, token, inputs) = (Arc::clone(&log), options.token, names.clone());

@@ -77,7 +77,7 @@ fn places() {
 #[test]
 fn bodies_beyond_the_memory() {
     check("tour", &[], 20);
-    check("load", &["--stack", "64"], 60); // KiB of stack: there is memory for all the threads
+    check("load", &["64"], 60); // KiB of stack: there is memory for all the threads
 
     #[track_caller]
     fn check(name: &str, arguments: &[&str], clients: usize) {
