@@ -6,48 +6,90 @@ use std::sync::atomic::Ordering;
 use crate::atomic::AtomicU64;
 use crate::http::CloseReason;
 
-/// How a host is doing: a look at its counters.
-///
-/// Its `Display` is the text format of Prometheus; see [`Control`](crate::Control).
-///
-/// ```
-/// use brooklet::{CloseReason, Host, Layout};
-///
-/// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
-/// let stats = host.stats();
-/// assert_eq!((stats.connections, stats.streams, stats.failures), (0, 0, 0));
-/// assert_eq!(stats.ended_by(CloseReason::PeerClosed), 0);
-/// assert!(stats.to_string().contains("\nbrooklet_streams 0\n"));
-/// # Ok::<(), brooklet::StartError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Connections that are open now, streams included.
-    pub connections: usize,
-    /// Event streams that are open now.
-    pub streams: u64,
-    /// Connections accepted so far.
-    pub accepted: u64,
-    /// Requests answered so far, refused ones included.
-    pub answered: u64,
-    /// Requests refused so far because they were malformed, too large or too slow.
-    pub refused: u64,
-    /// Requests refused so far by the rules for [access](crate::guide::access).
-    pub forbidden: u64,
-    /// Connections sent away so far because the limit was reached.
-    pub turned_away: u64,
-    /// Connections closed so far to make room for others, while they were idle or slow to begin.
-    pub gave_way: u64,
-    /// Events sent so far.
-    pub events: u64,
-    /// Bytes sent so far.
-    pub bytes: u64,
-    /// Handlers and generators that returned an error so far.
-    pub failures: u64,
-    /// Handlers and generators that panicked so far.
-    pub panics: u64,
-    ended: [u64; CloseReason::COUNT],
+/// Defines [`Stats`] and the counters behind it: a row for each number, with the names that Prometheus knows it by and
+/// the sentence that it is told. Rows of one name stand together, the first of them with the sentence.
+macro_rules! numbers {
+    ($(#[$meta:meta])* pub struct Stats {
+        $($(#[$doc:meta])* pub $field:ident: u64 = $sample:literal, $help:literal;)*
+    }) => {
+        $(#[$meta])*
+        pub struct Stats {
+            $($(#[$doc])* pub $field: u64,)*
+            ended: [u64; CloseReason::COUNT],
+        }
+
+        impl Stats {
+            fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$(($sample, $help, self.$field)),*].into_iter()
+            }
+        }
+
+        /// The counters behind [`Stats`].
+        #[derive(Debug, Default)]
+        pub(super) struct Counters {
+            $(pub(super) $field: Counter,)*
+            /// Connections in the midst of a head.
+            pub(super) heads: Counter,
+            ended: [Counter; CloseReason::COUNT],
+            told_events: Counter,
+            told_bytes: Counter,
+        }
+
+        impl Counters {
+            fn values(&self) -> Stats {
+                let mut ended = [0; CloseReason::COUNT];
+                for (value, counter) in ended.iter_mut().zip(&self.ended) {
+                    *value = counter.value();
+                }
+                Stats { $($field: self.$field.value(),)* ended }
+            }
+        }
+    };
+}
+
+numbers! {
+    /// How a host is doing: a look at its counters.
+    ///
+    /// Its `Display` is the text format of Prometheus; see [`Control`](crate::Control).
+    ///
+    /// ```
+    /// use brooklet::{CloseReason, Host, Layout};
+    ///
+    /// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
+    /// let stats = host.stats();
+    /// assert_eq!((stats.connections, stats.streams, stats.failures), (0, 0, 0));
+    /// assert_eq!(stats.ended_by(CloseReason::PeerClosed), 0);
+    /// assert!(stats.to_string().contains("\nbrooklet_streams 0\n"));
+    /// # Ok::<(), brooklet::StartError>(())
+    /// ```
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct Stats {
+        /// Connections that are open now, streams included.
+        pub connections: u64 = "connections", "Connections that are open, streams included.";
+        /// Event streams that are open now.
+        pub streams: u64 = "streams", "Event streams that are open.";
+        /// Connections accepted so far.
+        pub accepted: u64 = "connections_accepted_total", "Connections accepted.";
+        /// Requests answered so far, refused ones included.
+        pub answered: u64 = "requests_answered_total", "Requests answered, refused ones included.";
+        /// Requests refused so far because they were malformed, too large or too slow.
+        pub refused: u64 = "refused_total{cause=\"malformed\"}", "Connections and requests refused, by cause.";
+        /// Requests refused so far by the rules for [access](crate::guide::access).
+        pub forbidden: u64 = "refused_total{cause=\"forbidden\"}", "";
+        /// Connections sent away so far because the limit was reached.
+        pub turned_away: u64 = "refused_total{cause=\"full\"}", "";
+        /// Connections closed so far to make room for others, while they were idle or slow to begin.
+        pub gave_way: u64 = "refused_total{cause=\"gave_way\"}", "";
+        /// Events sent so far.
+        pub events: u64 = "events_sent_total", "Events sent.";
+        /// Bytes sent so far.
+        pub bytes: u64 = "bytes_sent_total", "Bytes sent.";
+        /// Handlers and generators that returned an error so far.
+        pub failures: u64 = "failures_total", "Handlers and generators that returned an error.";
+        /// Handlers and generators that panicked so far.
+        pub panics: u64 = "panics_total", "Handlers and generators that panicked.";
+    }
 }
 
 impl Stats {
@@ -60,68 +102,22 @@ impl Stats {
 /// The text format of Prometheus, version 0.0.4.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        gauge(f, "connections", "Connections that are open, streams included.", self.connections as u64)?;
-        gauge(f, "streams", "Event streams that are open.", self.streams)?;
-        counter(f, "connections_accepted", "Connections accepted.", self.accepted)?;
-        counter(f, "requests_answered", "Requests answered, refused ones included.", self.answered)?;
-        head(f, "refused_total", "counter", "Connections and requests refused, by cause.")?;
-        let causes = [
-            ("malformed", self.refused),
-            ("forbidden", self.forbidden),
-            ("full", self.turned_away),
-            ("gave_way", self.gave_way),
-        ];
-        for (cause, count) in causes {
-            writeln!(f, "brooklet_refused_total{{cause=\"{cause}\"}} {count}")?;
+        for (sample, help, value) in self.rows() {
+            if !help.is_empty() {
+                let name = sample.split('{').next().unwrap_or(sample);
+                let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+                writeln!(f, "# HELP brooklet_{name} {help}\n# TYPE brooklet_{name} {kind}")?;
+            }
+            writeln!(f, "brooklet_{sample} {value}")?;
         }
-        head(f, "streams_ended_total", "counter", "Event streams that have ended, by reason.")?;
-        let ends = CloseReason::all().filter(|reason| *reason != CloseReason::HandedOver);
-        for reason in ends {
+        f.write_str("# HELP brooklet_streams_ended_total Event streams that have ended, by reason.\n")?;
+        f.write_str("# TYPE brooklet_streams_ended_total counter\n")?;
+        for reason in CloseReason::all().filter(|reason| *reason != CloseReason::HandedOver) {
             let label = reason.as_str().replace(' ', "_");
             writeln!(f, "brooklet_streams_ended_total{{reason=\"{label}\"}} {}", self.ended_by(reason))?;
         }
-        counter(f, "events_sent", "Events sent.", self.events)?;
-        counter(f, "bytes_sent", "Bytes sent.", self.bytes)?;
-        counter(f, "failures", "Handlers and generators that returned an error.", self.failures)?;
-        counter(f, "panics", "Handlers and generators that panicked.", self.panics)
+        Ok(())
     }
-}
-
-fn gauge(f: &mut fmt::Formatter<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    head(f, name, "gauge", help)?;
-    writeln!(f, "brooklet_{name} {value}")
-}
-
-fn counter(f: &mut fmt::Formatter<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    let name = format!("{name}_total");
-    head(f, &name, "counter", help)?;
-    writeln!(f, "brooklet_{name} {value}")
-}
-
-fn head(f: &mut fmt::Formatter<'_>, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(f, "# HELP brooklet_{name} {help}\n# TYPE brooklet_{name} {kind}")
-}
-
-/// The counters behind [`Stats`]; the open connections are counted by their slots.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) streams: Counter,
-    /// Connections in the midst of a head.
-    pub(super) heads: Counter,
-    pub(super) accepted: Counter,
-    pub(super) answered: Counter,
-    pub(super) refused: Counter,
-    pub(super) forbidden: Counter,
-    pub(super) turned_away: Counter,
-    pub(super) gave_way: Counter,
-    pub(super) events: Counter,
-    pub(super) bytes: Counter,
-    pub(super) failures: Counter,
-    pub(super) panics: Counter,
-    ended: [Counter; CloseReason::COUNT],
-    /// What was told last. A connection that is just ending is not open any more, and may not have been added yet.
-    told_events: Counter,
-    told_bytes: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -152,26 +148,16 @@ impl Counters {
         &self.ended[reason as usize]
     }
 
-    /// The counters, and what the open connections have sent so far.
+    /// The counters, which know only the connections that have ended, and what the open ones have sent so far.
     pub(super) fn stats(&self, connections: usize, open_events: u64, open_bytes: u64) -> Stats {
-        let mut ended = [0; CloseReason::COUNT];
-        for (value, counter) in ended.iter_mut().zip(&self.ended) {
-            *value = counter.value();
-        }
+        let counted = self.values();
         Stats {
-            connections,
-            streams: self.streams.value(),
-            accepted: self.accepted.value(),
-            answered: self.answered.value(),
-            refused: self.refused.value(),
-            forbidden: self.forbidden.value(),
-            turned_away: self.turned_away.value(),
-            gave_way: self.gave_way.value(),
-            events: self.told_events.raise_to(self.events.value() + open_events),
-            bytes: self.told_bytes.raise_to(self.bytes.value() + open_bytes),
-            failures: self.failures.value(),
-            panics: self.panics.value(),
-            ended,
+            connections: connections as u64,
+            // At least what was told last: a connection that is just ending is not open any more, and may not have been
+            // counted yet.
+            events: self.told_events.raise_to(counted.events + open_events),
+            bytes: self.told_bytes.raise_to(counted.bytes + open_bytes),
+            ..counted
         }
     }
 }

@@ -97,7 +97,12 @@ impl Api {
             // Of fields that nobody sees it only matters that there are some.
             let shown: Vec<_> = members.clone().filter(|member| member.starts_with("pub ")).collect();
             let hidden = (shown.len() < body.len() || declared.contains('(')).then_some("..");
-            let fields = shown.into_iter().chain(hidden).collect::<Vec<_>>().join(" ");
+            // In a table there is more behind them.
+            let field = |member: &str| match member.split_once(" = ") {
+                Some((field, _)) => format!("{field},"),
+                None => member.to_owned(),
+            };
+            let fields = shown.into_iter().chain(hidden).map(field).collect::<Vec<_>>().join(" ");
             self.lines.insert(match declared.split_once('(') {
                 Some((_, field)) if field.starts_with("pub ") => format!("{attributes}{declared}"),
                 split => format!("{attributes}{} {{ {fields} }}", split.map_or(declared, |split| split.0)),
@@ -128,7 +133,7 @@ impl Api {
             self.lines.insert(format!("impl Data for {}", types.trim()));
         } else if declared.starts_with("statuses!") {
             self.lines.extend(members.map(|row| format!("Status: {row}")));
-        } else if declared.starts_with("rows!") {
+        } else if declared.starts_with("rows!") || declared.starts_with("numbers!") {
             self.items(body, "");
         } else if declared.starts_with("pub fn")
             || declared.starts_with("pub const")

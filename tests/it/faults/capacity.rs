@@ -55,7 +55,7 @@ fn besiege(limits: Limits, bytes: &str, heads: usize) {
         // The one that is the oldest now gives way to us, if there is no other place.
         assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200);
         let others = if bytes.is_empty() { heads - 1 } else { heads };
-        eventually("we have left", || host.stats().connections == others);
+        eventually("we have left", || host.stats().connections == others as u64);
         is_open(client, &GET[bytes.len()..]);
     }
     assert_eq!(host.stats().turned_away, turned_away);

@@ -135,7 +135,7 @@ fn those_who_are_turned_away_take_no_place() {
     assert!(turned_away.iter().all(|(_, answer)| answer.status == 503));
     // They do not close their side: the host waits a moment for that.
     drop(stream);
-    eventually("the stream's place is free", || host.stats().connections <= turned_away.len());
+    eventually("the stream's place is free", || host.stats().connections <= turned_away.len() as u64);
     assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200, "nobody is served, and yet it is full");
     drop(turned_away);
 }
