@@ -43,12 +43,15 @@ fn the_host() {
 fn nobody_reads() {
     let (host, address) = start();
     ask_much(address);
-    let streams = [(); 3].map(|()| {
+    let mut streams = Vec::new();
+    // Connections that have ended may still take places.
+    eventually("three have room", || {
         let mut wire = Wire::connect(address).unwrap();
         wire.send(get("/events").as_bytes());
-        assert_eq!(wire.head().unwrap().status, 200);
-        wire.exactly(b"data: here\n\n").unwrap();
-        wire
+        if wire.head().map_or(false, |head| head.status == 200) && wire.exactly(b"data: here\n\n").is_ok() {
+            streams.push(wire);
+        }
+        streams.len() == 3
     });
     let status = |target| {
         let mut wire = Wire::connect(address).unwrap();

@@ -14,9 +14,9 @@ use brooklet::{Host, Layout};
 
 use crate::example::{ask, binary, folder, free_address, spawn};
 use crate::patience::{eventually, in_time, DEADLINE};
+use crate::serving::GET;
 use crate::webdriver::{Process, TempFolder};
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// Set where this program runs itself in another place.
 const VARIABLE: &str = "BROOKLET_ENVIRONMENT";
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the code says, and the row of the guide's page on limits that says the same.
-const LIMITS: [(&str, &str); 38] = [
+const LIMITS: [(&str, &str); 43] = [
     ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
     ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
     ("MAX_FIELDS = 100;", "| field lines | 100 |"),
@@ -15,10 +15,12 @@ const LIMITS: [(&str, &str); 38] = [
     ("MAX_PAIRS = 10_000;", "| pairs of a form | 10,000 |"),
     ("body_deadline: Duration::from_secs(20)", "Limits::body_deadline) | 20 s,"),
     ("MIN_BYTES_PER_SECOND = 500;", "1 s more for each 500 bytes |"),
+    ("MAX_CHUNK_DIGITS = 16;", "| digits of a chunk's size | 16 |"),
     ("MAX_EXTENSIONS = 4 * 1024;", "| chunk extensions of a body | 4 KiB |"),
     ("MAX_TRAILER = 8 * 1024;", "| trailer fields of a body | 8 KiB |"),
     ("max_connections: 512,", "Limits::max_connections) | 512 |"),
     ("MAX_TURNED_AWAY = 32;", "| connections above that, being told so | 32,"),
+    ("OVERFLOW_HEAD = Duration::from_secs(1);", "being told so | 32, each with 1 s for its head |"),
     ("max_heads: 128,", "Limits::max_heads) | 128 |"),
     ("idle_deadline: Duration::from_secs(75)", "Limits::idle_deadline) | 75 s |"),
     ("write_deadline: Duration::from_secs(30)", "Limits::write_deadline) | 30 s |"),
@@ -31,6 +33,9 @@ const LIMITS: [(&str, &str); 38] = [
     ("PACE = Duration::from_millis(1);", "one after the other; each ms one at most"),
     ("CONNECT = Duration::from_secs(1);", "wakes the thread that accepts there | 1 s |"),
     ("CLOSING = Duration::from_secs(1);", "until the listeners are closed | 1 s |"),
+    ("MAX_UNWRITTEN = 64 * 1024;", "(Host::console) | 64 KiB |"),
+    ("LAST_LINES = Duration::from_secs(1);", "(Host::console) are written | 1 s |"),
+    ("MAX_DEFERRED = 1024;", "that blocks | 1024 times"),
     ("KEEP_ALIVE = Duration::from_secs(15);", "EventSource::keep_alive) | 15 s |"),
     ("ERROR_RETRY = Duration::from_secs(10);", "EventSource::error_retry) | 10 s |"),
     ("from_millis(1500), Duration::from_millis(4500)", "| 1.5 to 4.5 s, at random |"),

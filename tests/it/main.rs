@@ -4,6 +4,7 @@
 mod wire;
 mod memory;
 mod notes;
+mod serving;
 mod patience;
 mod alone;
 

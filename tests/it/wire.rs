@@ -162,6 +162,14 @@ impl Wire {
         }
     }
 
+    /// The next bytes, as many as have arrived by now; none at the end.
+    pub(crate) fn piece(&mut self) -> Result<Vec<u8>, String> {
+        if self.unread.is_empty() {
+            self.fill()?;
+        }
+        Ok(std::mem::take(&mut self.unread))
+    }
+
     /// Reads to the end of the connection, which must be an orderly one.
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>, String> {
         while self.fill()? != 0 {}

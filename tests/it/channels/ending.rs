@@ -2,9 +2,8 @@
 
 use super::{assert_whole, epoch, get_after, host, start, start_forwarding, Client, FINISH, GET};
 use crate::patience::{eventually, in_time, LONG};
+use crate::serving::comeback;
 use brooklet::{Channel, Event, EventSource};
-use std::io::Write;
-use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,7 +77,8 @@ fn the_hosts_stop() {
         let report = in_time(move || host.stop_within(LONG));
         assert_eq!(report.forced, 0, "cut off");
     }
-    let mut delays: Vec<_> = clients.iter_mut().map(|client| comeback(&client.rest(), &first)).collect();
+    let mut delays: Vec<_> =
+        clients.iter_mut().map(|client| comeback(client.rest().as_bytes(), &first)).collect();
     assert!(delays.iter().all(|delay| (1500..=4500).contains(delay)), "{delays:?}");
     delays.sort_unstable();
     delays.dedup();
@@ -88,19 +88,12 @@ fn the_hosts_stop() {
     eventually("one is left", || channel.subscribers() == 1);
     channel.publish(Event::new("on")).unwrap();
     assert_eq!(stays.next().data, "on");
-
-    #[track_caller]
-    fn comeback(text: &str, first: &str) -> u64 {
-        let retry = text.strip_prefix(first).and_then(|rest| rest.strip_prefix("retry: "));
-        let digits = retry.and_then(|rest| rest.strip_suffix("\n"));
-        digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{text:?}"))
-    }
 }
 
 /// The writers are woken by it; else they would look up within a second.
 #[test]
 fn stops_wake_the_writers() {
-    // A busy machine may delay one or the other; what is not woken is late each time.
+    // A busy machine may delay most of them; what is not woken is late each time.
     eventually("a stop that waits for no look", || {
         let channel = Channel::new();
         let host = start(&channel);
@@ -108,7 +101,7 @@ fn stops_wake_the_writers() {
         let started = Instant::now();
         in_time(move || host.stop_within(LONG));
         assert!(client.rest().contains("retry: "));
-        started.elapsed() < Duration::from_millis(300)
+        started.elapsed() < Duration::from_millis(500)
     });
 }
 
@@ -143,7 +136,7 @@ fn departures() {
     let mut clients: Vec<_> = (0..100).map(|_| Client::join(&host, &channel, GET)).collect();
     clients.truncate(50);
     for client in &clients[..20] {
-        client.socket.shutdown(Shutdown::Write).unwrap(); // for a stream that is a departure, too
+        client.wire.finish(); // for a stream that is a departure, too
     }
     eventually("those who left are not counted", || channel.subscribers() == 30);
     assert_eq!(host.stats().streams, 30);
@@ -162,9 +155,9 @@ fn clients_that_talk() {
     let channel = Channel::new();
     let host = start(&channel);
     let mut little = Client::join(&host, &channel, GET);
-    little.socket.write_all(&[b'x'; 1000]).unwrap();
-    let mut much = Client::join(&host, &channel, GET);
-    much.socket.write_all(&[b'x'; 70 * 1024]).unwrap();
+    little.wire.send(&[b'x'; 1000]);
+    let much = Client::join(&host, &channel, GET);
+    much.wire.send(&[b'x'; 70 * 1024]);
     eventually("one is cut off", || channel.subscribers() == 1);
     channel.publish(Event::new("on")).unwrap();
     assert_eq!(little.next().data, "on");

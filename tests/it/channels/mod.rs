@@ -16,17 +16,16 @@ mod storms;
 mod topics;
 mod valve;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use brooklet::{Channel, EventSource, Host, Limits, RunningHost};
 
 use crate::patience::{eventually, unhurried, DEADLINE, LONG};
+use crate::serving::GET;
 use crate::sse::{Message, Parser};
-use crate::wire::{parse_head, show, Answer};
+use crate::wire::{show, Answer, Wire};
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const FINISH: &str = "event: finish\nid: brooklet-finished\ndata: \n\n";
 
 /// A request that says what was seen last.
@@ -64,9 +63,8 @@ fn epoch(channel: &Channel) -> String {
 }
 
 /// A client of a stream, which keeps every byte and reads them as a browser does.
-#[derive(Debug)]
 struct Client {
-    socket: TcpStream,
+    wire: Wire,
     head: Answer,
     /// Everything behind the head and the line that a stream begins with.
     bytes: Vec<u8>,
@@ -82,25 +80,10 @@ impl Client {
     }
 
     fn try_open(address: SocketAddr, request: impl AsRef<[u8]>) -> Result<Self, String> {
-        let mut socket = TcpStream::connect(address).map_err(|error| error.to_string())?;
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        socket.write_all(request.as_ref()).map_err(|error| error.to_string())?;
-        let mut read_past = |end: &[u8]| {
-            let mut bytes = Vec::new();
-            while !bytes.ends_with(end) {
-                let mut byte = [0];
-                match socket.read(&mut byte) {
-                    Ok(1) => bytes.push(byte[0]),
-                    end => return Err(format!("{end:?} in the head {}", show(&bytes))),
-                }
-            }
-            Ok(String::from_utf8(bytes).unwrap())
-        };
-        let mut head = parse_head(read_past(b"\r\n\r\n")?.trim_end())?;
-        if head.begins_with_retry(request.as_ref()) {
-            head.retry = Some(read_past(b"\n")?);
-        }
-        Ok(Self { socket, head, bytes: Vec::new(), parser: Parser::default(), taken: 0 })
+        let mut wire = Wire::connect(address)?;
+        wire.send(request.as_ref());
+        let head = wire.head()?;
+        Ok(Self { wire, head, bytes: Vec::new(), parser: Parser::default(), taken: 0 })
     }
 
     /// Opens a stream of a channel, and returns when it counts as a subscriber.
@@ -113,21 +96,12 @@ impl Client {
         client
     }
 
-    /// Reads once; 0 is the end.
+    /// Takes what has arrived; 0 bytes are the end.
     fn fill(&mut self) -> Result<usize, String> {
-        let mut buffer = [0; 64 * 1024];
-        match self.socket.read(&mut buffer) {
-            Ok(count) => {
-                self.bytes.extend_from_slice(&buffer[..count]);
-                self.parser.feed(&buffer[..count]);
-                Ok(count)
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(usize::MAX),
-            Err(error) => {
-                let end = &self.bytes[self.bytes.len().saturating_sub(200)..];
-                Err(format!("{error} after {} bytes, the last {}", self.bytes.len(), show(end)))
-            }
-        }
+        let piece = self.wire.piece()?;
+        self.bytes.extend_from_slice(&piece);
+        self.parser.feed(&piece);
+        Ok(piece.len())
     }
 
     /// The next message.

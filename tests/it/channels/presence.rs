@@ -4,7 +4,6 @@ use super::valve::Valve;
 use super::{get_after, host, patient_for, start, Client, GET};
 use crate::patience::{eventually, in_time, DEADLINE};
 use brooklet::{Channel, Event, EventSource, Host, Presence, RunningHost};
-use std::io::Write;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
@@ -39,8 +38,8 @@ fn reasons() {
             host_outlives(host);
         }),
         ("Stopped", |_, host, _client| assert_eq!(in_time(move || host.stop()).forced, 0)),
-        ("UnexpectedInput", |_, host, mut client| {
-            client.socket.write_all(&[b'x'; 80 * 1024]).unwrap();
+        ("UnexpectedInput", |_, host, client| {
+            client.wire.send(&[b'x'; 80 * 1024]);
             host_outlives(host);
             std::mem::forget(client);
         }),

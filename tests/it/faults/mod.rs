@@ -16,18 +16,21 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use brooklet::{Channel, CloseReason, Event, EventSource, Host, Layout, Request, Response, RunningHost};
+use brooklet::{Channel, CloseReason, Event, Layout, Request, Response, RunningHost};
 
 use crate::notes::{noted, Notes};
 use crate::patience::{eventually, unhurried, DEADLINE, LONG};
-use crate::wire::{ask, insist, show, Wire};
+use crate::serving::{here, host as bound, open, GET};
+use crate::wire::{ask, insist, show};
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// A head whose body does not come.
 const POST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
 
 /// The one deadline of a host that can pass.
 const SHORT: Duration = Duration::from_millis(150);
+
+/// Far more than is taken of a head or in a stream, and less than what is read before a close: what is told is not lost.
+const FLOOD: usize = 256 * 1024;
 
 /// What the connection is doing when the fault happens. What the client was sent is there, and not read yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,7 +55,7 @@ enum Fault {
     Says(&'static str),
     /// Says this and then one byte after the other, for ever.
     Trickles(&'static str),
-    /// Says this and then as much as is taken.
+    /// Says this and then far too much.
     Floods(&'static str),
     /// Says this, and reads one byte after the other.
     Sips(&'static str),
@@ -192,7 +195,7 @@ impl Scene {
             }
             Fault::Floods(text) => {
                 say(&client, text);
-                drop(thread::spawn(move || while (&own).write_all(&[b'a'; 4096]).is_ok() {}));
+                drop(thread::spawn(move || (&own).write_all(&[b'a'; FLOOD]).ok()));
             }
             Fault::Sips(text) => {
                 say(&client, text);
@@ -246,10 +249,6 @@ fn pause() {
     thread::sleep(Duration::from_millis(1));
 }
 
-fn bound(app: Layout) -> Host {
-    Host::new(app).bind("127.0.0.1:0").limits(unhurried())
-}
-
 fn app(channel: &Channel) -> Layout {
     let channel = channel.clone();
     let follow = here(move |c| c.follow(&channel)).keep_alive(Duration::from_millis(20)); // looks as often
@@ -274,30 +273,11 @@ fn app(channel: &Channel) -> Layout {
         .add("follow", follow)
 }
 
-/// A source that says `here` and then does `rest`.
-fn here(
-    rest: impl Fn(&mut brooklet::EventConnection<'_>) -> Result<(), brooklet::SendError> + Send + Sync + 'static,
-) -> EventSource {
-    EventSource::new(move |connection| {
-        connection.data("here")?;
-        Ok(rest(connection)?)
-    })
-}
-
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream
-}
-
-/// Opens a stream and reads as far as `here`.
-#[track_caller]
-fn open(host: &RunningHost, path: &str) -> Wire {
-    let mut wire = ask(host, &GET.replace("/ ", &format!("{path} ")));
-    assert_eq!(wire.head().unwrap().status, 200, "{path}");
-    wire.exactly(b"data: here\n\n").unwrap();
-    wire
 }
 
 /// As far as it is taken: a host may have closed already.

@@ -60,7 +60,7 @@ fn resets() {
     check(Kept, Leaves, Gone, Soon);
 }
 
-/// What goes on for ever is refused as soon as it is too much, not when its time is up.
+/// What has no end is refused as soon as it is too much, not when its time is up.
 #[test]
 fn floods() {
     check(Fresh, Floods("GET /"), Told(414), Soon);

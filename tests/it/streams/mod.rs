@@ -17,23 +17,13 @@ mod writing;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::Mutex;
 
-use brooklet::{EventConnection, EventSource, Handler, Host, RunningHost, SendError};
+use brooklet::{EventConnection, EventSource, RunningHost, SendError};
 
 use crate::memory::Memory;
 use crate::notes::{noted, Notes};
-use crate::patience::{unhurried, DEADLINE};
+use crate::patience::DEADLINE;
+use crate::serving::{host, start, GET};
 use crate::wire::{ask, Wire};
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-/// Serves a source to every path.
-fn start(source: EventSource) -> RunningHost {
-    host(source).start().unwrap()
-}
-
-fn host(source: impl Handler) -> Host {
-    Host::new(source).bind("127.0.0.1:0").limits(unhurried())
-}
 
 fn start_noted(source: EventSource) -> (RunningHost, Notes) {
     let (host, notes) = noted(host(source));
