@@ -53,7 +53,7 @@ fn a_page_outlives_its_channel(kind: Kind) {
     channel.publish(Event::new("three")).unwrap();
     wait_for(&browser, "message|one,message|two,message|three");
 
-    // Another channel, as after a restart of the program: a gap that can be seen, then it goes on.
+    // Another channel, as after a restart of the program: a gap that can be seen, what is there, then it goes on.
     host.stop();
     let restarted = Channel::new();
     for _ in 0..9 {
@@ -61,8 +61,8 @@ fn a_page_outlives_its_channel(kind: Kind) {
     }
     browser.execute("got.length = 0");
     let _host = serve(&restarted, address);
-    let reset = r#"reset|{"reason":"unknown","missed":null}"#;
-    wait_for(&browser, reset);
+    let reset = format!(r#"reset|{{"reason":"unknown","missed":null}}{}"#, ",message|unseen".repeat(9));
+    wait_for(&browser, &reset);
     restarted.publish(Event::new("four")).unwrap();
     wait_for(&browser, &format!("{reset},message|four"));
     assert_eq!(browser.execute("return opened"), "3");
