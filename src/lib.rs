@@ -74,6 +74,7 @@ mod data;
 mod http;
 pub mod testing;
 mod locks;
+mod threads;
 mod atomic;
 mod clock;
 mod calendar;

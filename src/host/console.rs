@@ -10,22 +10,17 @@ use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::workers::make_thread;
 use crate::clock::NEVER;
 use crate::locks::{lock, wait, Parker};
+use crate::threads;
 
 /// Bytes of lines that may wait to be written.
 const MAX_UNWRITTEN: usize = 64 * 1024;
 /// How long the end of a host waits for its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue {
-    lines: String::new(),
-    left_out: 0,
-    stack_size: None,
-    has_writer: false,
-    is_ending: false,
-});
+static QUEUE: Mutex<Queue> =
+    Mutex::new(Queue { lines: String::new(), left_out: 0, has_writer: false, is_ending: false });
 static WRITER: Parker = Parker::new();
 /// Told when the writer ends.
 static ENDED: Condvar = Condvar::new();
@@ -35,21 +30,19 @@ struct Queue {
     lines: String,
     /// How many lines after these did not fit.
     left_out: u64,
-    stack_size: Option<usize>,
     has_writer: bool,
     /// Whether the writer ends as soon as there is nothing to write.
     is_ending: bool,
 }
 
 /// Has a line written, which ends with a line feed.
-pub(super) fn write(line: &str, stack_size: Option<usize>) {
+pub(super) fn write(line: &str) {
     let mut queue = lock(&QUEUE);
     // Once one is left out, so are those that come after it, until the count was taken: it stands where they would.
     match queue.left_out == 0 && queue.lines.len() + line.len() <= MAX_UNWRITTEN {
         true => queue.lines.push_str(line),
         false => queue.left_out += 1,
     }
-    queue.stack_size = stack_size;
     wake_writer(queue);
 }
 
@@ -72,11 +65,11 @@ pub(super) fn finish() {
 }
 
 fn wake_writer(mut queue: MutexGuard<'_, Queue>) {
-    let (has_writer, stack_size) = (std::mem::replace(&mut queue.has_writer, true), queue.stack_size);
+    let has_writer = std::mem::replace(&mut queue.has_writer, true);
     drop(queue);
     if has_writer {
         WRITER.wake();
-    } else if make_thread("brooklet-console", Box::new(write_all), stack_size).is_err() {
+    } else if threads::make_shared("brooklet-console", Box::new(write_all)).is_err() {
         lock(&QUEUE).has_writer = false;
     }
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::workers::make_thread;
 use crate::locks::lock;
+use crate::threads;
 
 /// What may wait for a thread other than the one that accepts: listeners that block are told no more.
 const MAX_DEFERRED: usize = 1024;
@@ -71,7 +71,7 @@ impl Deferred {
         let stack_size = state.stack_size;
         drop(state);
         let deferred = Arc::clone(self);
-        make_thread("brooklet-log", Box::new(move || deferred.work()), stack_size).is_ok()
+        threads::make("brooklet-log", Box::new(move || deferred.work()), stack_size).is_ok()
     }
 
     fn work(&self) {

@@ -191,8 +191,6 @@ pub(super) struct Log {
     pub(super) has_console: bool,
     /// Whether the console's lines show queries.
     pub(super) shows_queries: bool,
-    /// Of the thread that writes the console's lines.
-    pub(super) stack_size: Option<usize>,
 }
 
 impl Log {
@@ -232,7 +230,7 @@ impl Log {
                 true => format!("{notice:#}\n"),
                 false => format!("{notice}\n"),
             });
-            let _ = line.map(|line| console::write(&line, self.stack_size));
+            let _ = line.map(|line| console::write(&line));
         }
     }
 }

@@ -32,6 +32,7 @@ use std::time::Instant;
 use crate::clock::NEVER;
 use crate::http::body::Bodies;
 use crate::http::{AnySocket, Handler, Socket};
+use crate::threads;
 use accept::{Leader, Work};
 use guard::Guard;
 use listener::Listener;
@@ -222,13 +223,15 @@ impl Host {
         self
     }
 
-    /// Sets the stack of each connection's thread, in bytes; std's own 2 MiB unless set.
+    /// Sets the stack of every thread that this host makes, in bytes; std's own 2 MiB unless set. The threads that all
+    /// hosts of the process share, which send what channels publish and write the console, have what was asked for last.
     ///
     /// It is reserved, not used: what idle streams cost is the pages that were touched. 64 KiB are enough for
-    /// generators that keep nothing large on their stack.
+    /// generators that keep nothing large on their stack. A system's own least, some 28 KiB with glibc, is what smaller
+    /// numbers come to.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
-        self.settings.log.stack_size = Some(bytes);
+        threads::set_shared_stack_size(bytes);
         self
     }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::{StopSignal, Wake};
 use crate::locks::{lock, Parker};
+use crate::threads;
 
 /// How many threads may be idle: as many as a burst that overflows std's backlog leaves behind.
 const MAX_IDLE: usize = 256;
@@ -98,7 +99,7 @@ impl<T: Task> Workers<T> {
 
     fn make(self: &Arc<Self>) -> io::Result<()> {
         let workers = Arc::clone(self);
-        make_thread("brooklet", Box::new(move || workers.work()), self.stack_size).map_err(|error| {
+        threads::make("brooklet", Box::new(move || workers.work()), self.stack_size).map_err(|error| {
             let mut state = self.state();
             state.is_making = false;
             let stranded = std::mem::take(&mut state.queue);
@@ -173,19 +174,6 @@ impl<T: Task> Wake for Workers<T> {
             worker.parker.wake();
         }
     }
-}
-
-/// A box for each, or all that std does to make a thread would be there for each kind of work.
-pub(super) fn make_thread(
-    name: &str,
-    work: Box<dyn FnOnce() + Send>,
-    stack_size: Option<usize>,
-) -> io::Result<()> {
-    let mut builder = thread::Builder::new().name(String::from(name));
-    if let Some(bytes) = stack_size {
-        builder = builder.stack_size(bytes);
-    }
-    builder.spawn(work).map(drop)
 }
 
 #[cfg(test)]

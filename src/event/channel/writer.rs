@@ -35,6 +35,7 @@ use super::view::View;
 use crate::http::{StopSignal, Wake};
 use crate::locks::{lock, wait};
 use crate::panics;
+use crate::threads;
 
 /// More would not help: the work is system calls.
 const MAX_WRITERS: usize = 4;
@@ -151,7 +152,7 @@ fn put_on_agenda(shared: &Arc<Shared>, index: usize) {
     }
     drop(inbox);
     let run = move || Writer::new(index).run();
-    if thread::Builder::new().name(String::from("brooklet-channel")).spawn(run).is_err() {
+    if threads::make_shared("brooklet-channel", Box::new(run)).is_err() {
         // No thread to be had: this one has nothing else to do, it was a connection's. That one stays open until
         // nobody follows any more.
         Writer::new(index).run();

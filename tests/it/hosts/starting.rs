@@ -2,8 +2,9 @@
 
 use super::{ask, host, start, GET};
 use crate::notes::noted;
-use crate::patience::{in_time, LONG};
-use brooklet::{Control, Host, Request, Response, StartError};
+use crate::patience::{eventually, in_time, DEADLINE, LONG};
+use brooklet::testing::Client;
+use brooklet::{Channel, Control, EventSource, Host, Layout, Request, Response, StartError};
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -107,26 +108,37 @@ fn stopped_before_it_runs() {
     assert!(TcpStream::connect(address).is_err(), "somebody still listens");
 }
 
-/// Threads get the stack that was asked for: more for deep handlers, less for many streams.
+/// All threads get the stack that was asked for: more for deep handlers, less for many streams.
 #[test]
 #[cfg(target_os = "linux")]
 fn stacks() {
-    // So large that the system cannot hand out one that an earlier thread has left.
-    const SIZE: usize = 48 * 1024 * 1024;
-    let host = host(|_: Request| Response::text(room_below().to_string())).stack_size(SIZE).start().unwrap();
-    let answer = ask(&host, GET).answer(false).unwrap();
-    let room: usize = String::from_utf8(answer.body).unwrap().parse().unwrap();
-    assert!((SIZE - 256 * 1024..=SIZE).contains(&room), "{room} bytes");
+    crate::alone::alone("hosts::starting::stacks", || {
+        // Memory of its own that the C library keeps for each thread is a sixteenth of that.
+        const SIZE: usize = 1 << 30;
+        let (count, bytes) = (threads(), address_space());
+        let channel = Channel::new();
+        let app = Layout::new()
+            .index(hello)
+            .add("wait", EventSource::new(|connection| Ok(connection.wait(LONG)?)))
+            .add("follow", EventSource::channel(&channel));
+        let host = host(app).stack_size(SIZE).console().start().unwrap();
+        let open = |target| Client::get(target).deadline(DEADLINE).connect(host.address()).unwrap();
+        let _streams = ["/wait", "/follow", "/follow", "/wait"].map(open);
+        eventually("two follow", || channel.subscribers() == 2);
+        // A leader, one for each generator, the console's, and at least one that sends to followers.
+        eventually("all have it", || {
+            let more = threads() - count;
+            more >= 5 && address_space() - bytes >= more * SIZE
+        });
+    });
 
-    /// How far this thread's stack reaches down from here, as the system's table of mappings says.
-    fn room_below() -> usize {
-        let local = 0_u8;
-        let here = &local as *const u8 as usize;
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let ranges = maps.lines().filter_map(|line| line.split_once(' ')?.0.split_once('-'));
-        let hex = |digits: &str| usize::from_str_radix(digits, 16).unwrap();
-        let mut starts = ranges.filter(|(start, end)| (hex(start)..hex(end)).contains(&here));
-        here - hex(starts.next().expect("a stack is mapped").0)
+    fn threads() -> usize {
+        std::fs::read_dir("/proc/self/task").unwrap().count()
+    }
+
+    fn address_space() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').next().unwrap().parse::<usize>().unwrap() * 4096
     }
 }
 
