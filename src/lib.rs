@@ -45,6 +45,7 @@
 //! | give an assistant tools, by the Model Context Protocol | [`guide::mcp`] |
 //! | stop, also on Ctrl-C | [`guide::stopping`] |
 //! | put a proxy in front, or run several instances | [`guide::proxies`] |
+//! | know where it runs, and build it without cargo or for a small device | [`guide::where_it_runs`] |
 //! | test what you build with it | [`guide::testing`] |
 //! | know what is left out, and when to take something else | [`guide::left_out`] |
 //! | **find out why it does not work** | [`guide::symptoms`] |

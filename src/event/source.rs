@@ -57,7 +57,7 @@ type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 /// | it … | then … |
 /// |---|---|
 /// | sends after [`retry`](EventConnection::retry), [`finish`](EventConnection::finish) or [`follow`](EventConnection::follow) | nothing is written, the call fails |
-/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing |
+/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing. With `panic = "abort"` a panic ends the program, of handlers and listeners, too: all streams break off, nobody is told when to come back, and std's message is all that is said. Errors are dealt with as ever |
 /// | panics while it holds a lock of its own | that lock is poisoned, as always; none of ours is ever held then |
 /// | sends 10 MB in one event | it is sent, in one piece, and the memory given back |
 /// | sends without ever waiting | as fast as the client reads; one that reads nothing ends it at the write deadline |

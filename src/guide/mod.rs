@@ -16,6 +16,7 @@
 //! | [`mcp`] | an MCP server: tools for an assistant, without async |
 //! | [`stopping`] | ending a host in bounded time |
 //! | [`proxies`] | nginx, HAProxy, Caddy and Apache in front; several instances behind one address |
+//! | [`where_it_runs`] | systems and processors, how that was tested; small devices; without cargo |
 //! | [`testing`] | in memory by a virtual clock, and over TCP |
 //! | [`left_out`] | what is not here, why, and what to use |
 //! | [`symptoms`] | something is wrong: what is seen, why, what to do |
@@ -53,6 +54,8 @@ pub mod mcp {}
 pub mod stopping {}
 #[doc = include_str!("proxies.md")]
 pub mod proxies {}
+#[doc = include_str!("where_it_runs.md")]
+pub mod where_it_runs {}
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 #[doc = include_str!("left_out.md")]

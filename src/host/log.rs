@@ -76,7 +76,7 @@ pub enum Notice<'a> {
         /// How long it was open.
         duration: Duration,
     },
-    /// A handler or a generator failed or panicked.
+    /// A handler or a generator failed or panicked. With `panic = "abort"` nobody is told of a panic: it ends the program.
     #[non_exhaustive]
     Failed {
         /// What was asked for, and by whom; a generator's has no body.
