@@ -8,6 +8,7 @@ use super::setup::Settings;
 use super::view::{Rest, View};
 use crate::event::wire::{self, KEEP_ALIVE};
 use crate::http::{CloseReason, Connection, Request, StopSignal, WRITE_PROGRESS};
+use crate::panics;
 
 /// A socket that was full is tried again after this, if it has taken something, …
 const SOON: Duration = Duration::from_millis(2);
@@ -410,12 +411,17 @@ impl Follower {
         }
     }
 
-    /// Leaves for good; returns the reason that counts, and the request if somebody wants to know.
-    pub(super) fn leave(self, reason: CloseReason) -> (CloseReason, Option<Request>) {
-        // What it said last is read, or closing would take from it what it has not read yet.
-        let _ = self.connection.look();
-        self.connection.count_bytes(self.bytes);
-        self.connection.count_events(self.events);
-        (self.connection.end(reason), self.extras.and_then(|extras| extras.request))
+    /// Leaves for good, and closes the connection; returns the reason that counts, and the request if somebody wants to
+    /// know. A socket of the user's own that panics ends no less.
+    pub(super) fn leave(self, reason: CloseReason) -> (Reader, CloseReason, Option<Request>) {
+        let Self { connection, reader, extras, bytes, events, .. } = self;
+        let counting = panics::catch(move || {
+            // What it said last is read, or closing would take from it what it has not read yet.
+            let _ = connection.look();
+            connection.count_bytes(bytes);
+            connection.count_events(events);
+            connection.end(reason)
+        });
+        (reader, counting.unwrap_or(CloseReason::Panicked), extras.and_then(|extras| extras.request))
     }
 }

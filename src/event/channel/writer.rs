@@ -34,7 +34,6 @@ use super::shared::{Audience, Shared, Task, Visited};
 use super::view::View;
 use crate::http::{StopSignal, Wake};
 use crate::locks::{lock, wait};
-use crate::panics;
 use crate::threads;
 
 /// More would not help: the work is system calls.
@@ -120,12 +119,14 @@ pub(super) fn deliver(shared: &Arc<Shared>, audience: &mut Audience) {
     tell(shared, audience.called);
 }
 
-/// The end of those who are over. Nothing is locked: closing may take its time.
+/// The end of those who are over. Nothing is locked: closing may take its time. They count as subscribers until they are
+/// closed.
 fn part(shared: &Shared, index: usize, gone: Vec<Parting>) {
     for (follower, reason) in gone {
-        shared.leave(&follower.reader);
+        let (reader, reason, request) = follower.leave(reason);
+        shared.leave(&reader);
         SLOTS[index].followers.fetch_sub(1, Ordering::Relaxed);
-        if let Ok((reason, Some(request))) = panics::catch(|| follower.leave(reason)) {
+        if let Some(request) = request {
             shared.watchers.tell_left(&request, reason);
         }
     }
