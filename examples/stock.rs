@@ -40,7 +40,7 @@ fn generate_stock(connection: &mut EventConnection) -> brooklet::Result {
         let news = (due + 1)..=now();
         due = due.max(*news.end());
         connection.send_all(news.map(quote))?;
-        connection.wait(Duration::from_secs(1))?; // ends at once when the browser leaves
+        connection.wait(Duration::from_secs(1))?; // fails when the browser has left
     }
 }
 

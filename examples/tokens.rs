@@ -140,7 +140,7 @@ fn send_reply(
     };
     connection.data(delta(vec![("role", String::from("assistant")), ("content", String::new())], None))?;
     while reply.end.is_none() {
-        connection.wait(pause)?; // thinking; it ends at once when the client leaves
+        connection.wait(pause)?; // thinking; fails when the client has left
         let piece = reply.next_piece();
         if !piece.is_empty() {
             connection.data(delta(vec![("content", piece)], None))?;

@@ -16,7 +16,7 @@
 //!     connection.comment("Sending stock data")?;
 //!     loop {
 //!         connection.event("AAPL", 129.5)?;
-//!         connection.wait(Duration::from_secs(1))?; // ends at once when the browser leaves
+//!         connection.wait(Duration::from_secs(1))?; // fails when the browser has left
 //!     }
 //! }
 //! ```

@@ -27,7 +27,7 @@ const GATHER: usize = 128 * 1024;
 ///     connection.comment("counting")?;
 ///     for number in 1.. {
 ///         connection.event("number", number)?;
-///         connection.wait(Duration::from_secs(1))?; // ends at once when the client leaves
+///         connection.wait(Duration::from_secs(1))?; // fails when the client has left
 ///     }
 ///     Ok(())
 /// }

@@ -266,7 +266,7 @@ impl EventSource {
         self
     }
 
-    /// Ends each stream when it is so old, or up to a fifth younger, so that not all end at once; never, unless set.
+    /// Ends each stream when it is so old, or up to a fifth younger, so that not all end at once; never, unless set or if zero.
     ///
     /// It ends between two events, and the client is told to come back in some seconds. That moves clients to another
     /// instance behind a balancer, asks again for their credentials, and is the only bound for a stream whose

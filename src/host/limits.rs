@@ -7,7 +7,7 @@ use crate::clock::NEVER;
 use crate::http::body::Bodies;
 use crate::http::MAX_HEAD;
 
-/// The bounds of a host. None of them can be switched off; large values come close.
+/// The bounds of a host. None of them can be switched off; large values come close. A deadline of zero is one of 1 ms.
 ///
 /// These are the ones that can be set. What is fixed, and what streams and channels are bounded by, is in
 /// [the guide](crate::guide::limits).
@@ -64,7 +64,7 @@ impl Default for Limits {
 impl Limits {
     /// How many connections are served at once, streams included: 512 unless set, and at least one.
     ///
-    /// Each is a thread and a descriptor: mind `ulimit -n` when you raise it.
+    /// Each is a descriptor, and a thread unless it follows a channel: mind `ulimit -n` when you raise it.
     ///
     /// ```
     /// # use brooklet::Limits;

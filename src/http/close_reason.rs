@@ -35,9 +35,10 @@ rows! {
         Panicked = "generator panicked";
         /// A [`StreamHandle`](crate::StreamHandle) has ended it.
         Ended = "ended by a handle";
-        /// The stream was as old as its source lets it become.
+        /// The stream was as old as its source, or its generator, lets it become.
         MaxAge = "maximum age reached";
-        /// The client fell behind what its channel keeps, and is to come back for a snapshot.
+        /// The client fell behind what its channel keeps, and is to come back: for a snapshot, or for what only its
+        /// generator has.
         Lagged = "lagged behind";
         /// The stream was handed to a channel, and goes on there.
         HandedOver = "handed to a channel";

@@ -48,11 +48,12 @@ pub(crate) use target::{split_port, split_scheme};
 
 /// Answers requests.
 ///
-/// A closure is one: `|request: Request| Response::text("hello")`; it may also return a `Result`, whose error is
-/// answered `500` and logged. So are [`Layout`](crate::Layout), [`Content`](crate::Content) and
-/// [`EventSource`](crate::EventSource).
+/// A closure is one: `|request: Request| Response::text("hello")`; it may return whatever is [`IntoResponse`], a
+/// `Result` among others, whose error is answered `500` and logged. So are [`Layout`](crate::Layout),
+/// [`Content`](crate::Content), [`EventSource`](crate::EventSource) and [`Control`](crate::Control).
 ///
-/// A wrapper, for authentication say, is a closure around another handler:
+/// A wrapper, for authentication say, is a closure around another handler. (How to compare a secret without telling
+/// by the time how much of it was right is in the guide: [access](crate::guide::access#passwords-and-tokens).)
 ///
 /// ```
 /// use brooklet::{Handler, Request, Response, Status};

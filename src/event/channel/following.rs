@@ -34,7 +34,7 @@ impl EventConnection<'_> {
         self.hand_over(channel, feed, snapshot, Behind::GoesOn)
     }
 
-    /// The same for events of these [topics](crate::Event::topic), and those without one. What clients say which they
+    /// [`follow`](Self::follow), for events of these [topics](crate::Event::topic) and those without one. What clients say which they
     /// want, they may name: a topic that nothing is published to costs some bytes as long as it is followed.
     ///
     /// ```

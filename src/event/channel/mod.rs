@@ -109,6 +109,7 @@ pub struct Published {
 /// They delay nobody. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
 /// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
 /// [`follow_after`](crate::EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back.
+/// A [`Subscription`] is not closed: it gets the `reset` and the snapshot in place.
 /// One that takes nothing for as long as the host's write deadline is closed.
 ///
 /// In the guide: [channels](crate::guide::channels).
@@ -252,8 +253,9 @@ impl Channel {
     }
 
     /// Ends the channel for good: every stream ends after all that was published has been delivered, with the event
-    /// of [`finish`](crate::EventConnection::finish), so that browsers stay away. Who comes later is
-    /// answered `204`, but for those who come back for what they have missed: they get it, and then the end.
+    /// of [`finish`](crate::EventConnection::finish), so that browsers stay away. A client that comes later gets what it
+    /// has missed, and then the end. [`EventSource::channel`](crate::EventSource::channel) answers `204` at once to one
+    /// that has missed nothing; a generator that follows the channel sends `finish` alone.
     ///
     /// ```
     /// # use brooklet::Channel;
