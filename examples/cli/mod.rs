@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{exit, ExitCode};
@@ -22,7 +22,7 @@ const EVERYWHERE: [Declared; 4] = [
     ("--port N", "the port; 8080, or PORT in the environment; 0 finds one that is free"),
     (
         "--bind ADDRESS",
-        "127.0.0.1: only this machine. With another address, such as 0.0.0.0, everybody\n\
+        "localhost: only this machine. With another address, such as 0.0.0.0, everybody\n\
          who reaches it: there is no password",
     ),
     ("--host NAME", "answer to this name, too: that of a proxy or a tunnel; as often as there are names"),
@@ -142,31 +142,36 @@ impl Cli {
         self.given.iter().filter(|(option, _)| option.is_empty()).map(|(_, value)| value.into()).collect()
     }
 
-    /// Where to listen.
-    pub fn address(&self) -> SocketAddr {
+    pub fn port(&self) -> u16 {
         let variable = || {
             let port = env::var("PORT").ok().filter(|port| !port.is_empty())?;
             Some(self.number_in("PORT", &port, 0..=65_535))
         };
-        let port = self.number("--port", 0..=65_535).or_else(variable).unwrap_or(8080);
+        self.number("--port", 0..=65_535).or_else(variable).unwrap_or(8080) as u16
+    }
+
+    /// Where to listen: on both loopbacks, where nothing is said.
+    fn addresses(&self) -> Vec<SocketAddr> {
         let ip = self.text("--bind").map(|ip| {
             let ip = ip.trim_start_matches('[').trim_end_matches(']').parse();
             ip.unwrap_or_else(|_| self.refuse("--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1"))
         });
-        SocketAddr::new(ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port as u16)
+        let loopbacks = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let ips = ip.map_or_else(loopbacks, |ip: IpAddr| vec![ip]);
+        ips.into_iter().map(|ip| SocketAddr::new(ip, self.port())).collect()
     }
 
-    /// Gives a host the address and the names that the command line says.
+    /// Gives a host the addresses and the names that the command line says.
     pub fn apply(&self, host: Host) -> Host {
-        let address = self.address();
+        let addresses = self.addresses();
         let is_name = |name: &str| !name.is_empty() && !name.contains(['/', ' ', '@']);
         let names = self.all("--host");
         if let Some(name) = names.iter().find(|name| !is_name(name)) {
             self.refuse(format_args!("--host takes a name, such as box.example, and not {name:?}"));
         }
-        if !address.ip().is_loopback() {
+        if let Some(address) = addresses.iter().find(|address| !address.ip().is_loopback()) {
             let _ = writeln!(io::stderr(), "{}: everybody who can reach {address} can use this", self.name);
         }
-        names.iter().fold(host.bind(address), |host, name| host.allow_host(name))
+        names.iter().fold(host.bind(&*addresses), |host, name| host.allow_host(name))
     }
 }

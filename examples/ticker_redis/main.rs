@@ -45,7 +45,7 @@ REDIS_ADDR in the environment is the Redis to read from, as HOST:PORT; otherwise
     if !is_address {
         cli.refuse(format_args!("REDIS_ADDR is {redis:?}, and not HOST:PORT"));
     }
-    let ticker = Arc::new(Ticker::new(&redis, cli.address().port()));
+    let ticker = Arc::new(Ticker::new(&redis, cli.port()));
     if let Err(error) = Ticker::start_reading(&ticker) {
         return cli.end(Err(format!("no thread to read with: {error}")));
     }

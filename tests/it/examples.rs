@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -66,6 +66,10 @@ fn names_and_ports() {
     let _hello = example::spawn(command.env("PORT", "1"), address);
     let ask = |host: &str| ask(address, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).status;
     assert_eq!(["a.example", "b.example", "localhost", "c.example"].map(ask), [200, 200, 200, 403]);
+    // Both loopbacks, where the system has both: `localhost` is either.
+    if TcpListener::bind("[::1]:0").is_ok() {
+        TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).unwrap();
+    }
 }
 
 /// The last two minutes at once, then each second, and after a departure where it left off.
