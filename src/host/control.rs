@@ -61,7 +61,8 @@ impl Control {
         self.service.slots.stats()
     }
 
-    /// Asks the host to stop, and returns at once.
+    /// Asks the host to stop, and does not wait for that. It returns at once, or a second later for each listener whose
+    /// backlog is full.
     ///
     /// Nothing new is accepted, idle connections are closed, answers under way are finished. Streams are told to
     /// come back in some seconds, each at a time of its own, and everything that their generators call from now

@@ -11,11 +11,15 @@ use std::os::unix::io::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 #[cfg(unix)]
 use std::path::Path;
+#[cfg(unix)]
+use std::sync::mpsc;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use crate::http::AnySocket;
 use crate::locks::lock;
+#[cfg(unix)]
+use crate::threads;
 
 /// A connection to ourselves either works at once or not at all.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -160,11 +164,53 @@ fn wake_tcp(listener: TcpListener) {
     }
 }
 
-/// Where its path is gone, it is shut down, which wakes who accepts as well, but would end it for other processes, too.
+/// Where nobody takes the connection, its path being gone say, the listener is shut down. That wakes the thread that
+/// accepts as well, but would end it for other processes, too.
+///
+/// Another thread connects, since std cannot bound that: it waits as long as the backlog is full, and nobody may accept
+/// any more. Shutting the listener down ends this wait as well.
 #[cfg(unix)]
 fn wake_unix(listener: UnixListener) {
     let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
-    if path.map_or(true, |path| UnixStream::connect(path).is_err()) {
+    let (sender, receiver) = mpsc::channel();
+    let connect = move || {
+        let is_connected = path.map_or(false, |path| UnixStream::connect(path).is_ok());
+        let _ = sender.send(is_connected); // unless it is awaited no more
+    };
+    let _ = threads::make("brooklet-wake", Box::new(connect), None); // without it the sender is gone
+    if receiver.recv_timeout(CONNECT) != Ok(true) {
         let _ = UnixStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    const HANGS: Duration = Duration::from_secs(60);
+
+    /// Whoever accepted there may have closed its own descriptor before the stop connects, or be another process.
+    #[test]
+    fn a_full_backlog_holds_up_no_stop() {
+        let path = std::env::temp_dir().join(format!("brooklet-full-{}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let listener = Listener::Unix(UnixListener::bind(&path).expect("it is free"));
+        let listeners = Listeners::default();
+        listeners.add(&listener);
+        let (connected, connections) = mpsc::channel();
+        let to = path.clone();
+        let filling =
+            thread::spawn(move || while UnixStream::connect(&to).is_ok() && connected.send(()).is_ok() {});
+        while connections.recv_timeout(Duration::from_millis(500)).is_ok() {} // until one more has to wait
+        let (sender, woken) = mpsc::channel();
+        thread::spawn(move || {
+            listeners.wake();
+            sender.send(()).expect("it is awaited");
+        });
+        assert_eq!(woken.recv_timeout(HANGS), Ok(()));
+        drop(listener);
+        filling.join().expect("it only connects");
+        std::fs::remove_file(&path).expect("it is there");
     }
 }
