@@ -147,7 +147,5 @@ impl Leader {
 
 /// Errors of a connection that was gone before it was accepted: the next one may be fine.
 fn is_of_one_connection(error: &io::Error) -> bool {
-    use ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected};
-    // The last two are what options of a socket that was reset meanwhile are refused with on some systems.
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | InvalidInput | NotConnected)
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }

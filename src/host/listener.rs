@@ -47,8 +47,9 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
-                // Events are small and are to leave at once (Nagle's algorithm would hold them back).
-                stream.set_nodelay(true)?;
+                // Events are small and are to leave at once (Nagle's algorithm would hold them back). A socket that was
+                // reset meanwhile is refused the option on some systems; its thread finds out.
+                let _ = stream.set_nodelay(true);
                 Ok(AnySocket::Tcp(stream))
             }
             #[cfg(unix)]

@@ -203,3 +203,22 @@ fn a_unix_listener() {
         let _ = std::fs::remove_file(&path);
     }
 }
+
+/// Whoever has the listener as well, another process say, can shut it down.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_listener_that_is_shut_down_elsewhere() {
+    use std::os::unix::io::OwnedFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    let path = std::env::temp_dir().join(format!("brooklet-{}-shut.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    let elsewhere = UnixStream::from(OwnedFd::from(listener.try_clone().unwrap()));
+    let (host, notes) = noted(host(hello).unix_listener(listener));
+    let host = host.start().unwrap();
+    elsewhere.shutdown(std::net::Shutdown::Both).unwrap();
+    notes.next("cannot accept");
+    in_time(move || host.stop_within(LONG));
+    std::fs::remove_file(&path).unwrap();
+}
