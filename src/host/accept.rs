@@ -58,9 +58,8 @@ impl Task for Work {
     }
 
     fn give_up(self, error: &io::Error) {
-        match self {
-            Self::Lead(leader) => leader.close(),
-            Self::Serve(Admitted { settings, .. }) => settings.report_trouble(error),
+        if let Self::Serve(Admitted { settings, .. }) = self {
+            settings.report_trouble(error); // nobody leads without a thread
         }
     }
 }
@@ -74,7 +73,8 @@ pub(super) struct Admitted {
 
 /// The right to accept on a listener.
 pub(super) struct Leader {
-    listener: Listener,
+    /// There until it is dropped.
+    listener: Option<Listener>,
     settings: Arc<Settings>,
     workers: Arc<Workers<Work>>,
     overload: Overload,
@@ -85,7 +85,7 @@ impl Leader {
     pub(super) fn new(listener: Listener, settings: &Arc<Settings>, workers: &Arc<Workers<Work>>) -> Self {
         settings.service.listeners.add(&listener);
         Self {
-            listener,
+            listener: Some(listener),
             settings: Arc::clone(settings),
             workers: Arc::clone(workers),
             overload: Overload::default(),
@@ -96,7 +96,7 @@ impl Leader {
     /// Accepts until it can hand the listener on, and then serves what was accepted.
     fn lead(mut self) {
         while !self.is_stopping() {
-            let accepted = self.listener.accept();
+            let accepted = self.listener.as_ref().expect("it is there until the leader is dropped").accept();
             if self.is_stopping() {
                 break; // it may be the stop's own connection
             }
@@ -126,12 +126,6 @@ impl Leader {
                 }
             }
         }
-        self.close();
-    }
-
-    fn close(self) {
-        let Self { listener, settings, .. } = self;
-        settings.service.listeners.close(listener);
     }
 
     /// Waits after an error of the system, and longer after each that follows.
@@ -142,6 +136,12 @@ impl Leader {
 
     fn is_stopping(&self) -> bool {
         self.settings.service.stop.is_requested()
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        self.settings.service.listeners.close(self.listener.take());
     }
 }
 

@@ -119,7 +119,7 @@ impl Listeners {
     }
 
     /// Closes a listener.
-    pub(super) fn close(&self, listener: Listener) {
+    pub(super) fn close(&self, listener: Option<Listener>) {
         drop(listener);
         let mut open = lock(&self.open);
         open.count -= 1;

@@ -340,7 +340,7 @@ impl Host {
         };
         let workers = Workers::new(&service.stop, settings.stack_size);
         for listener in listeners {
-            if let Err(error) = workers.push(Work::Lead(Leader::new(listener, &settings, &workers))) {
+            if let Err(error) = workers.begin(Work::Lead(Leader::new(listener, &settings, &workers))) {
                 service.request_stop(); // the others close theirs
                 return Err(StartError::cannot_make_thread(error));
             }

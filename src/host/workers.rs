@@ -97,9 +97,19 @@ impl<T: Task> Workers<T> {
         Ok(())
     }
 
+    /// Makes a thread that begins with a task. Without one the task is dropped.
+    pub(super) fn begin(self: &Arc<Self>, task: T) -> io::Result<()> {
+        let workers = Arc::clone(self);
+        threads::make("brooklet", Box::new(move || workers.work(Some(task))), self.stack_size)
+    }
+
     fn make(self: &Arc<Self>) -> io::Result<()> {
         let workers = Arc::clone(self);
-        threads::make("brooklet", Box::new(move || workers.work()), self.stack_size).map_err(|error| {
+        let work = move || {
+            let first = workers.first();
+            workers.work(first);
+        };
+        threads::make("brooklet", Box::new(work), self.stack_size).map_err(|error| {
             let mut state = self.state();
             state.is_making = false;
             let stranded = std::mem::take(&mut state.queue);
@@ -109,9 +119,8 @@ impl<T: Task> Workers<T> {
         })
     }
 
-    fn work(self: Arc<Self>) {
+    fn work(&self, mut next: Option<T>) {
         let worker = Arc::new(Worker { task: Mutex::new(None), parker: Parker::default() });
-        let mut next = self.first();
         while let Some(task) = next.take().or_else(|| self.next(&worker)) {
             task.run();
         }
@@ -244,6 +253,14 @@ mod tests {
         }
         let state = workers.state();
         assert!(state.queue.is_empty() && !state.is_making && Arc::strong_count(&held) == 1);
+    }
+
+    /// Whatever waits for one that is being made.
+    #[test]
+    fn a_task_that_needs_a_thread_at_once() {
+        let workers = workers(Some(TOO_LARGE));
+        workers.state().is_making = true;
+        assert!(workers.begin(Call(Box::new(|| {}))).is_err());
     }
 
     #[test]
