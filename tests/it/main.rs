@@ -58,5 +58,6 @@ mod browser_pipe;
 mod browser_live_reload;
 
 mod tidy;
+mod readme;
 mod api;
 mod guide;
