@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the code says, and the row of the guide's page on limits that says the same.
-const LIMITS: [(&str, &str); 43] = [
+const LIMITS: [(&str, &str); 45] = [
     ("head_deadline: Duration::from_secs(10)", "Limits::head_deadline) | 10 s |"),
     ("MAX_TARGET = 8 * 1024;", "| request target | 8 KiB |"),
     ("MAX_FIELDS = 100;", "| field lines | 100 |"),
@@ -20,6 +20,7 @@ const LIMITS: [(&str, &str); 43] = [
     ("MAX_TRAILER = 8 * 1024;", "| trailer fields of a body | 8 KiB |"),
     ("max_connections: 512,", "Limits::max_connections) | 512 |"),
     ("MAX_TURNED_AWAY = 32;", "| connections above that, being told so | 32,"),
+    ("MAX_LEAVING = 32;", "| connections that gave way and still have a thread | 32 |"),
     ("OVERFLOW_HEAD = Duration::from_secs(1);", "being told so | 32, each with 1 s for its head |"),
     ("max_heads: 128,", "Limits::max_heads) | 128 |"),
     ("idle_deadline: Duration::from_secs(75)", "Limits::idle_deadline) | 75 s |"),
@@ -46,6 +47,7 @@ const LIMITS: [(&str, &str); 43] = [
     ("BATCH = 64 * 1024;", "| one write to a subscriber | 64 KiB |"),
     ("MAX_WRITERS = 4;", "| as many as processors, 4 at most |"),
     ("SWEEP = Duration::from_secs(1);", "| within about 1 s |"),
+    ("UNUSED_TOPICS = 1024;", "neither a follower nor an event | 1024,"),
     ("GRACE = Duration::from_secs(5);", "RunningHost::stop_within) | 5 s |"),
     ("LAST_MOMENT = Duration::from_millis(250);", "for threads to notice | 250 ms |"),
 ];
