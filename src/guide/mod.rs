@@ -1,25 +1,6 @@
 //! The guide: one page for each question, in the order in which they come up.
 //!
-//! | page | about |
-//! |---|---|
-//! | [`first_stream`] | a stream, a page that shows it, and the tool around them |
-//! | [`sending`] | data, types and ids; many events at once; other threads |
-//! | [`formats`] | what values look like, JSON, texts of your own |
-//! | [`resuming`] | ids, and where a client goes on that comes back |
-//! | [`channels`] | publish once, reach everyone |
-//! | [`lifecycle`] | how a stream begins, what keeps it alive, how it ends |
-//! | [`errors`] | what fails where, and who is told |
-//! | [`limits`] | every bound, its default and its precedent |
-//! | [`costs`] | events per second, processor time, memory, and what they grow with |
-//! | [`access`] | other origins, other names, passwords |
-//! | [`clients`] | browsers, libraries and SDKs: what each of them does, and the lines that work |
-//! | [`mcp`] | an MCP server: tools for an assistant, without async |
-//! | [`stopping`] | ending a host in bounded time |
-//! | [`proxies`] | nginx, HAProxy, Caddy and Apache in front; several instances behind one address |
-//! | [`where_it_runs`] | systems and processors, how that was tested; small devices; without cargo |
-//! | [`testing`] | in memory by a virtual clock, and over TCP |
-//! | [`left_out`] | what is not here, why, and what to use |
-//! | [`symptoms`] | something is wrong: what is seen, why, what to do |
+//! Which page answers what stands in [the table](crate#the-guide) of the crate.
 //!
 //! The outputs are those of the examples in the repository, most of them of `cargo run --example tour`.
 
