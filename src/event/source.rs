@@ -242,7 +242,7 @@ impl EventSource {
         self
     }
 
-    /// Keeps streams alive by an event of this type, without data, in place of the comment: a page sees no comments, and so
+    /// Keeps streams alive by an event of this type, with empty data, in place of the comment: a page sees no comments, and so
     /// cannot tell a silent stream from one that is dead.
     ///
     /// It comes when nothing else was sent for as long as [`keep_alive`](Self::keep_alive) says. It has no id, is in no
