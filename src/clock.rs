@@ -1,7 +1,7 @@
 //! What time it is for a stream: the system's time, or that of a test, which passes only where a stream waits.
 //!
 //! A stream asks its clock instead of the system whenever it waits, or notes when something happened. What a peer is
-//! given to read or write keeps to the system's time: a socket in memory never makes anybody wait. How long "never" is
+//! given to read or write keeps to the system's time: a socket in memory never makes its writer wait. How long "never" is
 //! stands here as well, for all who wait.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// As good as never, where a clock could not hold more: nobody waits for longer.
+/// The longest wait there is, as good as for ever: a clock may not be able to hold more.
 pub(crate) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The clock of a stream.
@@ -38,7 +38,7 @@ impl Clock {
         }
     }
 
-    /// Waits for a value until then. In a test the time may be up earlier: whoever waits looks around and goes on.
+    /// Waits for a value until then. In a test it may return earlier: the caller looks at its stream and waits on.
     pub(crate) fn receive<T>(&self, receiver: &Receiver<T>, until: Instant) -> Result<T, RecvTimeoutError> {
         match self {
             Self::System => receiver.recv_timeout(until.saturating_duration_since(Instant::now())),
@@ -53,12 +53,12 @@ impl Clock {
     }
 }
 
-/// A time that stands still until somebody waits, and then has passed. A trait, since what makes it pass is for tests
+/// A time that stands still until a stream waits, and then has passed. A trait, since what makes it pass is for tests
 /// alone, and is not to be in every program.
 pub(crate) trait VirtualTime: fmt::Debug + Send + Sync {
     fn now(&self) -> Instant;
 
-    /// Lets time pass until then, or until something has happened that may be what somebody waits for. Returns whether
+    /// Lets time pass until then, or until something has happened that the stream may wait for. Returns whether
     /// it is then.
     fn advance(&self, until: Instant) -> bool;
 

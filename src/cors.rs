@@ -1,4 +1,7 @@
 //! Which pages of other origins may read the answers (Fetch standard §3.2, CORS).
+//!
+//! Which of them are answered at all is the host's to decide. Left out: fields that a page may read beside the plainest
+//! (`Access-Control-Expose-Headers`), and origins by pattern.
 
 use std::borrow::Cow;
 
@@ -65,7 +68,7 @@ impl Cors {
         }
     }
 
-    /// The same, with an error for what is no origin.
+    /// [`origins`](Self::origins), with an error for what is no origin.
     ///
     /// ```
     /// use brooklet::Cors;
@@ -93,7 +96,7 @@ impl Cors {
     /// ```
     /// use brooklet::{Cors, Host, Request, Response};
     ///
-    /// let prices = |_: Request| Response::json("[129.5]"); // anybody may know
+    /// let prices = |_: Request| Response::json("[129.5]"); // they are no secret
     /// Host::new(prices).bind("0.0.0.0:8080").cors(Cors::any_origin());
     /// ```
     pub fn any_origin() -> Self {
@@ -108,7 +111,7 @@ impl Cors {
     ///
     /// # Panics
     ///
-    /// If every origin is allowed: whoever visited any page would act in their name.
+    /// If every origin is allowed: any page could act in the name of those who visit it.
     ///
     /// ```
     /// # use brooklet::Cors;

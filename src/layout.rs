@@ -1,4 +1,6 @@
-//! Path segments to handlers.
+//! Finds the handler of a path, segment by segment.
+//!
+//! Left out on purpose: patterns, parameters and methods. A handler sees the rest of its path and the method itself.
 
 use std::fmt;
 
@@ -19,8 +21,8 @@ use crate::http::{Handler, Request, Response, Status};
 /// ```
 ///
 /// A handler added as `stock` answers `/stock`, `/stock/` and `/stock/x`, in which it finds `x` as its
-/// target's current segment; it does not answer `/stocks`. Segments are compared decoded, letter by letter. What
-/// nobody answers is `404`.
+/// target's current segment; it does not answer `/stocks`. Segments are compared decoded, letter by letter. A path
+/// without a handler is `404`.
 ///
 /// The index of a layout below another is found at `/name/`; without the slash at the end the browser is sent
 /// there, so that relative links on that page work.
@@ -102,7 +104,7 @@ impl Layout {
         self
     }
 
-    /// Sets the handler of everything that nobody else answers. It gets the whole path that is left.
+    /// Sets the handler of every path that has no other. It gets the whole path that is left.
     ///
     /// # Panics
     ///
@@ -112,7 +114,7 @@ impl Layout {
     /// use brooklet::{Layout, Request, Response, Status};
     ///
     /// let app = Layout::new().fallback(|request: Request| {
-    ///     println!("nobody knows {}", request.path());
+    ///     println!("there is no handler for {}", request.path());
     ///     Response::explain(Status::NOT_FOUND, "this tool has no such page")
     /// });
     /// # drop(app);
@@ -152,7 +154,7 @@ impl Handler for Layout {
 }
 
 impl Layout {
-    /// Answers, or gives the request back where nobody does: then a layout above may have a fallback.
+    /// Answers, or gives the request back where there is no handler for it: a layout above may have a fallback.
     fn find(&self, request: Request) -> Result<Response, Request> {
         let child = match request.target().current() {
             Some(segment) => self.child(segment),

@@ -1,16 +1,17 @@
-//! Locking and waking, without a word of poison: nothing that can panic runs under our locks.
+//! Locking and waking, without a word of poison: no code that can panic runs under a lock of this crate.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-/// Waits until nobody else has it.
+/// Locks it. A panic of a thread that had it is ignored.
 #[inline(never)] // a lock is taken in one step, but what to do when that fails is long
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets others have it until something is told, or it is time.
+/// Gives the lock back, waits until `told` is notified or `patience` has passed, and takes it again. It may return
+/// earlier, so callers ask their condition anew.
 pub(crate) fn wait<'l, T>(told: &Condvar, guard: MutexGuard<'l, T>, patience: Duration) -> MutexGuard<'l, T> {
     told.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner).0
 }
@@ -24,10 +25,10 @@ impl Parker {
         Self(Mutex::new(None))
     }
 
-    /// Sleeps for `patience`, or less: not at all if `is_over`, and no longer than until somebody wakes it.
+    /// Sleeps for `patience` at most: not at all if `is_over`, and no longer than until the next [`wake`](Self::wake).
     ///
-    /// The thread is known to others before it asks whether it is over. So whoever changes that, and then wakes, is
-    /// either seen by the question or ends the sleep.
+    /// The thread is known to others before it asks whether it is over. So a thread that changes that, and then wakes
+    /// this one, is either seen by the question or ends the sleep.
     pub(crate) fn park(&self, patience: Duration, is_over: impl Fn() -> bool) {
         *lock(&self.0) = Some(thread::current());
         if !is_over() {

@@ -192,7 +192,7 @@ fn is_same(request: &Request, tag: Option<&str>) -> bool {
 
 /// The bytes that `Range` asks for of so many, none where it asks beyond them (RFC 9110 §14.1.2).
 ///
-/// `None` stands for all of them, for whoever asks for several ranges or in other units, or cannot be understood.
+/// `None` stands for all of them, where several ranges or other units are asked for, or where the field cannot be understood.
 fn wanted(range: &str, length: u64) -> Option<Range<u64>> {
     let (unit, range) = range.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;

@@ -1,4 +1,6 @@
-//! Pages and files that are the same for everybody.
+//! Pages, scripts and files that are the same for each client.
+//!
+//! Left out on purpose: templates, and compression, which is a proxy's.
 
 mod files;
 mod media_type;

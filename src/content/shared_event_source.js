@@ -9,7 +9,7 @@
 // The file is the page's part and the worker's: a SharedWorker that runs it has the connections, and pages join them.
 // Where there is no such worker, a page runs both parts. What differs from an EventSource:
 //
-// - It leaves when its page is left, and comes back where it was when somebody goes back to that page.
+// - It leaves when its page is left, and comes back where it was when that page is gone back to.
 // - Only 204 closes it for good. After any other answer that is no stream, such as a proxy's 502, it tries again.
 // - Where events have ids, a page that comes later gets what a connection of its own would give it: it has one for a
 //   moment, until that is where the others are. Where they have none, it gets what comes from then on.
@@ -95,7 +95,7 @@
             this.#tellState('open', OPEN);
             await this.#read(answer);
           } else await answer.body?.cancel();
-        } catch {} // nobody answers, or the connection broke
+        } catch {} // there is no server, or the connection broke
         if (signal.aborted) return;
         this.#tellState('error', CONNECTING);
         // Browsers that are refused together do not come back together.

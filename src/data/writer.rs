@@ -86,7 +86,7 @@ impl<'a> Writer<'a> {
         true
     }
 
-    /// Whether nothing can be overridden, so that nobody has to look.
+    /// Whether there are no overrides, so that none has to be looked for.
     pub(super) fn is_plain(&self) -> bool {
         self.formatting.is_empty()
     }

@@ -30,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// assert_eq!((answer.status(), &*answer.text()), (Status::OK, "Hello, Ada! 4 bytes"));
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "a client asks when it is given somebody to ask"]
+#[must_use = "a client asks when it is given a handler or an address"]
 pub struct Client {
     method: String,
     target: String,

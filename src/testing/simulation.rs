@@ -254,7 +254,7 @@ impl Task {
     }
 }
 
-/// The place of a connection that nobody counts.
+/// The place of a connection that is in no host's table.
 struct MemorySeat {
     record: Record,
     clock: Clock,

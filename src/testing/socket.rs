@@ -158,7 +158,7 @@ impl Socket for MemorySocket {
     }
 
     fn set_write_timeout(&self, _timeout: Option<Duration>) -> io::Result<()> {
-        Ok(()) // nobody waits for this client
+        Ok(()) // no thread waits for this client
     }
 
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {

@@ -262,7 +262,7 @@ impl EventStream {
     }
 }
 
-/// Connects to the first of the addresses at which somebody listens.
+/// Connects to the first of the addresses at which a server listens.
 fn connect(addresses: impl ToSocketAddrs, deadline: Duration) -> io::Result<(SocketAddr, TcpStream)> {
     let mut found = Err(io::Error::new(ErrorKind::InvalidInput, "this is no address"));
     for address in addresses.to_socket_addrs()? {

@@ -1,4 +1,4 @@
-//! The virtual time of a simulation: what is scheduled happens as soon as somebody waits for that long.
+//! The virtual time of a simulation: what is scheduled happens as soon as the stream waits for that long.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
