@@ -167,8 +167,9 @@ impl Client {
                 rest = others;
                 continue;
             }
-            if topics.is_some() && rest.starts_with("id: ") && !rest.trim_end().contains('\n') {
-                return Ok(false); // an event, or a place
+            let is_cut_id = rest.starts_with("id: ") || !rest.is_empty() && "id: ".starts_with(rest);
+            if topics.is_some() && is_cut_id && !rest.trim_end().contains('\n') {
+                return Ok(false); // of an event, or of a place
             }
             if cursor > model.published() {
                 break;
