@@ -32,7 +32,7 @@ pub(super) struct Slots {
 
 /// How many slots there are of each kind, and who has them.
 #[derive(Debug, Default)]
-struct Table {
+pub(super) struct Table {
     served: usize,
     turned_away: usize,
     given_away: usize,
@@ -171,12 +171,12 @@ impl Slots {
         self.table().held().saturating_sub(self.held_by_caller())
     }
 
-    /// Waits until all slots are given back, those that a stop has cut off as well if it is told so, but for the one
-    /// that the calling thread may hold itself.
-    pub(super) fn wait_until_empty(&self, with_cut_off: bool, deadline: Instant) -> bool {
+    /// Waits until none of the slots that `count` counts is left, but for the one that the calling thread may hold itself.
+    /// Returns whether that came before the deadline.
+    pub(super) fn wait_until_empty(&self, count: fn(&Table) -> usize, deadline: Instant) -> bool {
         let own = self.held_by_caller();
         let mut table = self.table();
-        while table.held() + usize::from(with_cut_off) * table.cut_off > own {
+        while count(&table) > own {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 return false;
@@ -191,7 +191,7 @@ impl Slots {
         let events = open.iter().map(|(_, slot)| slot.record.events()).sum();
         let bytes = open.iter().map(|(_, slot)| slot.record.bytes()).sum();
         let table = self.table();
-        let connections = table.held() + table.cut_off;
+        let connections = table.held_or_cut_off();
         drop(table);
         self.counters.stats(connections, events, bytes)
     }
@@ -235,8 +235,13 @@ impl Table {
         }
     }
 
-    fn held(&self) -> usize {
+    /// Those that a stop waits for.
+    pub(super) fn held(&self) -> usize {
         self.served + self.turned_away
+    }
+
+    pub(super) fn held_or_cut_off(&self) -> usize {
+        self.held() + self.cut_off
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::console;
 use super::service::Service;
+use super::slots::Table;
 use crate::clock::NEVER;
 
 /// After their sockets were shut down, threads that wait for them have this long to notice.
@@ -51,9 +52,9 @@ impl Service {
         self.request_stop();
         self.deferred.let_others_go_on();
         let mut forced = 0;
-        if !self.slots.wait_until_empty(false, Instant::now() + grace.min(NEVER)) {
+        if !self.slots.wait_until_empty(Table::held, Instant::now() + grace.min(NEVER)) {
             forced = self.slots.cut_off_others();
-            self.slots.wait_until_empty(true, Instant::now() + LAST_MOMENT);
+            self.slots.wait_until_empty(Table::held_or_cut_off, Instant::now() + LAST_MOMENT);
         }
         self.listeners.wait_until_closed();
         console::finish();
