@@ -29,12 +29,12 @@ pub(super) fn serve(settings: &Settings, slot: Arc<Slot>, socket: AnySocket) {
     let service = &settings.service;
     let _serving = service.slots.serving(slot.number());
     let slot = slot; // given back before that
-    let seat = Arc::clone(&slot) as _;
-    let connection = match Connection::new(socket, service.stop.clone(), settings.limits.write_deadline, seat)
-    {
-        Ok(connection) => Arc::new(connection),
-        Err(_) => return, // it is dead already
-    };
+    let registration = Arc::clone(&slot) as _;
+    let connection =
+        match Connection::new(socket, service.stop.clone(), settings.limits.write_deadline, registration) {
+            Ok(connection) => Arc::new(connection),
+            Err(_) => return, // it is dead already
+        };
     service.slots.enter(&slot, &connection);
     if service.stop.is_requested() {
         connection.finish_reading(); // the stop may have looked before it was there

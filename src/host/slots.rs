@@ -14,7 +14,7 @@ use super::deferred::Deferred;
 use super::log::{Log, Notice};
 use super::phase::{Phase, PhaseWord};
 use super::stats::{Counters, Stats};
-use crate::http::{CloseReason, Connection, Record, Request, Seat};
+use crate::http::{CloseReason, Connection, Record, Registration, Request};
 use crate::locks::{lock, wait};
 
 /// How many threads may still serve connections that were given away: on Windows they do not know for a quarter of a
@@ -283,7 +283,7 @@ struct LastLine {
     started: Instant,
 }
 
-impl Seat for Slot {
+impl Registration for Slot {
     fn record(&self) -> &Record {
         &self.record
     }

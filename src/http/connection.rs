@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
-use super::seat::{Record, Seat};
+use super::record::{Record, Registration};
 use super::socket::{AnySocket, Socket, StopSignal};
 use crate::clock::{Clock, NEVER};
 use crate::locks::Parker;
@@ -49,7 +49,7 @@ pub(crate) enum Incoming {
 pub(crate) struct Connection {
     /// There until it is dropped.
     socket: Option<AnySocket>,
-    seat: Arc<dyn Seat>,
+    registration: Arc<dyn Registration>,
     stop: StopSignal,
     /// In milliseconds, as the next.
     write_deadline: u32,
@@ -68,11 +68,11 @@ impl Connection {
         socket: AnySocket,
         stop: StopSignal,
         write_deadline: Duration,
-        seat: Arc<dyn Seat>,
+        registration: Arc<dyn Registration>,
     ) -> io::Result<Self> {
         let connection = Self {
             socket: Some(socket),
-            seat,
+            registration,
             stop,
             write_deadline: timeout_millis(write_deadline),
             parker: Parker::default(),
@@ -101,7 +101,7 @@ impl Connection {
     }
 
     pub(crate) fn record(&self) -> &Record {
-        self.seat.record()
+        self.registration.record()
     }
 
     /// Why the connection ended, once it has.
@@ -119,7 +119,7 @@ impl Connection {
     }
 
     pub(crate) fn clock(&self) -> Clock {
-        self.seat.clock()
+        self.registration.clock()
     }
 
     pub(crate) fn write_deadline(&self) -> Duration {

@@ -12,8 +12,8 @@ use super::transcript::Transcript;
 use crate::clock::{Clock, NEVER};
 use crate::http::body::{self, Bodies};
 use crate::http::{
-    conditional, AnySocket, Connection, Handler, ReadError, Reader, Record, Request, Seat, StopSignal,
-    MAX_HEAD,
+    conditional, AnySocket, Connection, Handler, ReadError, Reader, Record, Registration, Request,
+    StopSignal, MAX_HEAD,
 };
 
 /// A stream that goes on for longer, or brings more, has probably lost its end.
@@ -158,9 +158,10 @@ impl<'h> Simulation<'h> {
             time.schedule(at, Box::new(move || task.run(&socket, &stop, max_duration)));
         }
         let clock = Clock::Virtual(Arc::clone(&time) as _);
-        let seat = Arc::new(MemorySeat { record: Record::default(), clock });
-        let connection = Connection::new(AnySocket::Other(Box::new(socket.clone())), stop, NEVER, seat)
-            .expect("a socket in memory can be set to everything");
+        let registration = Arc::new(MemoryRegistration { record: Record::default(), clock });
+        let connection =
+            Connection::new(AnySocket::Other(Box::new(socket.clone())), stop, NEVER, registration)
+                .expect("a socket in memory can be set to everything");
         let connection = Arc::new(connection);
         let request = match read_request(&connection) {
             Ok(request) => request,
@@ -254,13 +255,13 @@ impl Task {
     }
 }
 
-/// The place of a connection that is in no host's table.
-struct MemorySeat {
+/// The registration of a connection that is in no host's table.
+struct MemoryRegistration {
     record: Record,
     clock: Clock,
 }
 
-impl Seat for MemorySeat {
+impl Registration for MemoryRegistration {
     fn record(&self) -> &Record {
         &self.record
     }

@@ -1,4 +1,4 @@
-//! What is kept beside a connection, to be looked at after it has ended.
+//! What became of a connection: kept beside it, for whoever looks after it has ended.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,7 +6,7 @@ use super::close_reason::CloseReason;
 use crate::atomic::AtomicU64;
 use crate::clock::Clock;
 
-/// What became of a connection, kept beside it for whoever looks after it has ended.
+/// What became of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(super) reason: AtomicU8,
@@ -30,8 +30,8 @@ impl Record {
     }
 }
 
-/// The slot that a connection has, held until its last handle is gone. It keeps the record.
-pub(crate) trait Seat: Send + Sync {
+/// What a connection is registered as with whoever serves it: held until its last handle is gone. It keeps the record.
+pub(crate) trait Registration: Send + Sync {
     fn record(&self) -> &Record;
 
     /// The clock that a stream on this connection waits by.
