@@ -60,7 +60,7 @@ impl CloseReason {
     }
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
-        Self::all().find(|reason| reason.number() == number)
+        Self::ROWS.get(usize::from(number).wrapping_sub(1)).map(|(reason, _)| *reason)
     }
 
     pub(crate) fn as_str(self) -> &'static str {
