@@ -180,16 +180,11 @@ impl Cors {
 
 /// `scheme "://" host [ ":" port ]`, as browsers write it.
 fn is_origin(text: &str) -> bool {
-    match split_scheme(text) {
-        Some((scheme, host)) => {
-            let is_graphic = text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
-            !scheme.is_empty()
-                && !host.is_empty()
-                && is_graphic
-                && !host.contains(['/', '?', '#', '@', ',', '*'])
-        }
-        None => false,
-    }
+    let (scheme, host) = split_scheme(text).unwrap_or_default();
+    !scheme.is_empty()
+        && !host.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase())
+        && !host.contains(['/', '?', '#', '@', ',', '*'])
 }
 
 #[cfg(test)]

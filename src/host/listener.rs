@@ -10,7 +10,7 @@ use std::os::unix::io::OwnedFd;
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 #[cfg(unix)]
-use std::path::Path;
+use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::sync::mpsc;
 use std::sync::{Condvar, Mutex};
@@ -84,14 +84,17 @@ impl fmt::Display for Listener {
                 None => f.write_str("a listener without an address"),
             },
             #[cfg(unix)]
-            Self::Unix(listener) => match listener.local_addr() {
-                Ok(address) if address.as_pathname().is_some() => {
-                    write!(f, "unix:{}", address.as_pathname().unwrap_or("".as_ref()).display())
-                }
-                _ => f.write_str("a Unix socket without a path"),
+            Self::Unix(listener) => match path(listener) {
+                Some(path) => write!(f, "unix:{}", path.display()),
+                None => f.write_str("a Unix socket without a path"),
             },
         }
     }
+}
+
+#[cfg(unix)]
+fn path(listener: &UnixListener) -> Option<PathBuf> {
+    listener.local_addr().ok()?.as_pathname().map(Path::to_owned)
 }
 
 /// The listeners of a host that are open: to wake who accepts there, and to wait until they are closed.
@@ -172,7 +175,7 @@ fn wake_tcp(listener: TcpListener) {
 /// any more. Shutting the listener down ends this wait as well.
 #[cfg(unix)]
 fn wake_unix(listener: UnixListener) {
-    let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+    let path = path(&listener);
     let (sender, receiver) = mpsc::channel();
     let connect = move || {
         let is_connected = path.map_or(false, |path| UnixStream::connect(path).is_ok());

@@ -131,14 +131,10 @@ impl Host {
     /// A host of `handler` on `localhost:8080`, which is 127.0.0.1 and, where the system has it, \[::1\]; without anything
     /// extra.
     pub fn new(handler: impl Handler) -> Self {
-        Self::of(Box::new(handler))
-    }
-
-    fn of(handler: Box<dyn Handler>) -> Self {
         Self {
             binds: Vec::new(),
             settings: Settings {
-                handler,
+                handler: Box::new(handler),
                 limits: Limits::default(),
                 stack_size: None,
                 guard: Guard::default(),

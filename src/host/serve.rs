@@ -194,11 +194,10 @@ impl Conversation<'_> {
             Ok(body) => body,
             Err(error) => return self.give_up(Some(&head), error),
         };
-        let persistence = self.persistence(&head);
-        let own_answer = self.own_answer(&head);
         let peer = self.peer(Some(&head));
         let request = Request::new(head, body, peer);
-        let (response, persistence) = match own_answer {
+        let persistence = self.persistence(request.head());
+        let (response, persistence) = match self.own_answer(request.head()) {
             Some(response) => (response, persistence),
             None => self.handle(&request, persistence),
         };
@@ -275,10 +274,8 @@ impl Conversation<'_> {
             }
         };
         if opens_stream {
-            return match response.into_stream() {
-                Some(stream) => Next::Stream(request.without_body(), stream),
-                None => Next::Close,
-            };
+            let stream = |stream| Next::Stream(request.without_body(), stream);
+            return response.into_stream().map_or(Next::Close, stream);
         }
         // Where nobody listens, nobody asks the clock either.
         if !self.settings.log.is_silent() {

@@ -104,14 +104,14 @@ pub(super) fn listen_on(mut binds: Vec<Bind>) -> Result<Vec<Listener>, StartErro
 
 /// Listens on all of the addresses, but for those that this system does not have. Port 0 is the same port for all.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listener>, StartError> {
-    for _ in 1..PORTS {
+    let mut retries = 1..PORTS;
+    loop {
         match listen_once(addresses) {
             // The port that was free at the first address was not so at another.
-            Err((address, _)) if address.port() == 0 => {}
+            Err((address, _)) if address.port() == 0 && retries.next().is_some() => {}
             listening => return listening.map_err(|(at, cause)| StartError::cannot_listen(at, cause)),
         }
     }
-    listen_once(addresses).map_err(|(at, cause)| StartError::cannot_listen(at, cause))
 }
 
 fn listen_once(addresses: &[SocketAddr]) -> Result<Vec<Listener>, (SocketAddr, io::Error)> {

@@ -55,19 +55,14 @@ impl AnswerWriter {
         self.buffer.clear();
         write_head(&mut self.buffer, response, persistence, date);
         let has_body = method != "HEAD" && !response.status_code().is_bodiless();
-        let length = match response.body_length() {
-            Some(length) if has_body => length,
-            None if has_body => {
-                let start = response.stream_start().expect("what has no length is a stream");
-                let mut first = start.first.clone();
-                if start.is_chunked && !first.is_empty() {
-                    make_chunk(&mut first);
-                }
-                self.buffer.extend_from_slice(first.as_bytes());
-                0
+        if let (Some(start), true) = (response.stream_start(), has_body) {
+            let mut first = start.first.clone();
+            if start.is_chunked && !first.is_empty() {
+                make_chunk(&mut first);
             }
-            _ => 0,
-        };
+            self.buffer.extend_from_slice(first.as_bytes());
+        }
+        let length = response.body_length().filter(|_| has_body).unwrap_or(0);
         let mut left = length;
         if let (Some(body), true) = (response.body_bytes(), length > 0) {
             if length > ONE_WRITE {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::body::Body;
+use super::field::without_parameters;
 use super::form::Form;
 use super::head::Head;
 
@@ -151,14 +152,10 @@ impl Request {
     /// };
     /// ```
     pub fn form(&self) -> Form {
-        let media_type = self.header("Content-Type").and_then(|value| value.split(';').next());
-        match media_type {
-            Some(media_type)
-                if media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") =>
-            {
-                Form::decode(self.body())
-            }
-            _ => Form::default(),
+        let media_type = without_parameters(self.header_bytes("Content-Type").unwrap_or_default());
+        match media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            true => Form::decode(self.body()),
+            false => Form::default(),
         }
     }
 
