@@ -1,5 +1,6 @@
 //! A handle to a host that is made before it, for the host's own handlers among others.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// A control that was asked to stop remains so: a host that is given it afterwards ends as soon as it starts. Several
 /// hosts with one control are stopped together and counted together, their limits on connections included.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Control {
     pub(super) service: Arc<Service>,
 }
@@ -117,5 +118,11 @@ impl Handler for Control {
                 .header("Cache-Control", "no-store"),
             other => Response::method_not_allowed(other, "GET, HEAD"),
         }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,6 @@
 //! What has to be told later, by another thread than the one that noticed: in its order, one thing at a time.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::locks::lock;
@@ -91,12 +90,6 @@ impl Deferred {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-}
-
-impl fmt::Debug for Deferred {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deferred").field("queue", &self.state().queue.len()).finish_non_exhaustive()
     }
 }
 

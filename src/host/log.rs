@@ -235,12 +235,6 @@ impl Log {
     }
 }
 
-impl fmt::Debug for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("is_silent", &self.is_silent()).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,5 @@
 //! A host that serves, for the program that has started it.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use super::stop::StopReport;
 /// assert_eq!(host.stop().forced, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 #[must_use = "a running host stops when it is dropped"]
 pub struct RunningHost {
     pub(super) addresses: Vec<SocketAddr>,
@@ -72,14 +72,5 @@ impl RunningHost {
 impl Drop for RunningHost {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl fmt::Debug for RunningHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningHost")
-            .field("addresses", &self.addresses)
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
     }
 }

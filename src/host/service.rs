@@ -7,7 +7,7 @@ use super::listener::Listeners;
 use super::slots::Slots;
 use crate::http::StopSignal;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Service {
     pub(super) stop: StopSignal,
     pub(super) listeners: Listeners,

@@ -5,7 +5,6 @@
 //! host's and its last line logged, happens when its slot is dropped, wherever that is.
 
 use std::cell::Cell;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::Instant;
@@ -31,7 +30,7 @@ pub(super) struct Slots {
 }
 
 /// How many slots there are of each kind, and who has them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Table {
     served: usize,
     turned_away: usize,
@@ -263,7 +262,6 @@ thread_local! {
 }
 
 /// One connection's slot. Small, since there may be thousands.
-#[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
     number: u32,
@@ -275,7 +273,6 @@ pub(super) struct Slot {
 }
 
 /// What the last line about a stream says of it, and to whom.
-#[derive(Debug)]
 struct LastLine {
     log: Log,
     deferred: Arc<Deferred>,
@@ -378,11 +375,5 @@ impl Drop for Slot {
             true => last_line(),
             false => deferred.push(Box::new(last_line)),
         }
-    }
-}
-
-impl fmt::Debug for Slots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slots").field("table", &*self.table()).finish_non_exhaustive()
     }
 }

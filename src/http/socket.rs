@@ -3,7 +3,6 @@
 //! Everything takes `&self`, so that one value behind an `Arc` serves the connection's thread, the host
 //! that wants to stop it and the channel that it may be handed to; it is never cloned.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,7 +128,7 @@ impl AnySocket {
 }
 
 /// The host's wish that everything end, shared by all of its connections.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct StopSignal(Arc<StopState>);
 
 /// Somebody who sleeps elsewhere, and has to look up when the host stops.
@@ -142,12 +141,6 @@ struct StopState {
     requested: AtomicBool,
     sleepers: Mutex<Vec<Weak<dyn Wake>>>,
     wake: Condvar,
-}
-
-impl fmt::Debug for StopState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StopState").field("requested", &self.requested).finish_non_exhaustive()
-    }
 }
 
 impl StopSignal {
