@@ -1,4 +1,5 @@
-//! What has to be told later, by another thread than the one that noticed: in its order, one thing at a time.
+//! What has to be told later, by another thread than the one that noticed: in its order, one thing at a time. From a stop
+//! on a second thread goes on with the queue, since the first may be the one that stops the host.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,10 +29,9 @@ struct State {
 impl Deferred {
     /// Has a job done soon, after all that were given before. Where no thread can be had, the caller does it.
     pub(super) fn push(self: &Arc<Self>, job: Job) {
-        self.state().queue.push_back(job);
-        if !self.begin() {
-            self.work();
-        }
+        let mut state = self.state();
+        state.queue.push_back(job);
+        self.begin_or_work(state);
     }
 
     /// The same for a thread that must not do it: it is done when there is another, or not at all where too much waits.
@@ -39,10 +39,7 @@ impl Deferred {
         let mut state = self.state();
         if state.queue.len() < MAX_DEFERRED {
             state.queue.push_back(job);
-            drop(state);
-            if !self.begin() {
-                self.state().has_thread = false;
-            }
+            self.begin(&mut state);
         }
     }
 
@@ -54,23 +51,28 @@ impl Deferred {
     pub(super) fn let_others_go_on(self: &Arc<Self>) {
         let mut state = self.state();
         state.has_thread = false;
-        let has_more = !state.queue.is_empty();
+        if !state.queue.is_empty() {
+            self.begin_or_work(state);
+        }
+    }
+
+    fn begin_or_work(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        self.begin(&mut state);
+        let is_by_caller = !std::mem::replace(&mut state.has_thread, true);
         drop(state);
-        if has_more && !self.begin() {
+        if is_by_caller {
             self.work();
         }
     }
 
-    /// Whether there is a thread for it.
-    fn begin(self: &Arc<Self>) -> bool {
-        let mut state = self.state();
-        if std::mem::replace(&mut state.has_thread, true) {
-            return true;
+    /// Makes the thread if there is none, under the lock: or a job might come meanwhile, and rely on a thread that cannot
+    /// be had.
+    fn begin(self: &Arc<Self>, state: &mut State) {
+        if !state.has_thread {
+            let deferred = Arc::clone(self);
+            let made = threads::make("brooklet-log", Box::new(move || deferred.work()), state.stack_size);
+            state.has_thread = made.is_ok();
         }
-        let stack_size = state.stack_size;
-        drop(state);
-        let deferred = Arc::clone(self);
-        threads::make("brooklet-log", Box::new(move || deferred.work()), stack_size).is_ok()
     }
 
     fn work(&self) {
