@@ -78,7 +78,8 @@ impl Limits {
 
     /// How many connections may be in the midst of a request's head: 128 unless set, and at least one.
     ///
-    /// Heads arrive at once. Where many do not, somebody holds places by sending bytes one by one.
+    /// A head usually arrives in one piece. Where many do not, clients may be sending theirs byte by byte to take all
+    /// connections: the one that is longest at it is closed.
     ///
     /// ```
     /// # use brooklet::Limits;

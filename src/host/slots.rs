@@ -81,6 +81,15 @@ impl Slots {
         }))
     }
 
+    fn give_back(&self, number: u32, phase: Phase) {
+        let mut table = self.table();
+        table.open[number as usize] = (Weak::new(), Weak::new());
+        table.free.push(number);
+        *table.count(phase) -= 1;
+        drop(table);
+        self.left.notify_all();
+    }
+
     /// Lets a connection be found by others.
     pub(super) fn enter(&self, slot: &Arc<Slot>, connection: &Arc<Connection>) {
         self.table().open[slot.number as usize] = (Arc::downgrade(connection), Arc::downgrade(slot));
@@ -346,20 +355,12 @@ impl Drop for Slot {
             counters.ended_by(reason).add(1);
         }
         let (slots, number, phase) = (Arc::clone(&self.slots), self.number, self.word.phase());
-        let give_back = move |slots: &Slots| {
-            let mut table = slots.table();
-            table.open[number as usize] = (Weak::new(), Weak::new());
-            table.free.push(number);
-            *table.count(phase) -= 1;
-            drop(table);
-            slots.left.notify_all();
-        };
         if phase == Phase::Head {
             counters.heads.subtract_one();
         }
         let line = match last_line {
             Some(line) => line,
-            None => return give_back(&slots),
+            None => return slots.give_back(number, phase),
         };
         let (events, duration) = (self.record.events(), line.started.elapsed());
         let is_own = slots.own_number() == Some(number);
@@ -367,7 +368,7 @@ impl Drop for Slot {
         let last_line = move || {
             let _serving = slots.serving(number); // it is held until this is done
             line.log.write(&Notice::StreamEnded { request: &line.request, reason, events, duration });
-            give_back(&slots);
+            slots.give_back(number, phase);
         };
         // A listener may take its time. On the connection's own thread that delays this connection alone; any other
         // thread has others to serve.
