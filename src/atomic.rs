@@ -28,10 +28,6 @@ mod locked {
             self.fetch_add(0, order)
         }
 
-        pub(crate) fn store(&self, value: u64, _: Ordering) {
-            *lock(&self.0) = value;
-        }
-
         pub(crate) fn fetch_add(&self, count: u64, _: Ordering) -> u64 {
             self.replace(|value| value.wrapping_add(count))
         }
@@ -86,7 +82,7 @@ mod tests {
         assert_eq!(number.fetch_add(3, Relaxed), u64::MAX - 1);
         assert_eq!(number.fetch_sub(2, Relaxed), 1);
         assert_eq!(number.load(Relaxed), u64::MAX);
-        number.store(u64::from(u32::MAX), Relaxed);
+        number.swap(u64::from(u32::MAX), Relaxed);
         assert_eq!(number.fetch_add(1, Relaxed), 0xffff_ffff);
         assert_eq!(number.fetch_max(5, Relaxed), 0x1_0000_0000);
         assert_eq!(number.fetch_max(1 << 40, Relaxed), 0x1_0000_0000);
