@@ -82,15 +82,19 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    pub(super) fn new(listener: Listener, settings: &Arc<Settings>, workers: &Arc<Workers<Work>>) -> Self {
-        settings.service.listeners.add(&listener);
-        Self {
+    pub(super) fn new(
+        listener: Listener,
+        settings: &Arc<Settings>,
+        workers: &Arc<Workers<Work>>,
+    ) -> io::Result<Self> {
+        settings.service.listeners.add(&listener)?;
+        Ok(Self {
             listener: Some(listener),
             settings: Arc::clone(settings),
             workers: Arc::clone(workers),
             overload: Overload::default(),
             backoff: FIRST_BACKOFF,
-        }
+        })
     }
 
     /// Accepts until it can hand the listener on, and then serves what was accepted.

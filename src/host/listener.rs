@@ -114,11 +114,13 @@ struct Open {
 }
 
 impl Listeners {
-    /// Notes that a listener is open.
-    pub(super) fn add(&self, listener: &Listener) {
+    /// Notes that a listener is open. Without a second descriptor no stop could wake the thread that accepts there.
+    pub(super) fn add(&self, listener: &Listener) -> io::Result<()> {
+        let spare = listener.try_clone()?;
         let mut open = lock(&self.open);
         open.count += 1;
-        open.spares.extend(listener.try_clone());
+        open.spares.push(spare);
+        Ok(())
     }
 
     /// Closes a listener.
@@ -201,7 +203,7 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let listener = Listener::Unix(UnixListener::bind(&path).expect("it is free"));
         let listeners = Listeners::default();
-        listeners.add(&listener);
+        listeners.add(&listener).expect("there are descriptors");
         let (connected, connections) = mpsc::channel();
         let to = path.clone();
         let filling =

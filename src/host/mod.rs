@@ -335,10 +335,14 @@ impl Host {
             control: Control { service: Arc::clone(&service) },
         };
         let workers = Workers::new(&service.stop, settings.stack_size);
-        for listener in listeners {
-            if let Err(error) = workers.begin(Work::Lead(Leader::new(listener, &settings, &workers))) {
+        for (listener, url) in listeners.into_iter().zip(&urls) {
+            let started = match Leader::new(listener, &settings, &workers) {
+                Ok(leader) => workers.begin(Work::Lead(leader)).map_err(StartError::cannot_make_thread),
+                Err(error) => Err(StartError::cannot_listen(url, error)),
+            };
+            if let Err(error) = started {
                 service.request_stop(); // the others close theirs
-                return Err(StartError::cannot_make_thread(error));
+                return Err(error);
             }
         }
         for url in &urls {

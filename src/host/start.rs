@@ -29,7 +29,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    fn cannot_listen(address: impl fmt::Display, cause: io::Error) -> Self {
+    pub(super) fn cannot_listen(address: impl fmt::Display, cause: io::Error) -> Self {
         Self { what: format!("cannot listen on {address}"), cause }
     }
 

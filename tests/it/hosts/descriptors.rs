@@ -4,10 +4,10 @@ use super::{ask, here, host, open, start, GET, LONG};
 use crate::notes::noted;
 use crate::patience::{in_time, DEADLINE};
 use crate::wire::Wire;
-use brooklet::{Content, Layout, RunningHost};
+use brooklet::{Content, Host, Layout, RunningHost};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use std::{env, thread};
@@ -54,6 +54,22 @@ fn connect(host: &RunningHost, files: &mut Vec<File>) -> Wire {
 
 fn app() -> Layout {
     Layout::new().index(Content::text("hello")).add("wait", here(|c| c.wait(LONG)))
+}
+
+/// A stop needs it to wake the thread that accepts, which would go on accepting else.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_second_descriptor_for_a_listener() {
+    with_few_descriptors("no_second_descriptor_for_a_listener", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let files = take_all();
+        let started = Host::new(app()).listener(listener).start();
+        drop(files);
+        let error = started.map(drop).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on http://{address}: ")), "{error}");
+        assert!(TcpStream::connect(address).is_err(), "it still listens");
+    });
 }
 
 /// Clients that cannot be accepted wait; when there is room again they are served, and so are new ones.
