@@ -78,7 +78,6 @@ pub(super) struct Leader {
     settings: Arc<Settings>,
     workers: Arc<Workers<Work>>,
     overload: Overload,
-    backoff: Duration,
 }
 
 impl Leader {
@@ -93,12 +92,12 @@ impl Leader {
             settings: Arc::clone(settings),
             workers: Arc::clone(workers),
             overload: Overload::default(),
-            backoff: FIRST_BACKOFF,
         })
     }
 
     /// Accepts until it can hand the listener on, and then serves what was accepted.
     fn lead(mut self) {
+        let mut backoff = FIRST_BACKOFF;
         while !self.is_stopping() {
             let accepted = self.listener.as_ref().expect("it is there until the leader is dropped").accept();
             if self.is_stopping() {
@@ -109,7 +108,7 @@ impl Leader {
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
                     self.settings.report_trouble(&error);
-                    self.back_off();
+                    self.back_off(&mut backoff);
                     continue;
                 }
             };
@@ -123,19 +122,19 @@ impl Leader {
                 _ => return serve::serve(&settings, slot, socket),
             };
             match workers.push(Work::Serve(Admitted { settings, slot, socket })) {
-                Ok(()) => self.backoff = FIRST_BACKOFF,
+                Ok(()) => backoff = FIRST_BACKOFF,
                 Err(_) => {
                     self.overload.make_room(&self.settings.service.slots); // its thread is free soon
-                    self.back_off();
+                    self.back_off(&mut backoff);
                 }
             }
         }
     }
 
     /// Waits after an error of the system, and longer after each that follows.
-    fn back_off(&mut self) {
-        self.settings.service.stop.sleep_until(Instant::now() + self.backoff);
-        self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
+    fn back_off(&self, backoff: &mut Duration) {
+        self.settings.service.stop.sleep_until(Instant::now() + *backoff);
+        *backoff = (*backoff * 2).min(LAST_BACKOFF);
     }
 
     fn is_stopping(&self) -> bool {

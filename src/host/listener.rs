@@ -189,7 +189,8 @@ fn wake_unix(listener: UnixListener) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::thread;
