@@ -172,7 +172,7 @@ impl Connection {
     }
 
     /// Reads what has arrived, without waiting.
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Incoming {
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> Incoming {
         if let Err(reason) = self.set_nonblocking(true) {
             return Incoming::Closed(reason);
         }

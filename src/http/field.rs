@@ -25,7 +25,7 @@ pub(super) fn parse(line: &[u8]) -> Result<(Range<usize>, Range<usize>), Refusal
 }
 
 /// `token = 1*tchar` (RFC 9110 §5.6.2)
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
+pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
 }
 

@@ -8,7 +8,7 @@ use super::Refusal;
 
 /// The framing of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub(super) enum Framing {
     /// So many bytes; 0 without `Content-Length`.
     Length(u64),
     Chunked,

@@ -16,9 +16,9 @@ use super::target::{self, TargetForm};
 use super::Refusal;
 
 /// The longest request target. RFC 9112 §3 recommends 8000 bytes at least; nginx and Apache take 8 KiB lines.
-pub(crate) const MAX_TARGET: usize = 8 * 1024;
+pub(super) const MAX_TARGET: usize = 8 * 1024;
 /// The most field lines. Apache: 100; hyper: 100.
-pub(crate) const MAX_FIELDS: usize = 100;
+pub(super) const MAX_FIELDS: usize = 100;
 /// The largest head, unless a host sets another limit; any one line may fill it, since cookies of all tools on
 /// localhost meet in one field. nginx: four buffers of 8 KiB; Node: 16 KiB.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
@@ -349,11 +349,11 @@ impl Head {
         self.minor_version
     }
 
-    pub(crate) fn framing(&self) -> Framing {
+    pub(super) fn framing(&self) -> Framing {
         self.framing
     }
 
-    pub(crate) fn expects_continue(&self) -> bool {
+    pub(super) fn expects_continue(&self) -> bool {
         self.expectation == Expectation::Continue
     }
 

@@ -41,7 +41,7 @@ pub(crate) use connection::{Connection, WRITE_PROGRESS};
 pub(crate) use head::{Head, MAX_HEAD};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use record::{Record, Registration};
-pub(crate) use refusal::Refusal;
+use refusal::Refusal;
 pub(crate) use response::{BoxError, StreamBody, StreamStart};
 pub(crate) use socket::{is_local, AnySocket, StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};

@@ -316,7 +316,7 @@ impl Response {
     }
 
     /// The same answer without its body, and without what was said of that.
-    pub(crate) fn without_content(mut self) -> Self {
+    pub(super) fn without_content(mut self) -> Self {
         self.body = Body::Bytes(Cow::Borrowed(&[]));
         self.remove_fields("Content-Type");
         self

@@ -88,7 +88,7 @@ impl Status {
     }
 
     /// Whether answers with this status have neither body nor `Content-Length` (RFC 9110 §8.6, §15.4.5).
-    pub(crate) fn is_bodiless(self) -> bool {
+    pub(super) fn is_bodiless(self) -> bool {
         matches!(self, Self::NO_CONTENT | Self::NOT_MODIFIED)
     }
 }
