@@ -16,6 +16,16 @@ pub(crate) fn wait<'l, T>(told: &Condvar, guard: MutexGuard<'l, T>, patience: Du
     told.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner).0
 }
 
+/// Does so again and again while `is_pending`, for `patience` at most.
+pub(crate) fn wait_while<'l, T>(
+    told: &Condvar,
+    guard: MutexGuard<'l, T>,
+    patience: Duration,
+    is_pending: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'l, T> {
+    told.wait_timeout_while(guard, patience, is_pending).unwrap_or_else(PoisonError::into_inner).0
+}
+
 /// Where the one thread that waits for something sleeps, and others wake it.
 #[derive(Debug, Default)]
 pub(crate) struct Parker(Mutex<Option<Thread>>);

@@ -29,7 +29,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::listener::Listener;
 use super::overload::Overload;
@@ -133,7 +133,7 @@ impl Leader {
 
     /// Waits after an error of the system, and longer after each that follows.
     fn back_off(&self, backoff: &mut Duration) {
-        self.settings.service.stop.sleep_until(Instant::now() + *backoff);
+        self.settings.service.stop.sleep(*backoff);
         *backoff = (*backoff * 2).min(LAST_BACKOFF);
     }
 

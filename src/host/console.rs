@@ -8,10 +8,10 @@
 
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::NEVER;
-use crate::locks::{lock, wait, Parker};
+use crate::locks::{lock, wait_while, Parker};
 use crate::threads;
 
 /// Bytes of lines that may wait to be written.
@@ -54,14 +54,7 @@ pub(super) fn finish() {
     }
     queue.is_ending = true;
     wake_writer(queue);
-    let deadline = Instant::now() + LAST_LINES;
-    let mut queue = lock(&QUEUE);
-    while queue.has_writer {
-        match deadline.checked_duration_since(Instant::now()) {
-            Some(remaining) => queue = wait(&ENDED, queue, remaining),
-            None => return,
-        }
-    }
+    drop(wait_while(&ENDED, lock(&QUEUE), LAST_LINES, |queue| queue.has_writer));
 }
 
 fn wake_writer(mut queue: MutexGuard<'_, Queue>) {

@@ -17,7 +17,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use crate::http::AnySocket;
-use crate::locks::lock;
+use crate::locks::{lock, wait_while};
 #[cfg(unix)]
 use crate::threads;
 
@@ -151,8 +151,7 @@ impl Listeners {
 
     /// Waits until all are closed, though not for ever: the caller may be a thread that would have to close one.
     pub(super) fn wait_until_closed(&self) {
-        let open = lock(&self.open);
-        drop(self.closed.wait_timeout_while(open, CLOSING, |open| open.count > 0));
+        drop(wait_while(&self.closed, lock(&self.open), CLOSING, |open| open.count > 0));
     }
 }
 

@@ -27,7 +27,6 @@ use std::net::{TcpListener, ToSocketAddrs};
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::clock::NEVER;
 use crate::http::body::Bodies;
@@ -304,7 +303,7 @@ impl Host {
     /// ```
     pub fn run(self) -> Result<(), StartError> {
         let host = self.start()?;
-        host.control.service.stop.sleep_until(Instant::now() + NEVER);
+        host.control.service.stop.sleep(NEVER);
         host.stop();
         Ok(())
     }

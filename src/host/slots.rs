@@ -7,14 +7,14 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::deferred::Deferred;
 use super::log::{Log, Notice};
 use super::phase::{Phase, PhaseWord};
 use super::stats::{Counters, Stats};
 use crate::http::{CloseReason, Connection, Record, Registration, Request};
-use crate::locks::{lock, wait};
+use crate::locks::{lock, wait_while};
 
 /// How many threads may still serve connections that were given away: on Windows they do not know for a quarter of a
 /// second. Others above these count as served.
@@ -180,18 +180,11 @@ impl Slots {
     }
 
     /// Waits until none of the slots that `count` counts is left, but for the one that the calling thread may hold itself.
-    /// Returns whether that came before the deadline.
-    pub(super) fn wait_until_empty(&self, count: fn(&Table) -> usize, deadline: Instant) -> bool {
+    /// Returns whether that came within `patience`.
+    pub(super) fn wait_until_empty(&self, count: fn(&Table) -> usize, patience: Duration) -> bool {
         let own = self.held_by_caller();
-        let mut table = self.table();
-        while count(&table) > own {
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                return false;
-            }
-            table = wait(&self.left, table, remaining);
-        }
-        true
+        let table = wait_while(&self.left, self.table(), patience, |table| count(table) > own);
+        count(&table) <= own
     }
 
     pub(super) fn stats(&self) -> Stats {

@@ -5,7 +5,7 @@
 //! that accept (by a connection). Each of them looks at the signal before it waits again, so none is missed. Then it
 //! waits until the slots are free. What is left at the deadline is cut off, and not waited for by any later stop.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::console;
 use super::service::Service;
@@ -52,9 +52,9 @@ impl Service {
         self.request_stop();
         self.deferred.let_others_go_on();
         let mut forced = 0;
-        if !self.slots.wait_until_empty(Table::held, Instant::now() + grace.min(NEVER)) {
+        if !self.slots.wait_until_empty(Table::held, grace.min(NEVER)) {
             forced = self.slots.cut_off_others();
-            self.slots.wait_until_empty(Table::held_or_cut_off, Instant::now() + LAST_MOMENT);
+            self.slots.wait_until_empty(Table::held_or_cut_off, LAST_MOMENT);
         }
         self.listeners.wait_until_closed();
         console::finish();

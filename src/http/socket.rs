@@ -7,9 +7,9 @@ use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::locks::{lock, wait};
+use crate::locks::{lock, wait_while};
 
 /// A byte stream between a client and the server: TCP, a Unix socket, TLS of your own, or bytes in memory.
 ///
@@ -175,16 +175,9 @@ impl StopSignal {
         lock(&self.0.sleepers)
     }
 
-    /// Sleeps until then, or until a stop is requested.
-    pub(crate) fn sleep_until(&self, deadline: Instant) {
-        let mut sleepers = self.sleepers();
-        while !self.is_requested() {
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                return;
-            }
-            sleepers = wait(&self.0.wake, sleepers, remaining);
-        }
+    /// Sleeps for so long, or until a stop is requested.
+    pub(crate) fn sleep(&self, patience: Duration) {
+        drop(wait_while(&self.0.wake, self.sleepers(), patience, |_| !self.is_requested()));
     }
 }
 
