@@ -13,7 +13,8 @@
 //!     +---+ accepted, none is idle: queue ---+            +--> LEADING, or ended: not needed, or stopped
 //! ```
 //!
-//! - *Who may accept*: whoever owns the [`Leader`]. There is one for each listener, and it cannot be copied.
+//! - *Who may accept*: whoever owns the [`Leader`]. There is one for each listener, and it cannot be copied. Its first
+//!   thread is made when the host starts, which fails without it; whoever drops it closes the listener.
 //! - *A leader never waits* but in `accept` and after an error: it takes a slot, or closes the connection. Handlers, log
 //!   listeners and clients never hold it up.
 //! - *Without descriptors*, `accept` fails: the leader keeps leading, and waits longer each time, a second at most.

@@ -193,6 +193,9 @@ impl Host {
 
     /// Serves the connections of a Unix socket's listener. Its path is not removed when the host stops.
     ///
+    /// To stop, the host connects to its path. Where nobody answers there within a second, it shuts the listener down, for
+    /// other processes that have it as well.
+    ///
     /// ```
     /// # use brooklet::{Host, Layout};
     /// use std::os::unix::net::UnixListener;
