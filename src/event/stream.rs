@@ -352,3 +352,23 @@ impl<'r> Stream<'r> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ages of days, against which the time that a test takes is nothing.
+    #[test]
+    fn streams_that_begin_together_do_not_end_together() {
+        const AGE: Duration = Duration::from_secs(1_000_000);
+        let settings = StreamSettings { max_age: Some(AGE), ..StreamSettings::default() };
+        let begun = Instant::now();
+        let ends = (0..100).map(|_| settings.expires(&Clock::System).expect("it has an age"));
+        let mut ages: Vec<_> = ends.map(|end| end - begun).collect();
+        ages.sort_unstable();
+        assert!(ages[0] >= AGE - AGE / 5 && ages[99] <= AGE + begun.elapsed(), "{ages:?}");
+        assert!(ages[99] - ages[0] > AGE / 10, "all at once: {ages:?}");
+        ages.dedup_by_key(|age| age.as_secs());
+        assert!(ages.len() > 50, "much alike: {ages:?}");
+    }
+}

@@ -1,8 +1,9 @@
 //! Topics: who gets what, resuming in some of them, the latest of each, and the pace of a client.
 
-use super::{epoch, get_after, host, start, start_forwarding, Client, FINISH, GET};
+use super::valve::Valve;
+use super::{epoch, get_after, host, patient_for, start, start_forwarding, Client, FINISH, GET};
 use crate::patience::{eventually, in_time, LONG};
-use brooklet::{Channel, Event, EventSource, RunningHost};
+use brooklet::{Channel, Event, EventSource, Host, RunningHost};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -171,23 +172,27 @@ fn counting() {
 /// At most one write in that time, with all that has happened meanwhile; of the latest, the newest alone.
 #[test]
 fn pace() {
-    const PACE: Duration = Duration::from_millis(300);
+    const PACE: Duration = Duration::from_secs(2); // longer than a busy machine takes for the three
     for (channel, expected) in [
         (Channel::new(), "id:E-0 E-1:1 E-2:2 E-3:3 E-4:4"),
         (Channel::setup().latest().open(), "id:E-0 E-1:1 E-4:4"),
     ] {
         let epoch = epoch(&channel);
-        let host = host(EventSource::channel(&channel).pace(PACE).keep_alive(LONG)).start().unwrap();
-        let mut client = Client::join(&host, &channel, GET);
+        let source = EventSource::channel(&channel).pace(PACE).keep_alive(LONG);
+        let client = Valve::serve(&Host::new(source).limits(patient_for(LONG)), GET);
         publish(&channel, "a:1");
-        assert_eq!(client.next().data, "1");
+        client.until("the first", |state| state.ends_with("data: 1\n\n"));
+        let before = client.state().writes.len();
         publish(&channel, "a:2 a:3 a:4");
+        client.until("the last", |state| state.ends_with("data: 4\n\n"));
+        assert_eq!(client.state().writes.len(), before + 1);
         channel.close();
-        assert_eq!(summary(&client.rest(), &epoch), expected);
+        client.until("the end", |state| state.is_closed);
+        assert_eq!(summary(&client.text(), &epoch), expected);
     }
 }
 
-/// 500 that come at once are one call of the snapshot, and so are those who come later, until something is published.
+/// Those who come at once are one call of the snapshot, and so are those who come later, until something is published.
 #[test]
 fn one_snapshot_for_a_place() {
     const CLIENTS: usize = 100;

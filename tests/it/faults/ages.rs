@@ -1,7 +1,8 @@
 //! Streams that grow old: each ends between two events, says when to come back, and not all end at once.
 //!
-//! Those here have an age by the system's clock, since it is sockets, threads and chance that they are about. Waits of
-//! every kind that end by it are in `testing/virtual_time.rs`.
+//! Those here have an age by the system's clock, since it is sockets and threads that they are about. Waits of every kind
+//! that end by it are in `testing/virtual_time.rs`, and the chance in it beside the code: how far apart they end is up to
+//! the machine, too.
 
 use super::{bound, comeback, connect, here, say, sees, GET};
 use crate::patience::{eventually, unhurried, DEADLINE, LONG};
@@ -37,12 +38,10 @@ fn check(streams: usize, source: EventSource) {
             })
         })
         .collect();
-    let mut durations = Vec::new();
     for _ in 0..streams {
         let (reason, duration) = ends.recv_timeout(DEADLINE).unwrap();
         assert_eq!(reason, CloseReason::MaxAge);
         assert!(duration >= YOUNGEST, "after {duration:?}");
-        durations.push(duration);
     }
     let mut delays = Vec::new();
     for client in clients {
@@ -53,9 +52,6 @@ fn check(streams: usize, source: EventSource) {
     assert!(delays.iter().all(|delay| (1500..=4500).contains(delay)), "{delays:?}");
     assert_eq!(host.stats().ended_by(CloseReason::MaxAge), streams as u64);
     if streams >= 12 {
-        durations.sort_unstable();
-        let spread = durations[streams - 1] - durations[0];
-        assert!(spread > AGE / 40, "all at once: {durations:?}");
         delays.sort_unstable();
         delays.dedup();
         assert!(delays.len() > streams / 2, "much alike: {delays:?}");
