@@ -8,7 +8,7 @@ use std::time::Duration;
 use brooklet::{Channel, Content, Event, EventSource, Host, Layout, RunningHost};
 
 use crate::patience::eventually;
-use crate::webdriver::{Browser, Kind};
+use crate::webdriver::{in_each_browser, Browser, Kind};
 
 /// A browser is told to come back within five seconds.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -24,17 +24,7 @@ const PAGE: &str =
     }
 </script>";
 
-#[test]
-#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
-fn chromium() {
-    a_page_outlives_its_channel(Kind::Chromium);
-}
-
-#[test]
-#[ignore = "drives Firefox (Debian: firefox-esr)"]
-fn firefox() {
-    a_page_outlives_its_channel(Kind::Firefox);
-}
+in_each_browser!(a_page_outlives_its_channel);
 
 fn a_page_outlives_its_channel(kind: Kind) {
     let channel = Channel::new();

@@ -12,7 +12,7 @@ use brooklet::{
 };
 
 use crate::patience::eventually;
-use crate::webdriver::{Browser, Kind};
+use crate::webdriver::{in_each_browser, Browser, Kind};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -34,17 +34,7 @@ const SCRIPT: &str = "
     }
 ";
 
-#[test]
-#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
-fn chromium() {
-    each(Kind::Chromium);
-}
-
-#[test]
-#[ignore = "drives Firefox (Debian: firefox-esr)"]
-fn firefox() {
-    each(Kind::Firefox);
-}
+in_each_browser!(each);
 
 fn each(kind: Kind) {
     ten_tabs_have_one_connection(kind);

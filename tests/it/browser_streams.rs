@@ -12,7 +12,7 @@ use brooklet::{
 };
 
 use crate::random::Random;
-use crate::webdriver::{Browser, Kind};
+use crate::webdriver::{in_each_browser, Browser, Kind};
 use crate::wire_law::AWKWARD;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -33,17 +33,7 @@ const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>Streams</title><li
 
 const IS_CLOSED: &str = "return source.readyState === EventSource.CLOSED";
 
-#[test]
-#[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
-fn chromium() {
-    each(Kind::Chromium);
-}
-
-#[test]
-#[ignore = "drives Firefox (Debian: firefox-esr)"]
-fn firefox() {
-    each(Kind::Firefox);
-}
+in_each_browser!(each);
 
 fn each(kind: Kind) {
     a_silent_stream_is_open(kind);

@@ -36,6 +36,24 @@ const CHROMIUM_FLAGS: [&str; 9] = [
     "--disable-sync",
 ];
 
+/// Makes a test of a function for each browser.
+macro_rules! in_each_browser {
+    ($test:path) => {
+        #[test]
+        #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
+        fn chromium() {
+            $test(crate::webdriver::Kind::Chromium);
+        }
+
+        #[test]
+        #[ignore = "drives Firefox (Debian: firefox-esr)"]
+        fn firefox() {
+            $test(crate::webdriver::Kind::Firefox);
+        }
+    };
+}
+pub(crate) use in_each_browser;
+
 /// Which browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
