@@ -197,7 +197,10 @@ fn held() -> impl Handler {
     let name = |request: &Request| request.query("name").unwrap_or_default().to_owned();
     EventSource::new(move |connection| {
         let request = connection.request();
-        lock(&held).insert(name(request), connection.handle());
+        let mut handles = lock(&held);
+        handles.retain(|_, handle| handle.is_open()); // or the names of all who ever came would stay
+        handles.insert(name(request), connection.handle());
+        drop(handles);
         match request.query("follow") {
             Some("1") => Ok(connection.follow(&silence)?),
             _ => Ok(connection.wait(Duration::MAX)?),

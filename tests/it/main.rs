@@ -21,6 +21,8 @@ mod parity;
 
 mod example;
 mod examples;
+mod tour;
+mod sensors;
 mod environments;
 mod consoles;
 mod chat;
@@ -53,6 +55,7 @@ mod browser_chat;
 mod browser_tokens;
 mod browser_progress;
 mod browser_dashboard;
+mod browser_sensors;
 mod browser_ticker;
 mod browser_pipe;
 mod browser_live_reload;
