@@ -37,7 +37,9 @@ const EMPTY_ROOT: &str = r#"
         mount -o remount,bind,ro "$0"
         ! touch "$0/file" 2>/dev/null
         exec chroot --userspec=65534:65534 "$0" "$@"' "$0/root" "$@""#;
-const FEW_THREADS: &str = r#"ulimit -u 16; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@""#;
+/// For a user that nobody else is: what others run would count.
+const FEW_THREADS: &str =
+    r#"ulimit -u 16; exec setpriv --reuid=$((100000 + $$)) --regid=65534 --clear-groups "$@""#;
 const NO_IPV6: &str = r#"
     exec unshare -n sh -ec '
         ip link set lo up
@@ -66,6 +68,7 @@ fn places() {
     check("64 descriptors", r#"ulimit -n 64; exec "$@""#, serves);
     check("64 MiB of memory", r#"ulimit -v 65536; exec "$@""#, serves);
     check("16 threads", FEW_THREADS, serves);
+    check("fewer threads than streams", FEW_THREADS, serves_those_it_can);
     check("no /proc and no /sys", NO_PROC, serves);
     check("an empty root that is read-only", EMPTY_ROOT, serves);
     check("no IPv6", NO_IPV6, serves_without_ipv6);
@@ -152,6 +155,25 @@ impl Place {
 fn serves(place: &Place) {
     let (_tour, address) = place.tour();
     exercise(address);
+}
+
+/// Those for whom there is no thread are let go, the others go on, and when they have left there is room again.
+fn serves_those_it_can(place: &Place) {
+    const MANY: usize = 40;
+    let (mut tour, address) = place.tour();
+    let events = Client::get("/events?n=100000&ms=20").deadline(DEADLINE);
+    let mut streams: Vec<_> = (0..MANY).filter_map(|_| events.clone().connect(address).ok()).collect();
+    assert!((1..=16).contains(&streams.len()), "{} streams", streams.len());
+    streams.iter_mut().for_each(|stream| drop(stream.next_events(3).unwrap()));
+    drop(streams);
+    eventually("there is room again", || {
+        let metrics = Client::get("/metrics")
+            .connect(address)
+            .and_then(|mut text| text.read_to_end().map(<[u8]>::to_vec));
+        metrics.map_or(false, |text| String::from_utf8(text).unwrap().contains("\nbrooklet_connections 1\n"))
+    });
+    exercise(address);
+    assert!(tour.is_running());
 }
 
 /// Whoever asks has to be in the same place.

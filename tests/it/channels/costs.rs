@@ -7,7 +7,8 @@ use crate::alone::resident;
 use crate::patience::{eventually, DEADLINE};
 use crate::random::Random;
 use brooklet::{Channel, Event, EventSource};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -86,6 +87,57 @@ fn a_thousand_channels() {
         eventually("all threads have ended", || threads() == threads_before);
         assert_eq!(descriptors(), descriptors_before);
     });
+}
+
+/// Channels that are made for those who come, and let go of when they have gone: nothing of them stays.
+#[test]
+fn rooms_come_and_go() {
+    alone("rooms_come_and_go", || rooms(10));
+}
+
+#[test]
+#[ignore = "takes a while: the same with 10,000 rooms"]
+fn ten_thousand_rooms_come_and_go() {
+    alone("ten_thousand_rooms_come_and_go", || rooms(100));
+}
+
+fn rooms(waves: usize) {
+    const AT_ONCE: usize = 100;
+    const EVENT: usize = 4 * 1024;
+    let threads_before = threads();
+    let rooms = Arc::<Mutex<HashMap<String, Channel>>>::default();
+    let source = EventSource::new({
+        let rooms = Arc::clone(&rooms);
+        move |connection| {
+            let name = connection.request().query("room").expect("each says which").to_owned();
+            let room = rooms.lock().unwrap().entry(name).or_default().clone();
+            Ok(connection.follow(&room)?)
+        }
+    });
+    let host = host(source).start().unwrap();
+    let text = "x".repeat(EVENT);
+    let mut after_the_first = 0;
+    for wave in 0..waves {
+        let mut clients: Vec<_> = (0..AT_ONCE)
+            .map(|at| Client::open(host.address(), GET.replace("/ ", &format!("/?room={wave}-{at} "))))
+            .collect();
+        let there = || rooms.lock().unwrap().values().map(Channel::subscribers).sum::<usize>();
+        eventually("all have joined", || there() == AT_ONCE);
+        rooms.lock().unwrap().values().for_each(|room| drop(room.publish(Event::new(&text)).unwrap()));
+        clients.iter_mut().for_each(|client| assert_eq!(client.next().data, text));
+        drop(clients);
+        eventually("all have left", || there() == 0 && host.stats().connections == 0);
+        rooms.lock().unwrap().clear();
+        if wave == 0 {
+            after_the_first = resident(); // with what a process needs once
+        }
+    }
+    let grown = resident().saturating_sub(after_the_first);
+    eprintln!("{grown} bytes more");
+    assert!(grown < (waves - 1) * AT_ONCE * EVENT / 2, "{grown} bytes more");
+    eventually("a few threads", || threads() <= threads_before + FEW);
+    drop(host);
+    eventually("all threads have ended", || threads() == threads_before);
 }
 
 /// What a query costs is its bytes, whatever it looks like, also where its request is kept for the last line of the log
