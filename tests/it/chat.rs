@@ -66,6 +66,7 @@ fn what_is_said() {
     check(JSON, "{}", Some(BAD_NAME));
     check(JSON, r#"{"name":"Bob","text":null}"#, Some(BAD_TEXT)); // as if it were not there
     check(JSON, r#"{"name":"Bob","more":[{}],"text":"half: \ud83e"}"#, None);
+    check(JSON, r#"{"name":5,"name":"Bob","text":"","text":"the last one counts"}"#, None);
     for json in [
         "",
         "[]",
@@ -93,7 +94,16 @@ fn what_is_said() {
     let texts: Vec<_> =
         said.data.split(r#""text":""#).skip(1).map(|rest| rest.split(r#"","time"#).next()).collect();
     let crabs = "🦀".repeat(2000);
-    let all = ["hello there", "a&b", &crabs, "hello", "x", r#"\"\\/\b\f\n\r\tü🦀"#, "half: \u{fffd}"];
+    let all = [
+        "hello there",
+        "a&b",
+        &crabs,
+        "hello",
+        "x",
+        r#"\"\\/\b\f\n\r\tü🦀"#,
+        "half: \u{fffd}",
+        "the last one counts",
+    ];
     assert_eq!(texts, all.map(Some), "{}", said.data);
 }
 

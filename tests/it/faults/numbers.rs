@@ -1,11 +1,11 @@
 //! The numbers of a host: each thing that happens is counted, once, and told in a format that Prometheus reads.
 
 use super::{app, ask, bound, connect, here, open, say, sees, GET, POST, SHORT};
-use crate::patience::{eventually, in_time, unhurried, LONG};
+use crate::patience::{eventually, in_time, unhurried, DEADLINE, LONG};
 use brooklet::{Channel, CloseReason, Control, Event, EventSource, Layout, Request, Response, RunningHost};
 use std::collections::HashMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{mpsc, Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -120,6 +120,12 @@ fn streams_by_reason() {
     ends(CloseReason::Failed, here(|c| c.event("\n", "no type")), nothing);
     ends(CloseReason::Panicked, here(|_| panic!("on purpose")), nothing);
     ends(CloseReason::MaxAge, wait().max_age(Duration::from_millis(50)), nothing);
+    let (sender, handles) = mpsc::sync_channel(1);
+    let held = here(move |c| {
+        sender.try_send(c.handle()).expect("there is one stream");
+        c.wait(LONG)
+    });
+    ends(CloseReason::Ended, held, move |_| handles.recv_timeout(DEADLINE).unwrap().end());
 
     let channel =
         Channel::setup().history_events(1).history_bytes(1).snapshot(|| Event::new("x".repeat(1024))).open();

@@ -1,7 +1,7 @@
 //! Streams that are ended from elsewhere, or at a time of their own.
 
 use super::{open, reason, start, telling};
-use crate::patience::{eventually, Gate, LONG};
+use crate::patience::{eventually, Gate, DEADLINE, LONG};
 use brooklet::testing::Client;
 use brooklet::{Channel, CloseReason, Event, EventConnection, EventSource, SendError};
 use std::sync::mpsc;
@@ -29,14 +29,14 @@ fn a_handle_ends_a_stream() {
         });
         let host = start(source);
         let mut client = open(&host);
-        let handle = handles.recv().unwrap();
+        let handle = handles.recv_timeout(DEADLINE).unwrap();
         assert!(handle.is_open());
         handle.clone().end();
         assert_eq!(told.next(), CloseReason::Ended);
         let rest = client.rest().unwrap();
         assert!(!String::from_utf8(rest).unwrap().contains("retry"), "nothing is said of it");
         assert!(!handle.is_open());
-        handle.end(); // it is over
+        handle.end(); // although it is over
                       // The handle is there, and holds nothing open.
         eventually("its place is free", || {
             host.stats().connections == 0 && host.stats().ended_by(CloseReason::Ended) == 1
@@ -60,8 +60,8 @@ fn a_handle_ends_a_follower() {
         Ok(c.follow(&followed)?)
     }));
     let open = || Client::get("/").connect(host.address()).unwrap();
-    let (mut ended, first) = (open(), handles.recv().unwrap());
-    let (mut goes_on, second) = (open(), handles.recv().unwrap());
+    let (mut ended, first) = (open(), handles.recv_timeout(DEADLINE).unwrap());
+    let (mut goes_on, second) = (open(), handles.recv_timeout(DEADLINE).unwrap());
     eventually("both follow", || news.subscribers() == 2);
     first.end();
     assert_eq!(ended.events_to_end().unwrap(), []);
@@ -84,7 +84,7 @@ fn the_first_end_counts() {
         Ok(())
     }));
     let mut client = open(&host);
-    let handle = handles.recv().unwrap();
+    let handle = handles.recv_timeout(DEADLINE).unwrap();
     client.exactly(b"event: finish\nid: brooklet-finished\ndata: \n\n").unwrap();
     eventually("it is over", || !handle.is_open());
     handle.end();
@@ -128,7 +128,7 @@ fn a_handle_in_memory() {
         sender.send(c.handle())?;
         Ok(c.wait(Duration::MAX)?)
     });
-    let end = move || handles.recv().unwrap().end();
+    let end = move || handles.recv_timeout(DEADLINE).unwrap().end();
     let stream = Client::get("/").in_memory(&source).at(Duration::from_secs(7), end).run();
     assert_eq!((stream.reason(), stream.duration()), (Some(CloseReason::Ended), Duration::from_secs(7)));
 }

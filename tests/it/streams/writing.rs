@@ -47,9 +47,10 @@ fn what_is_written_gathers() {
         &[(1, "a"), (1, "b"), (1, "c")],
         &[RETURNED],
     );
-    let pieces = [(65_536, "xxxx"), (65_536, "xxxx"), (8, "xxxx")];
-    check(|out| Ok(out.write_all(&[b'x'; 131_080])?), &pieces, &[RETURNED]);
-    check(|out| Ok((0..131_080).try_for_each(|_| out.write_all(b"x"))?), &pieces, &[RETURNED]);
+    // Each byte says where it belongs.
+    let pieces = [(65_536, "abcd"), (65_536, "jklm"), (8, "stuv")];
+    check(|out| Ok(out.write_all(&(0..131_080).map(letter).collect::<Vec<_>>())?), &pieces, &[RETURNED]);
+    check(|out| Ok((0..131_080).try_for_each(|at| out.write_all(&[letter(at)]))?), &pieces, &[RETURNED]);
     // No bytes but those that were written, whatever happens.
     check(
         |out| out.write_all(b"a").map_err(Into::into).and(Err("boom".into())),
@@ -57,6 +58,10 @@ fn what_is_written_gathers() {
         &["failed GET /: boom", "ended GET / Failed, 0 events"],
     );
     check(|_| panic!("boom"), &[], &["failed GET /: panicked: boom", "ended GET / Panicked, 0 events"]);
+
+    fn letter(at: u32) -> u8 {
+        b'a' + (at % 23) as u8
+    }
 }
 
 #[test]
