@@ -79,11 +79,7 @@ to folders are not followed. With --exit, the exit code is 1 if something could 
             thread::park(); // pages are served by other threads
         }
     }
-    // The last word shall arrive.
-    let patience = Instant::now() + Duration::from_secs(2);
-    while board.channel.subscribers() > 0 && Instant::now() < patience {
-        thread::sleep(Duration::from_millis(20));
-    }
+    board.channel.close_within(Duration::from_secs(2)); // the last word shall arrive
     host.stop();
     say::finish();
     ExitCode::from(u8::from(troubles > 0))
