@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::connection::{Connection, State};
 use crate::figures::{kernel_kib, Histogram, Usage};
 use crate::peers::now;
-use crate::streams::{give_up_after, told, Streams, LIMIT, SECOND};
+use crate::streams::{give_up_after, told, Streams, LIMIT, NO_ROUTE, SECOND};
 
 /// A channel that is silent for so long has said everything.
 const SILENCE: u64 = 3 * SECOND;
@@ -95,8 +95,10 @@ fn fan(
     thread::sleep(Duration::from_millis(200));
     let (server, own) = (Usage::of(process), Usage::own());
     let status = ask(port, "POST", &format!("{publish}?n={events}&rate={rate}&size=64"));
-    if status != 202 {
-        return Err(format!("answers {publish} {status}"));
+    match status {
+        202 => {}
+        404 => return Err(NO_ROUTE.to_owned()),
+        status => return Err(format!("answers {publish} {status}")),
     }
     let (started, mut latency) = (now(), Histogram::new());
     let (mut first, mut last) = (u64::MAX, started);
@@ -213,6 +215,9 @@ fn burst(port: u16, process: u32, count: usize, events: u64) -> Result<Figures, 
     let seconds = seconds_since(started);
     let (server_then, own_then) = (Usage::of(process), Usage::own());
     let got = streams.sum(|connection| connection.events);
+    if got == 0.0 {
+        return Err("no event came".to_owned());
+    }
     let is_whole = |connection: &&Connection| connection.events == events && connection.state == State::Done;
     Ok(Figures::from([
         ("per_s", got / seconds),
@@ -322,6 +327,9 @@ fn first(port: u16, count: usize) -> Result<Figures, String> {
             Ok(())
         };
         failed += u64::from(read_first().is_err());
+    }
+    if times.count == 0 {
+        return Err("no event came".to_owned());
     }
     Ok(with(Figures::from([("failed", failed as f64)]), &times))
 }

@@ -110,7 +110,11 @@ fn measure(arguments: &[String]) -> Result<(), String> {
         }
     }
     report::print(&runs);
-    Ok(())
+    let failed = |run: &&Run| matches!(&run.figures, Err(error) if error != streams::NO_ROUTE);
+    match runs.iter().filter(failed).count() {
+        0 => Ok(()),
+        count => Err(format!("{count} of {} runs failed", runs.len())),
+    }
 }
 
 fn chosen<T>(

@@ -30,6 +30,11 @@ impl Poll {
         Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(key), flags(false))?)
     }
 
+    /// From now on for room to write.
+    pub fn write(&self, socket: impl AsFd, key: u64) -> std::io::Result<()> {
+        Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(key), flags(true))?)
+    }
+
     pub fn remove(&self, socket: impl AsFd) -> std::io::Result<()> {
         Ok(epoll::delete(&self.epoll, socket)?)
     }

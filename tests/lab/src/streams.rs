@@ -6,6 +6,8 @@ use crate::connection::{Connection, State};
 use crate::peers::now;
 use crate::poll::Poll;
 
+/// Why a load cannot be done that the server knows nothing of.
+pub const NO_ROUTE: &str = "has no such route";
 pub const SECOND: u64 = 1_000_000_000;
 /// Whatever happens, a load ends after this.
 pub const LIMIT: u64 = 60 * SECOND;
@@ -61,7 +63,7 @@ impl<'a> Streams<'a> {
                     |connection: &&Connection| matches!(connection.state, State::Failed | State::Done);
                 let status = streams.connections.iter().find(ended).map_or(0, |connection| connection.status);
                 return Err(match status {
-                    404 => "has no such route".to_owned(),
+                    404 => NO_ROUTE.to_owned(),
                     status => {
                         format!("{} of {count} streams open, then one ended, status {status}", streams.ready)
                     }

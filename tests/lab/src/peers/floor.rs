@@ -1,12 +1,11 @@
 //! Bytes made beforehand, written by one thread that waits for all sockets: the least that a server can do here.
 //!
 //! Events of a channel are written to one subscriber after the other, each by itself where they come at a rate, else 64
-//! in one write. A burst is encoded once, and has a thread that writes it.
+//! in one write. A burst is encoded once, and written as far as its socket takes it, again and again.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +23,7 @@ pub fn serve(port: u16) -> std::io::Result<()> {
     poll.add(&listener, LISTENER, false)?;
     let answers = Answers::new();
     let (mut streams, mut last) = (HashMap::new(), LISTENER);
+    let mut under_way: HashMap<u64, (TcpStream, Arc<String>, usize)> = HashMap::new();
     let mut subscribers: Vec<TcpStream> = Vec::new();
     let mut bursts = HashMap::new();
     let mut buffer = [0; 4096];
@@ -37,12 +37,20 @@ pub fn serve(port: u16) -> std::io::Result<()> {
                 streams.insert(last, stream);
                 continue;
             }
+            if let Some((stream, bytes, done)) = under_way.get_mut(&key) {
+                match stream.write(&bytes.as_bytes()[*done..]) {
+                    Ok(count) if *done + count < bytes.len() => *done += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    _ => drop(under_way.remove(&key)), // it is whole, or its client has left
+                }
+                continue;
+            }
             let Some(stream) = streams.get_mut(&key) else { continue };
             let count = stream.read(&mut buffer).unwrap_or(0);
             let target = target(&buffer[..count]);
             let path = target.split('?').next().unwrap_or_default();
             let size = number(target, "size", 64) as usize;
-            // The sockets block: what is written here is small, or its writer may wait.
+            // Sockets block as long as what they are sent is small, or their writer may wait.
             let written = match path {
                 _ if count == 0 => {
                     streams.remove(&key);
@@ -62,15 +70,19 @@ pub fn serve(port: u16) -> std::io::Result<()> {
                 }
                 "/burst" => {
                     let count = number(target, "n", 1);
-                    let events = || (0..count).map(|index| event(index, size)).collect();
-                    let bytes: &Arc<String> =
-                        bursts.entry((count, size)).or_insert_with(|| Arc::new(events()));
-                    let bytes = Arc::clone(bytes);
-                    poll.remove(stream.as_fd())?;
-                    let mut stream = streams.remove(&key).expect("it was just there");
-                    thread::spawn(move || {
-                        stream.write_all(STREAM.as_bytes()).and_then(|()| stream.write_all(bytes.as_bytes()))
-                    });
+                    let make = || {
+                        let events: String = (0..count).map(|index| event(index, size)).collect();
+                        Arc::new(STREAM.to_owned() + &events)
+                    };
+                    let bytes = Arc::clone(bursts.entry((count, size)).or_insert_with(make));
+                    // What its socket takes at once goes now, without another look at all of them.
+                    let stream = streams.remove(&key).expect("it was just there");
+                    stream.set_nonblocking(true)?;
+                    let done = (&stream).write(bytes.as_bytes()).unwrap_or(0);
+                    if done < bytes.len() {
+                        poll.write(&stream, key)?;
+                        under_way.insert(key, (stream, bytes, done));
+                    }
                     continue;
                 }
                 target => stream.write_all(answers.of(target).as_bytes()),
