@@ -4,16 +4,16 @@
 //! need no place of their own: what they have is what the crowd has. So an event is brought to those whom it is for, and
 //! nobody else is looked at.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::follower::{Follower, Outcome, Visit};
+use super::follower::{Follower, Visit};
+use super::reader::{Reader, Step};
 use super::setup::Settings;
 use super::topics::Interest;
 use crate::http::CloseReason;
 use crate::panics;
-
-/// One for whom nothing came for so long is told where it stands, before its id leaves the history.
-const QUIET: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(super) struct Crowd {
@@ -24,10 +24,8 @@ pub(super) struct Crowd {
     of_all: Vec<u32>,
     /// Those who follow a topic, by its number less one.
     of_topics: Vec<Vec<u32>>,
-    /// Those who have not got everything before `next`.
-    waiting: Vec<u32>,
-    /// When the first of them is to be looked after.
-    pub(super) due: Option<Instant>,
+    /// Those who have not got everything before `next`, by when they are to be looked after.
+    waiting: BTreeSet<(Instant, u32)>,
     /// The event that all others need next.
     pub(super) next: u64,
     /// Those who are over, until they are told.
@@ -45,7 +43,7 @@ impl Crowd {
 
     /// The first event that somebody here has not got yet; none where nobody is.
     pub(super) fn slowest(&self) -> Option<u64> {
-        let waiting = self.waiting.iter().filter_map(|at| self.followers[*at as usize].as_ref());
+        let waiting = self.waiting.iter().filter_map(|(_, at)| self.followers[*at as usize].as_ref());
         let served = (self.len() > self.waiting.len()).then_some(self.next);
         waiting.map(|follower| follower.reader.cursor).chain(served).min()
     }
@@ -55,36 +53,50 @@ impl Crowd {
         self.followers.iter().flatten().filter_map(Follower::keep_alive).min()
     }
 
+    /// When the first of those who wait is to be looked after.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.waiting.iter().next().map(|(due, _)| *due)
+    }
+
+    /// Those who follow a topic by its name.
+    fn of_topic(&self, topic: u32) -> &[u32] {
+        let index = (topic as usize).wrapping_sub(1);
+        self.of_topics.get(index).map_or(&[], Vec::as_slice)
+    }
+
     /// How many get an event of this topic.
     pub(super) fn audience(&self, topic: u32) -> usize {
-        match topic.checked_sub(1) {
-            None => self.len(),
-            Some(index) => self.of_all.len() + self.of_topics.get(index as usize).map_or(0, Vec::len),
+        match topic {
+            0 => self.len(),
+            _ => self.of_all.len() + self.of_topic(topic).len(),
         }
     }
 
     /// Whether none of those who get an event of this topic was sent anything in this millisecond.
     pub(super) fn is_rested(&self, topic: u32, settings: &Settings, now: Instant) -> bool {
-        let chosen = self.chosen(std::iter::once(topic)).into_iter();
-        let mut followers = chosen.filter_map(|at| self.followers[at as usize].as_ref());
-        followers.all(|follower| follower.is_rested(settings, now))
+        let is_rested = |follower: &Follower| follower.is_rested(settings, now);
+        match topic {
+            0 => self.followers.iter().flatten().all(is_rested),
+            _ => {
+                let chosen = self.of_all.iter().chain(self.of_topic(topic));
+                chosen.filter_map(|at| self.followers[*at as usize].as_ref()).all(is_rested)
+            }
+        }
     }
 
     /// Those who get events of these topics.
-    fn chosen(&self, topics: impl Iterator<Item = u32>) -> Vec<u32> {
-        let mut chosen = self.of_all.clone();
-        for topic in topics {
-            match topic.checked_sub(1) {
-                Some(index) => chosen.extend(self.of_topics.get(index as usize).into_iter().flatten()),
-                None => return (0..self.followers.len() as u32).collect(),
-            }
+    fn chosen(&self, topics: &[u32]) -> Vec<u32> {
+        if topics.contains(&0) {
+            return (0..self.followers.len() as u32).collect();
         }
+        let mut chosen = self.of_all.clone();
+        topics.iter().for_each(|topic| chosen.extend(self.of_topic(*topic)));
         chosen.sort_unstable();
         chosen.dedup();
         chosen
     }
 
-    /// Takes somebody in, who waits.
+    /// Takes somebody in.
     pub(super) fn add(&mut self, follower: Follower) {
         let at = self.free.pop().unwrap_or_else(|| {
             if self.followers.len() < 4 {
@@ -94,26 +106,24 @@ impl Crowd {
             self.followers.len() as u32 - 1
         });
         self.change_lists(&follower.reader.interest, |list| list.push(at));
-        self.wait(at, follower.due());
+        self.waiting.extend(follower.due().map(|due| (due, at)));
         self.followers[at as usize] = Some(follower);
     }
 
     /// Changes the lists that somebody is on.
     fn change_lists(&mut self, interest: &Interest, change: impl Fn(&mut Vec<u32>)) {
-        if let Interest::All = interest {
-            return change(&mut self.of_all);
+        for topic in interest.lists() {
+            match topic.checked_sub(1) {
+                None => change(&mut self.of_all),
+                Some(index) => {
+                    let index = index as usize;
+                    if self.of_topics.len() <= index {
+                        self.of_topics.resize_with(index + 1, Vec::new);
+                    }
+                    change(&mut self.of_topics[index]);
+                }
+            }
         }
-        let topics = interest.topics();
-        let last = topics.last().map_or(0, |topic| *topic as usize);
-        if self.of_topics.len() < last {
-            self.of_topics.resize_with(last, Vec::new);
-        }
-        topics.iter().for_each(|topic| change(&mut self.of_topics[*topic as usize - 1]));
-    }
-
-    fn wait(&mut self, at: u32, due: Option<Instant>) {
-        self.waiting.push(at);
-        self.due = self.due.into_iter().chain(due).min();
     }
 
     fn remove(&mut self, at: u32, reason: CloseReason) {
@@ -128,55 +138,42 @@ impl Crowd {
         }
     }
 
+    /// Brings what is before the event `until` to those who have everything: to all what one write takes, then more.
+    pub(super) fn catch_up(&mut self, until: u64, visit: &mut Visit<'_>) {
+        while self.next < until {
+            let reader = Reader { cursor: self.next, interest: Interest::All, reporter: 0 };
+            match (visit.look)(&reader, visit.view) {
+                Step::Events => self.serve(visit),
+                // Events are gone that some of them may need: each goes on by itself.
+                _ => {
+                    let start = std::mem::replace(&mut self.next, until);
+                    for at in 0..self.followers.len() as u32 {
+                        self.look_at_served(at, |follower| follower.go_on_from(start, visit.now));
+                    }
+                }
+            }
+        }
+    }
+
     /// Brings what is in view to those who have everything before it.
     pub(super) fn serve(&mut self, visit: &mut Visit<'_>) {
-        let chosen = self.chosen(visit.view.topics());
-        for at in chosen {
-            self.look_at(at, |follower| match follower.due() {
-                None => follower.serve(visit),
-                Some(_) => Outcome::Waits,
-            });
+        for at in self.chosen(&visit.view.topics()) {
+            self.look_at_served(at, |follower| follower.serve(visit));
         }
         self.next = visit.view.end;
     }
 
-    /// Has all who had everything go on by themselves: events are gone that some of them may need.
-    pub(super) fn scatter(&mut self, next: u64, now: Instant) {
-        let start = std::mem::replace(&mut self.next, next);
-        for at in 0..self.followers.len() as u32 {
-            self.look_at(at, |follower| {
-                if follower.due().is_none() {
-                    follower.go_on_from(start, now);
-                }
-                Outcome::Waits
-            });
-        }
-    }
-
     /// Looks after those who wait and whose time has come.
     pub(super) fn serve_waiting(&mut self, visit: &mut Visit<'_>) {
-        if !matches!(self.due, Some(due) if due <= visit.now) {
-            return;
-        }
-        self.due = None;
-        let (next, now) = (self.next, visit.now);
-        for at in std::mem::take(&mut self.waiting) {
-            let due = self.followers[at as usize].as_ref().and_then(Follower::due);
-            match due {
-                Some(due) if due > now => self.wait(at, Some(due)),
-                Some(_) => self.look_at_waiting(at, |follower| follower.go_on(visit, next)),
-                None => {}
-            }
-        }
+        let next = self.next;
+        let due = self.waiting.range(..=(visit.now, u32::MAX)).map(|(_, at)| *at).collect::<Vec<_>>();
+        due.into_iter().for_each(|at| self.look_at(at, |follower| follower.go_on(visit, next)));
     }
 
     /// Ends the streams of those who have everything: nothing is to come.
     pub(super) fn finish(&mut self, visit: &mut Visit<'_>) {
         for at in 0..self.followers.len() as u32 {
-            self.look_at(at, |follower| match follower.due() {
-                None => follower.finish(visit),
-                Some(_) => Outcome::Waits,
-            });
+            self.look_at_served(at, |follower| follower.finish(visit));
         }
     }
 
@@ -188,75 +185,60 @@ impl Crowd {
         visit: &mut Visit<'_>,
         place: Option<&Place>,
     ) -> usize {
+        let next = self.next;
         let mut left = left.map_or(self.followers.len(), |left| left.min(self.followers.len()));
         while left > 0 && *budget > 0 {
             left -= 1;
             *budget -= 1;
             self.look_at(left as u32, |follower| {
                 let is_told = |place: &&Place| {
-                    let has_topics = !matches!(follower.reader.interest, Interest::All);
-                    has_topics
+                    let is_quiet = follower.due().is_none() && follower.quiet(visit) >= place.quiet;
+                    is_quiet
+                        && !matches!(follower.reader.interest, Interest::All)
                         && follower.reader.cursor < place.middle
-                        && (place.is_urgent || follower.quiet(visit) >= QUIET)
                 };
-                let place = place.filter(is_told).filter(|_| follower.due().is_none());
-                if let Some(place) = place {
-                    follower.reader.cursor = place.cursor;
+                let place = place.filter(is_told);
+                if place.is_some() {
+                    follower.reader.cursor = next;
                 }
-                follower.tend(visit, place.map(|place| &*place.id_block))
+                follower.tend(visit, place.map(|place| &place.id_block))
             });
         }
         left
     }
 
     /// Does something with one, if it is there.
-    fn look_at(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Outcome) {
+    fn look_at(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
         let follower = match &mut self.followers[at as usize] {
             Some(follower) => follower,
             None => return,
         };
-        let has_waited = follower.due().is_some();
-        let outcome = guarded(|| act(follower));
-        let due = follower.due();
-        match outcome {
-            Outcome::Waits if !has_waited => self.wait(at, due),
-            Outcome::Waits | Outcome::Served => {}
-            Outcome::Over(reason) => {
-                self.waiting.retain(|waiting| *waiting != at);
-                self.remove(at, reason);
-            }
+        if let Some(due) = follower.due() {
+            self.waiting.remove(&(due, at));
+        }
+        // A socket may be the user's own. One that panics is the end of its connection, not of everybody's writer.
+        match panics::catch(|| act(follower)).unwrap_or(Err(CloseReason::Panicked)) {
+            Ok(()) => self.waiting.extend(follower.due().map(|due| (due, at))),
+            Err(reason) => self.remove(at, reason),
         }
     }
 
-    /// The same for one that is on no list of those who wait at the moment.
-    fn look_at_waiting(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Outcome) {
-        let follower = match &mut self.followers[at as usize] {
-            Some(follower) => follower,
-            None => return,
-        };
-        let outcome = guarded(|| act(follower));
-        let due = follower.due();
-        match outcome {
-            Outcome::Waits => self.wait(at, due),
-            Outcome::Served => {}
-            Outcome::Over(reason) => self.remove(at, reason),
+    /// The same with one that has everything.
+    fn look_at_served(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
+        if matches!(&self.followers[at as usize], Some(follower) if follower.due().is_none()) {
+            self.look_at(at, act);
         }
     }
 
     /// Gives back the memory of those who came and went.
     pub(super) fn tidy(&mut self) {
-        if self.is_empty() {
-            *self = Self { next: self.next, gone: std::mem::take(&mut self.gone), ..Self::default() };
-        } else if self.free.len() > 64 + 2 * self.len() {
-            let followers = std::mem::take(&mut self.followers);
-            *self = Self { next: self.next, gone: std::mem::take(&mut self.gone), ..Self::default() };
-            for follower in followers.into_iter().flatten() {
-                let due = follower.due();
-                self.add(follower);
-                if due.is_none() {
-                    self.waiting.pop();
-                }
-            }
+        if self.waiting.is_empty() {
+            self.waiting = BTreeSet::new(); // an empty one may keep memory
+        }
+        if self.is_empty() || self.free.len() > 64 + 2 * self.len() {
+            let Self { followers, next, gone, .. } = std::mem::take(self);
+            (self.next, self.gone) = (next, gone);
+            followers.into_iter().flatten().for_each(|follower| self.add(follower));
         }
     }
 }
@@ -266,15 +248,9 @@ pub(super) type Parting = (Follower, CloseReason);
 
 /// Where those stand who have everything, for those who have to be told.
 pub(super) struct Place {
-    pub(super) id_block: String,
-    pub(super) cursor: u64,
-    /// Whose place is before that is told soon.
+    pub(super) id_block: Arc<str>,
+    /// Whoever was told of none from there on is told, …
     pub(super) middle: u64,
-    /// Whether an id is of no use any more that has left the history.
-    pub(super) is_urgent: bool,
-}
-
-/// A socket may be the user's own. One that panics is the end of its connection, not of everybody's writer.
-fn guarded(act: impl FnOnce() -> Outcome) -> Outcome {
-    panics::catch(act).unwrap_or(Outcome::Over(CloseReason::Panicked))
+    /// … if it was sent nothing for so long.
+    pub(super) quiet: Duration,
 }

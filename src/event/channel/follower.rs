@@ -15,29 +15,6 @@ const SOON: Duration = Duration::from_millis(2);
 /// … or after this, if it has not.
 const LATER: Duration = Duration::from_millis(20);
 
-/// What became of a follower that somebody looked after.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Outcome {
-    /// It has everything.
-    Served,
-    /// It is to be looked after again at [`Follower::due`].
-    Waits,
-    Over(CloseReason),
-}
-
-/// What a source says of its streams, and a generator of its stream.
-#[derive(Debug, Clone)]
-pub(super) struct Terms {
-    pub(super) keep_alive: Option<Duration>,
-    /// The event that keeps it alive; a comment, where there is none.
-    pub(super) heartbeat: Option<Arc<str>>,
-    /// When the stream has to end.
-    pub(super) expires: Option<Instant>,
-    /// The least time between two writes.
-    pub(super) pace: Option<Duration>,
-    pub(super) behind: Behind,
-}
-
 /// What a follower does when events are gone that it needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Behind {
@@ -84,13 +61,16 @@ pub(super) struct Follower {
 }
 
 /// What few followers have.
-struct Extras {
-    expires: Option<Instant>,
-    heartbeat: Option<Arc<str>>,
-    pace: Option<Duration>,
-    behind: Behind,
+pub(super) struct Extras {
+    /// When the stream has to end.
+    pub(super) expires: Option<Instant>,
+    /// The event that keeps it alive; a comment, where there is none.
+    pub(super) heartbeat: Option<Arc<str>>,
+    /// The least time between two writes.
+    pub(super) pace: Option<Duration>,
+    pub(super) behind: Behind,
     /// Kept where somebody wants to know who leaves.
-    request: Option<Request>,
+    pub(super) request: Option<Request>,
 }
 
 /// What a follower waits with.
@@ -108,8 +88,10 @@ struct Backlog {
 #[derive(Clone, Copy)]
 enum Sent {
     Everything,
-    /// The socket is full.
+    /// As much as the socket takes.
     Some,
+    /// Nothing, since it may be written to only then.
+    Early(Instant),
 }
 
 impl Follower {
@@ -117,27 +99,32 @@ impl Follower {
     pub(super) fn new(
         connection: Arc<Connection>,
         reader: Reader,
-        first: Option<Rest>,
-        terms: Terms,
-        request: Option<Request>,
+        first: Option<Arc<str>>,
+        keep_alive: Option<Duration>,
+        extras: Extras,
         settings: &Settings,
     ) -> Self {
-        let Terms { expires, heartbeat, pace, behind, .. } = terms;
+        let Extras { expires, heartbeat, pace, behind, request } = &extras;
         let has_extras = expires.is_some()
             || heartbeat.is_some()
             || pace.is_some()
-            || behind != Behind::GoesOn
+            || *behind != Behind::GoesOn
             || request.is_some();
         let keep_alive =
-            terms.keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
+            keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         let now = Instant::now();
         // What comes first comes at once.
         let rested = pace.map_or(0, |pace| pace.as_millis() as u32);
         Self {
             connection,
             reader,
-            backlog: Some(Box::new(Backlog { due: now, rest: first, is_last: false, full: None })),
-            extras: has_extras.then(|| Box::new(Extras { expires, heartbeat, pace, behind, request })),
+            backlog: Some(Box::new(Backlog {
+                due: now,
+                rest: first.map(Rest::new),
+                is_last: false,
+                full: None,
+            })),
+            extras: has_extras.then(|| Box::new(extras)),
             keep_alive,
             last_write: millis(settings, now).wrapping_sub(rested),
             events: 0,
@@ -164,49 +151,40 @@ impl Follower {
     }
 
     /// Sends what is in view to one that has everything before that.
-    pub(super) fn serve(&mut self, visit: &mut Visit<'_>) -> Outcome {
+    pub(super) fn serve(&mut self, visit: &mut Visit<'_>) -> Result<(), CloseReason> {
         self.reader.cursor = visit.view.start;
-        if let Some(due) = self.paced_until(visit) {
-            self.wait_until(due);
-            return Outcome::Waits;
-        }
-        let end = visit.view.end;
-        let sent = self.may_go_on(visit.now).and_then(|()| self.send_events(visit, end));
-        self.outcome(sent, visit.now)
+        let until = visit.view.end;
+        self.go_on(visit, until)
     }
 
-    /// Sends what one lacks that waits, until it has everything before the event `until`.
-    pub(super) fn go_on(&mut self, visit: &mut Visit<'_>, until: u64) -> Outcome {
+    /// Sends what it lacks, until it has everything before the event `until`, or waits.
+    pub(super) fn go_on(&mut self, visit: &mut Visit<'_>, until: u64) -> Result<(), CloseReason> {
         let (told, events) = (self.reader.cursor, self.events);
-        let sent = self.try_go_on(visit, until);
-        if let (Ok(Sent::Everything), true) = (&sent, self.reader.cursor < until) {
-            return Outcome::Waits; // for its pace
-        }
-        if let (Ok(Sent::Everything), true) = (&sent, self.events == events) {
+        let sent = self.try_go_on(visit, until)?;
+        if let (Sent::Everything, true) = (sent, self.events == events) {
             self.reader.cursor = told; // it has everything, since nothing was for it, and was told nothing
         }
-        self.outcome(sent, visit.now)
+        self.settle(sent, visit.now)
     }
 
     fn try_go_on(&mut self, visit: &mut Visit<'_>, until: u64) -> Result<Sent, CloseReason> {
-        self.may_go_on(visit.now)?;
-        let has_rest = matches!(&self.backlog, Some(backlog) if backlog.rest.is_some());
         match self.paced_until(visit) {
-            Some(due) if !has_rest && self.reader.cursor < until => {
-                self.wait_until(due);
-                return Ok(Sent::Everything);
-            }
+            Some(due) if !self.is_torn() && self.reader.cursor < until => return Ok(Sent::Early(due)),
             _ => {}
         }
         loop {
+            self.may_go_on(visit.now)?;
             if let Sent::Some = self.send_rest(visit)? {
                 return Ok(Sent::Some);
             }
             if self.reader.cursor >= until {
                 return Ok(Sent::Everything);
             }
-            self.may_go_on(visit.now)?;
-            match (visit.look)(&self.reader, visit.view) {
+            let step = match visit.view.has(self.reader.cursor) {
+                true => Step::Events,
+                false => (visit.look)(&self.reader, visit.view),
+            };
+            match step {
                 Step::Events => {
                     if let Sent::Some = self.send_events(visit, until)? {
                         return Ok(Sent::Some);
@@ -217,7 +195,7 @@ impl Follower {
                     return Err(CloseReason::Lagged);
                 }
                 Step::Gap(gap) => {
-                    self.owe(Rest::new(gap.text), visit.now);
+                    self.owe(gap.text, visit.now);
                     self.events += gap.events;
                     self.reader.cursor = gap.next;
                 }
@@ -226,35 +204,42 @@ impl Follower {
         }
     }
 
-    /// Has one wait that has everything before the event `cursor`.
-    pub(super) fn go_on_from(&mut self, cursor: u64, now: Instant) {
-        self.reader.cursor = cursor;
+    /// Has one wait that has everything before the event `cursor`, or was told already that more is gone.
+    pub(super) fn go_on_from(&mut self, cursor: u64, now: Instant) -> Result<(), CloseReason> {
+        self.reader.cursor = self.reader.cursor.max(cursor);
         self.wait_until(now);
+        Ok(())
     }
 
     /// Ends the stream of one that has everything.
-    pub(super) fn finish(&mut self, visit: &mut Visit<'_>) -> Outcome {
+    pub(super) fn finish(&mut self, visit: &mut Visit<'_>) -> Result<(), CloseReason> {
         let mut finish = String::new();
         wire::write_finish(&mut finish);
-        self.owe(Rest::new(finish), visit.now).is_last = true;
-        let sent = self.send_rest(visit);
-        self.outcome(sent, visit.now)
+        self.owe(finish, visit.now).is_last = true;
+        let sent = self.send_rest(visit)?;
+        self.settle(sent, visit.now)
     }
 
-    fn outcome(&mut self, sent: Result<Sent, CloseReason>, now: Instant) -> Outcome {
+    /// Notes whether it waits, and for how long.
+    fn settle(&mut self, sent: Sent, now: Instant) -> Result<(), CloseReason> {
         match sent {
-            Ok(Sent::Everything) => {
-                self.backlog = None;
-                Outcome::Served
+            Sent::Everything => self.backlog = None,
+            Sent::Early(due) => {
+                self.wait_until(due);
             }
-            Ok(Sent::Some) => self.block(now),
-            Err(reason) => Outcome::Over(reason),
+            Sent::Some => return self.block(now),
         }
+        Ok(())
+    }
+
+    /// Whether a part of something was sent.
+    fn is_torn(&self) -> bool {
+        matches!(&self.backlog, Some(backlog) if backlog.rest.is_some())
     }
 
     /// Says goodbye to one whose host has stopped, or whose time is over.
     fn may_go_on(&mut self, now: Instant) -> Result<(), CloseReason> {
-        let is_torn = matches!(&self.backlog, Some(backlog) if backlog.rest.is_some());
+        let is_torn = self.is_torn();
         let expires = self.extras.as_ref().and_then(|extras| extras.expires);
         let reason = match expires {
             _ if self.stop_signal().is_requested() => CloseReason::Stopped,
@@ -282,26 +267,23 @@ impl Follower {
     }
 
     fn send_rest(&mut self, visit: &Visit<'_>) -> Result<Sent, CloseReason> {
-        let backlog = match &mut self.backlog {
-            Some(backlog) => backlog,
-            None => return Ok(Sent::Everything),
-        };
-        let rest = match &mut backlog.rest {
+        let rest = match self.backlog.as_mut().and_then(|backlog| backlog.rest.as_mut()) {
             Some(rest) => rest,
             None => return Ok(Sent::Everything),
         };
         let count = self.connection.try_write(rest.bytes())?;
         rest.sent += count;
-        let is_gone = rest.bytes().is_empty();
-        let was_last = is_gone && backlog.is_last;
-        if is_gone {
-            backlog.rest = None;
-        }
+        let is_left = !rest.bytes().is_empty();
         self.count(count, visit);
-        match is_gone {
-            _ if was_last => Err(CloseReason::Finished),
-            true => Ok(Sent::Everything),
-            false => Ok(Sent::Some),
+        match &mut self.backlog {
+            Some(backlog) if !is_left => {
+                backlog.rest = None;
+                if backlog.is_last {
+                    return Err(CloseReason::Finished);
+                }
+                Ok(Sent::Everything)
+            }
+            _ => Ok(Sent::Some),
         }
     }
 
@@ -323,7 +305,7 @@ impl Follower {
         self.events += events;
         self.count(count, visit);
         if let Some(rest) = rest {
-            self.owe(rest, visit.now);
+            self.wait_until(visit.now).rest = Some(rest);
         }
         Ok(Sent::Some)
     }
@@ -336,20 +318,20 @@ impl Follower {
     }
 
     /// Notes what has to be sent before anything else.
-    fn owe(&mut self, rest: Rest, now: Instant) -> &mut Backlog {
+    fn owe(&mut self, text: impl Into<Arc<str>>, now: Instant) -> &mut Backlog {
         let backlog = self.wait_until(now);
-        backlog.rest = Some(rest);
+        backlog.rest = Some(Rest::new(text));
         backlog
     }
 
     /// Its socket is full: when to try again, and how long that may go on.
-    fn block(&mut self, now: Instant) -> Outcome {
+    fn block(&mut self, now: Instant) -> Result<(), CloseReason> {
         let (bytes, deadline) = (self.bytes, now + self.connection.write_deadline());
         let backlog = self.wait_until(now + LATER);
         match &mut backlog.full {
             Some((until, before)) if bytes - *before < WRITE_PROGRESS as u64 => {
                 if now >= *until {
-                    return Outcome::Over(CloseReason::WriteDeadline);
+                    return Err(CloseReason::WriteDeadline);
                 }
             }
             full => {
@@ -357,44 +339,32 @@ impl Follower {
                 backlog.due = now + SOON;
             }
         }
-        Outcome::Waits
+        Ok(())
     }
 
     /// Looks whether it is still there, and keeps it alive; `id` is where one stands that has everything, if it is
     /// to be told.
-    pub(super) fn tend(&mut self, visit: &Visit<'_>, id: Option<&str>) -> Outcome {
-        if let Err(reason) = self.may_go_on(visit.now) {
-            return Outcome::Over(reason);
-        }
+    pub(super) fn tend(&mut self, visit: &Visit<'_>, id: Option<&Arc<str>>) -> Result<(), CloseReason> {
+        self.may_go_on(visit.now)?;
         match self.connection.look() {
-            Ok(()) => {}
-            Err(CloseReason::Stopped) => {
-                return Outcome::Over(self.may_go_on(visit.now).err().unwrap_or(CloseReason::Stopped))
-            }
-            Err(reason) => return Outcome::Over(reason),
+            Err(CloseReason::Stopped) => return self.may_go_on(visit.now).and(Err(CloseReason::Stopped)),
+            found => found?,
         }
         if self.backlog.is_some() {
-            return Outcome::Waits;
+            return Ok(());
         }
         // Where nothing is owed, nobody compares the numbers.
         self.connection.count_bytes(std::mem::take(&mut self.bytes));
         self.connection.count_events(std::mem::take(&mut self.events));
         let is_quiet = self.keep_alive().map_or(false, |interval| self.quiet(visit) >= interval);
-        let heartbeat = self.extras.as_ref().and_then(|extras| extras.heartbeat.clone());
-        let text = match id {
-            Some(id) => id,
-            None if !is_quiet => return Outcome::Served,
-            None => heartbeat.as_deref().unwrap_or(KEEP_ALIVE),
+        match (id, self.extras.as_ref().and_then(|extras| extras.heartbeat.clone())) {
+            (Some(id), _) => self.owe(Arc::clone(id), visit.now),
+            (None, _) if !is_quiet => return Ok(()),
+            (None, Some(heartbeat)) => self.owe(heartbeat, visit.now),
+            (None, None) => self.owe(KEEP_ALIVE, visit.now),
         };
-        let sent = self.connection.try_write(text.as_bytes()).map(|sent| {
-            self.count(sent, visit);
-            if sent == text.len() {
-                return Sent::Everything;
-            }
-            self.owe(Rest { text: text.into(), sent }, visit.now);
-            Sent::Some
-        });
-        self.outcome(sent, visit.now)
+        let sent = self.send_rest(visit)?;
+        self.settle(sent, visit.now)
     }
 
     /// How long nothing was written to it.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::follower::{Behind, Follower, Terms};
+use super::follower::{Behind, Extras, Follower};
 use super::log::Resume;
 use super::subscription::{Feed, Subscription};
-use super::view::Rest;
 use super::{writer, Channel};
 use crate::event::connection::EventConnection;
 use crate::event::wire::SendError;
@@ -30,8 +29,8 @@ impl EventConnection<'_> {
     ///
     /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
     pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
-        let (feed, snapshot) = self.greet(channel, None)?;
-        self.hand_over(channel, feed, snapshot, Behind::GoesOn)
+        let feed = self.greet(channel, None)?;
+        self.hand_over(feed, Behind::GoesOn)
     }
 
     /// [`follow`](Self::follow), for events of these [topics](crate::Event::topic) and those without one. What clients say which they
@@ -60,10 +59,8 @@ impl EventConnection<'_> {
         channel: &Channel,
         topics: impl IntoIterator<Item = T>,
     ) -> Result<(), SendError> {
-        let topics: Vec<_> = topics.into_iter().collect();
-        let topics: Vec<_> = topics.iter().map(AsRef::as_ref).collect();
-        let (feed, snapshot) = self.greet(channel, Some(&topics))?;
-        self.hand_over(channel, feed, snapshot, Behind::GoesOn)
+        let feed = self.greet(channel, Some(&names(topics)))?;
+        self.hand_over(feed, Behind::GoesOn)
     }
 
     /// Follows a channel from behind the event with this id on, or with `None` from its very first on, whatever the
@@ -107,44 +104,23 @@ impl EventConnection<'_> {
             Some((reader, ())) => reader,
             None => return Ok(false),
         };
-        self.hand_over(channel, Feed::new(channel, reader), None, Behind::Leaves)?;
+        self.hand_over(Feed::new(channel, reader), Behind::Leaves)?;
         Ok(true)
     }
 
-    /// Tells the client where in a channel it stands; what is left to be sent before the events is returned.
-    fn greet(
-        &mut self,
-        channel: &Channel,
-        topics: Option<&[&str]>,
-    ) -> Result<(Feed, Option<Rest>), SendError> {
+    /// Tells the client where in a channel it stands. The snapshot, where there is one, is left to be sent.
+    fn greet(&mut self, channel: &Channel, topics: Option<&[String]>) -> Result<Feed, SendError> {
         self.stream().begin()?;
-        let (feed, gap) = Feed::join(channel, topics, self.last_event_id());
-        self.stream().buffer().push_str(&gap.text);
+        let (mut feed, mut gap) = Feed::join(channel, topics, self.last_event_id());
+        self.stream().buffer().push_str(&std::mem::take(&mut gap.text));
         self.stream().flush(gap.events)?;
-        let snapshot = match gap.snapshot_id {
-            Some(id) => {
-                let tick = || self.stream().tick().map(drop);
-                Some(Rest::new(channel.shared.snapshots.get(
-                    &channel.shared.settings,
-                    gap.next - 1,
-                    id.as_deref(),
-                    tick,
-                )?))
-            }
-            None => None,
-        };
-        Ok((feed, snapshot))
+        feed.tell(gap, || self.stream().tick().map(drop))?;
+        Ok(feed)
     }
 
-    fn hand_over(
-        &mut self,
-        channel: &Channel,
-        feed: Feed,
-        snapshot: Option<Rest>,
-        behind: Behind,
-    ) -> Result<(), SendError> {
+    fn hand_over(&mut self, feed: Feed, behind: Behind) -> Result<(), SendError> {
         if self.stream().is_bound() {
-            let mut subscription = self.subscribe_by(feed, snapshot)?;
+            let mut subscription = Subscription::new(feed, self)?;
             // How it ended is no business of the generator any more.
             while let Ok(true) = subscription.forward(self, Duration::MAX) {}
             self.stream().hand_over();
@@ -152,27 +128,22 @@ impl EventConnection<'_> {
         }
         let pace = self.its_pace();
         let stream = self.stream();
-        let settings = stream.settings();
-        let (keep_alive, heartbeat) = (settings.keep_alive, settings.heartbeat.clone());
-        let terms = Terms { keep_alive, heartbeat, expires: stream.expires(), pace, behind };
+        let (expires, settings) = (stream.expires(), stream.settings());
         let connection = Arc::clone(stream.connection());
         stream.hand_over();
-        let request = channel.shared.watchers.tell_joined(self.request());
-        if let Some(reader) = feed.into_reader() {
-            let settings = &channel.shared.settings;
-            let follower = Follower::new(connection, reader, snapshot, terms, request, settings);
-            writer::hand_over(&channel.shared, follower);
+        if let Some((shared, reader, snapshot)) = feed.into_parts() {
+            let request = shared.watchers.tell_joined(self.request());
+            let extras = Extras { expires, heartbeat: settings.heartbeat.clone(), pace, behind, request };
+            let follower =
+                Follower::new(connection, reader, snapshot, settings.keep_alive, extras, &shared.settings);
+            writer::hand_over(&shared, follower);
         }
         Ok(())
     }
+}
 
-    fn subscribe_by(&mut self, feed: Feed, snapshot: Option<Rest>) -> Result<Subscription, SendError> {
-        if let Some(snapshot) = snapshot {
-            self.stream().begin()?.push_str(&snapshot.text);
-            self.stream().flush(1)?;
-        }
-        Ok(Subscription::new(feed, self))
-    }
+fn names<T: AsRef<str>>(topics: impl IntoIterator<Item = T>) -> Vec<String> {
+    topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect()
 }
 
 impl Channel {
@@ -185,8 +156,8 @@ impl Channel {
     ///
     /// For an example see [`Subscription`].
     pub fn subscribe(&self, connection: &mut EventConnection<'_>) -> Result<Subscription, SendError> {
-        let (feed, snapshot) = connection.greet(self, None)?;
-        connection.subscribe_by(feed, snapshot)
+        let feed = connection.greet(self, None)?;
+        Subscription::new(feed, connection)
     }
 
     /// The same for events of these [topics](crate::Event::topic), and those without one.
@@ -199,9 +170,7 @@ impl Channel {
         connection: &mut EventConnection<'_>,
         topics: impl IntoIterator<Item = T>,
     ) -> Result<Subscription, SendError> {
-        let topics: Vec<_> = topics.into_iter().collect();
-        let topics: Vec<_> = topics.iter().map(AsRef::as_ref).collect();
-        let (feed, snapshot) = connection.greet(self, Some(&topics))?;
-        connection.subscribe_by(feed, snapshot)
+        let feed = connection.greet(self, Some(&names(topics)))?;
+        Subscription::new(feed, connection)
     }
 }

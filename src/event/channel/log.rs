@@ -127,29 +127,28 @@ impl Log {
     }
 
     /// What somebody is interested in who names topics, or no topics.
-    pub(super) fn follow(&mut self, topics: Option<&[&str]>) -> Interest {
-        let names = match topics {
-            Some(names) => names,
-            None => return Interest::All,
+    pub(super) fn follow(&mut self, topics: Option<&[String]>) -> Interest {
+        let interest = match topics {
+            None => Interest::All,
+            Some(names) => {
+                let mut numbers: Vec<_> = names.iter().map(|name| self.topics.number(name)).collect();
+                numbers.sort_unstable();
+                numbers.dedup();
+                match numbers[..] {
+                    [number] => Interest::Topic(number),
+                    _ => Interest::Topics(numbers.into()),
+                }
+            }
         };
-        let mut numbers: Vec<_> = names.iter().map(|name| self.topics.number(name)).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        for number in &numbers {
-            self.topics.change(*number, |topic| topic.followers += 1);
-        }
-        match numbers[..] {
-            [number] => Interest::Topic(number),
-            _ => Interest::Topics(numbers.into()),
-        }
+        interest.lists().iter().for_each(|topic| self.topics.change(*topic, |topic| topic.followers += 1));
+        interest
     }
 
     pub(super) fn unfollow(&mut self, interest: &Interest) {
-        for number in interest.topics() {
-            self.topics.change(*number, |topic| topic.followers -= 1);
-        }
+        interest.lists().iter().for_each(|topic| self.topics.change(*topic, |topic| topic.followers -= 1));
     }
 
+    /// How many follow a topic by its name; of 0, how many follow all.
     pub(super) fn followers(&mut self, topic: u32) -> usize {
         self.topics.get(topic).followers as usize
     }
@@ -303,7 +302,7 @@ impl Log {
         match interest {
             Interest::All => which(self.gone),
             _ => {
-                let own = interest.topics().iter().map(|topic| which(self.topics.gone(*topic)));
+                let own = interest.lists().iter().map(|topic| which(self.topics.gone(*topic)));
                 own.fold(which(self.topics.gone(0)), u64::max)
             }
         }

@@ -1,5 +1,6 @@
 //! What all handles of a channel share: its settings, its log, and who waits for what.
 
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use super::crowd::{Crowd, Parting, Place};
 use super::follower::{Follower, Visit};
 use super::log::{Log, Numbering};
 use super::presence::Watchers;
-use super::reader::{write_id, Gap, Reader, Step};
+use super::reader::{write_id, Reader, Step};
 use super::setup::Settings;
 use super::snapshot::Snapshots;
 use super::topics::Interest;
@@ -18,6 +19,8 @@ use crate::locks::{lock, wait};
 
 /// So many followers a publisher serves itself.
 const FEW: usize = 4;
+/// One for whom nothing came for so long is told where it stands, before its id leaves the history.
+const QUIET: Duration = Duration::from_secs(2);
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -39,12 +42,10 @@ pub(super) struct State {
     /// How many wait for progress.
     waiting: usize,
     pub(super) subscribers: usize,
-    /// How many of those follow everything.
-    of_all: usize,
     /// What each writer has of it; none as long as nobody follows.
     shares: Vec<Share>,
-    /// How far those are whom no writer has.
-    cursors: Vec<(u64, u64)>,
+    /// How far those are whom no writer has, by their numbers.
+    cursors: BTreeMap<u64, u64>,
     reporters: u64,
 }
 
@@ -56,9 +57,11 @@ struct Share {
     is_out: bool,
     /// Whether the channel is on the writer's agenda, or comes there when the crowd is back.
     is_called: bool,
+    /// Whether a host has stopped since the last visit.
+    is_alarmed: bool,
     /// Those whom no visit has taken yet.
     newcomers: Vec<Follower>,
-    /// The first event that somebody in the crowd has not got yet; none where nobody is.
+    /// The first event that somebody in the crowd has not got yet, or had not when it went out; none where nobody is.
     slowest: Option<u64>,
 }
 
@@ -94,6 +97,7 @@ pub(super) struct Audience {
     pub(super) subscribers: usize,
     /// The writers that are to look, by a bit each.
     pub(super) called: u8,
+    now: Instant,
     direct: Vec<Direct>,
     view: View,
 }
@@ -107,9 +111,8 @@ impl Shared {
                 sleeping: 0,
                 waiting: 0,
                 subscribers: 0,
-                of_all: 0,
                 shares: Vec::new(),
-                cursors: Vec::new(),
+                cursors: BTreeMap::new(),
                 reporters: 0,
             }),
             settings,
@@ -167,7 +170,7 @@ impl Shared {
     /// Makes somebody a subscriber, with the place where it begins and what it is told there.
     pub(super) fn join<G>(
         &self,
-        topics: Option<&[&str]>,
+        topics: Option<&[String]>,
         begin: impl FnOnce(&Log, &Interest) -> Option<(u64, G)>,
     ) -> Option<(Reader, G)> {
         let mut state = self.state();
@@ -181,9 +184,8 @@ impl Shared {
         };
         state.reporters += 1;
         let reader = Reader { cursor, interest, reporter: state.reporters };
-        state.cursors.push((reader.reporter, cursor));
+        state.cursors.insert(reader.reporter, cursor);
         state.subscribers += 1;
-        state.of_all += usize::from(matches!(reader.interest, Interest::All));
         Some((reader, told))
     }
 
@@ -197,9 +199,7 @@ impl Shared {
     /// Notes how far one is whom no writer has.
     pub(super) fn report(&self, reader: &Reader) {
         let mut state = self.state();
-        if let Some(known) = state.cursors.iter_mut().find(|(known, _)| *known == reader.reporter) {
-            known.1 = reader.cursor;
-        }
+        state.cursors.insert(reader.reporter, reader.cursor);
         self.tell_progress(&state);
     }
 
@@ -210,6 +210,7 @@ impl Shared {
         topic: Option<&str>,
         own_id: Option<&str>,
     ) -> Result<Audience, SendError> {
+        let now = Instant::now();
         let mut guard = self.state();
         let state = &mut *guard;
         if state.is_closed {
@@ -224,11 +225,12 @@ impl Shared {
         }
         let subscribers = match topic {
             0 => state.subscribers,
-            topic => state.of_all + state.log.followers(topic),
+            topic => state.log.followers(0) + state.log.followers(topic),
         };
-        let mut audience = Audience { id, subscribers, called: 0, direct: Vec::new(), view: View::default() };
+        let mut audience =
+            Audience { id, subscribers, called: 0, now, direct: Vec::new(), view: View::default() };
         for (index, share) in state.shares.iter_mut().enumerate() {
-            if share.slowest.is_none() && share.newcomers.is_empty() {
+            if share.slowest().is_none() {
                 continue;
             }
             if share.is_out || share.is_called || share.crowd.next != sequence {
@@ -240,7 +242,7 @@ impl Shared {
                     share.crowd.next += 1;
                     share.slowest = share.slowest.map(|slowest| slowest + u64::from(slowest == sequence));
                 }
-                count if count <= FEW && share.crowd.is_rested(topic, &self.settings, Instant::now()) => {
+                count if count <= FEW && share.crowd.is_rested(topic, &self.settings, now) => {
                     audience.direct.push((index, share.take()));
                 }
                 _ => audience.called |= share.call() << index,
@@ -257,24 +259,22 @@ impl Shared {
 
     /// Serves those whom the publisher serves itself. `part` gets those of a writer who are over.
     pub(super) fn serve_directly(&self, audience: &mut Audience, part: impl Fn(usize, Vec<Parting>)) {
+        let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
         for (index, mut crowd) in std::mem::take(&mut audience.direct) {
-            self.serve(&mut crowd, &mut audience.view, Instant::now());
-            let (due, gone) = (crowd.due, std::mem::take(&mut crowd.gone));
-            let mut state = self.state();
-            let share = state.put_back(index, crowd);
-            if share.is_called || due.is_some() {
-                share.is_called = true;
-                audience.called |= 1 << index;
-            }
-            self.tell_progress(&state);
-            drop(state);
+            crowd.serve(&mut Visit {
+                settings: &self.settings,
+                view: &mut audience.view,
+                now: audience.now,
+                look: &look,
+            });
+            let (due, gone) = (crowd.due(), std::mem::take(&mut crowd.gone));
+            let is_called = self.put_back(index, crowd, |share| {
+                share.is_called |= due.is_some();
+                share.is_called
+            });
+            audience.called |= u8::from(is_called) << index;
             part(index, gone);
         }
-    }
-
-    fn serve(&self, crowd: &mut Crowd, view: &mut View, now: Instant) {
-        let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
-        crowd.serve(&mut Visit { settings: &self.settings, view, now, look: &look });
     }
 
     /// Closes the channel; returns the writers that are to look, by a bit each.
@@ -283,7 +283,7 @@ impl Shared {
         state.is_closed = true;
         self.news.notify_all();
         let shares = state.shares.iter_mut().enumerate();
-        shares.fold(0, |called, (index, share)| match share.slowest {
+        shares.fold(0, |called, (index, share)| match share.slowest() {
             Some(_) => called | share.call() << index,
             None => called,
         })
@@ -292,7 +292,7 @@ impl Shared {
     /// Notes a follower for a writer; whether that is to be called.
     pub(super) fn welcome(&self, index: usize, follower: Follower) -> bool {
         let mut state = self.state();
-        state.cursors.retain(|(known, _)| *known != follower.reader.reporter);
+        state.forget_cursor(&follower.reader);
         while state.shares.len() <= index {
             state.shares.reserve_exact(1); // most channels have few followers
             state.shares.push(Share::default());
@@ -311,57 +311,55 @@ impl Shared {
         now: Instant,
     ) -> Option<Visited> {
         let mut state = self.state();
+        let (next, is_closed) = (state.log.next(), state.is_closed);
         let share = &mut state.shares[index];
+        share.is_alarmed |= matches!(task, Task::Alarm);
         share.is_called = share.is_out;
         if share.is_out {
             return None;
         }
-        let mut crowd = share.take();
+        share.slowest = share.slowest();
+        let is_alarmed = std::mem::take(&mut share.is_alarmed);
         let newcomers = std::mem::take(&mut share.newcomers);
+        let mut crowd = share.take();
+        drop(state);
         if crowd.is_empty() {
-            crowd.next = state.log.next();
+            crowd.next = next;
         }
         let keep_alive = newcomers.iter().filter_map(Follower::keep_alive).min();
         newcomers.into_iter().for_each(|newcomer| crowd.add(newcomer));
-        state.shares[index].slowest = crowd.slowest();
-        let until = state.log.next();
-        let is_closed = state.is_closed;
-        // Rounds: all get what one write takes, then all get more.
-        while crowd.next < until {
-            if state.log.has_lost(crowd.next, &Interest::All) {
-                crowd.scatter(state.log.next(), now);
-                break;
-            }
-            view.fill(&state.log, crowd.next);
-            drop(state);
-            self.serve(&mut crowd, view, now);
-            state = self.state();
-        }
-        let place = match task {
-            Task::Tend(..) => self.place(&state, crowd.next),
-            _ => None,
-        };
-        drop(state);
-        view.clear();
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
         let mut visit = Visit { settings: &self.settings, view, now, look: &look };
+        crowd.catch_up(next, &mut visit);
         crowd.serve_waiting(&mut visit);
         if is_closed {
             crowd.finish(&mut visit);
         }
         let left = match task {
-            Task::News => 0,
-            Task::Alarm => crowd.tend(None, &mut { usize::MAX }, &mut visit, None),
-            Task::Tend(left, budget) => crowd.tend(left, budget, &mut visit, place.as_ref()),
+            _ if is_alarmed => crowd.tend(None, &mut { usize::MAX }, &mut visit, None),
+            Task::News | Task::Alarm => 0,
+            Task::Tend(left, budget) => {
+                let place = self.place(crowd.next);
+                crowd.tend(left, budget, &mut visit, place.as_ref())
+            }
         };
+        view.clear();
         crowd.tidy();
-        let (due, gone) = (crowd.due, std::mem::take(&mut crowd.gone));
-        let mut state = self.state();
-        let share = state.put_back(index, crowd);
-        let is_empty = share.crowd.is_empty() && share.newcomers.is_empty();
-        let is_called = share.is_called;
-        self.tell_progress(&state);
+        let (due, gone) = (crowd.due(), std::mem::take(&mut crowd.gone));
+        let (is_called, is_empty) =
+            self.put_back(index, crowd, |share| (share.is_called, share.slowest().is_none()));
         Some(Visited { is_called, due, keep_alive, is_empty, left, gone })
+    }
+
+    /// Gives a crowd back, and asks its share.
+    fn put_back<T>(&self, index: usize, crowd: Crowd, ask: impl FnOnce(&mut Share) -> T) -> T {
+        let slowest = crowd.slowest();
+        let mut state = self.state();
+        let share = &mut state.shares[index];
+        (share.slowest, share.crowd, share.is_out) = (slowest, crowd, false);
+        let answer = ask(share);
+        self.tell_progress(&state);
+        answer
     }
 
     /// How often a writer's followers are to be kept alive at least.
@@ -370,18 +368,20 @@ impl Shared {
     }
 
     /// Where those stand who have everything before an event, if that has an id.
-    fn place(&self, state: &State, next: u64) -> Option<Place> {
+    fn place(&self, next: u64) -> Option<Place> {
+        let state = self.state();
         let id = state.log.id_of(next - 1)?;
+        let middle = (state.log.history_start() + next) / 2;
+        drop(state);
         let mut id_block = String::new();
         write_id(&mut id_block, &id);
-        let middle = (state.log.history_start() + next) / 2;
+        // An id of the publisher's is of no use any more when it has left the history.
         let is_urgent = matches!(self.settings.numbering, Numbering::Publisher);
-        Some(Place { id_block, cursor: next, middle, is_urgent })
-    }
-
-    /// What a newcomer is told, and where it begins.
-    pub(super) fn greeting(&self, log: &Log, last_event_id: Option<&str>, interest: &Interest) -> Gap {
-        Gap::greeting(log, &self.settings, last_event_id, interest)
+        Some(Place {
+            id_block: id_block.into(),
+            middle,
+            quiet: if is_urgent { Duration::ZERO } else { QUIET },
+        })
     }
 }
 
@@ -394,17 +394,15 @@ impl State {
 
     fn leave(&mut self, reader: &Reader) {
         self.log.unfollow(&reader.interest);
-        self.cursors.retain(|(known, _)| *known != reader.reporter);
+        self.forget_cursor(reader);
         self.subscribers -= 1;
-        self.of_all -= usize::from(matches!(reader.interest, Interest::All));
     }
 
-    fn put_back(&mut self, index: usize, crowd: Crowd) -> &mut Share {
-        let share = &mut self.shares[index];
-        share.slowest = crowd.slowest();
-        share.crowd = crowd;
-        share.is_out = false;
-        share
+    fn forget_cursor(&mut self, reader: &Reader) {
+        self.cursors.remove(&reader.reporter);
+        if self.cursors.is_empty() {
+            self.cursors = BTreeMap::new(); // an empty one may keep memory
+        }
     }
 }
 
@@ -415,6 +413,12 @@ impl Share {
         u8::from(!was_called && !self.is_out)
     }
 
+    /// The first event that somebody here has not got yet; none where nobody is.
+    fn slowest(&self) -> Option<u64> {
+        let newcomers = self.newcomers.iter().map(|newcomer| newcomer.reader.cursor);
+        self.slowest.into_iter().chain(newcomers).min()
+    }
+
     fn take(&mut self) -> Crowd {
         self.is_out = true;
         std::mem::take(&mut self.crowd)
@@ -422,9 +426,6 @@ impl Share {
 }
 
 /// The first event that somebody has not got yet.
-fn slowest(shares: &[Share], cursors: &[(u64, u64)]) -> Option<u64> {
-    let shares = shares.iter().flat_map(|share| {
-        share.slowest.into_iter().chain(share.newcomers.iter().map(|newcomer| newcomer.reader.cursor))
-    });
-    shares.chain(cursors.iter().map(|(_, cursor)| *cursor)).min()
+fn slowest(shares: &[Share], cursors: &BTreeMap<u64, u64>) -> Option<u64> {
+    shares.iter().filter_map(Share::slowest).chain(cursors.values().copied()).min()
 }

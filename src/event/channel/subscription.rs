@@ -12,6 +12,7 @@ use super::view::View;
 use super::Channel;
 use crate::clock::{Clock, NEVER};
 use crate::event::connection::EventConnection;
+use crate::event::stream::Stream;
 use crate::event::wire::SendError;
 use crate::http::{CloseReason, Connection, Request};
 
@@ -61,12 +62,12 @@ impl Feed {
     /// Joins a channel where a client begins that has seen `last_event_id`.
     pub(super) fn join(
         channel: &Channel,
-        topics: Option<&[&str]>,
+        topics: Option<&[String]>,
         last_event_id: Option<&str>,
     ) -> (Self, Gap) {
         let shared = &channel.shared;
         let begin = |log: &_, interest: &_| {
-            let gap = shared.greeting(log, last_event_id, interest);
+            let gap = Gap::greeting(log, &shared.settings, last_event_id, interest);
             Some((gap.next, gap))
         };
         let joined = shared.join(topics, begin);
@@ -79,13 +80,25 @@ impl Feed {
         Self { shared, reader: Some(reader), view: View::default(), told: VecDeque::new() }
     }
 
-    /// The place, for a writer to have it.
-    pub(super) fn into_reader(mut self) -> Option<Reader> {
-        self.reader.take()
+    /// The place, for a writer to have it, with the snapshot if that is still to be sent.
+    pub(super) fn into_parts(mut self) -> Option<(Arc<Shared>, Reader, Option<Arc<str>>)> {
+        Some((Arc::clone(&self.shared), self.reader.take()?, self.told.pop_front()))
+    }
+
+    /// Sends what is told before the events.
+    fn send_told(&mut self, stream: &mut Stream<'_>) -> Result<(), SendError> {
+        let events = self.told.len() as u64;
+        let out = stream.begin()?;
+        self.told.drain(..).for_each(|text| out.push_str(&text));
+        stream.flush(events)
     }
 
     /// Notes what is told of a gap, with the snapshot where that belongs.
-    fn tell(&mut self, gap: Gap, tick: impl FnMut() -> Result<(), SendError>) -> Result<(), SendError> {
+    pub(super) fn tell(
+        &mut self,
+        gap: Gap,
+        tick: impl FnMut() -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
         if !gap.text.is_empty() {
             self.told.push_back(gap.text.into());
         }
@@ -184,9 +197,10 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(feed: Feed, connection: &mut EventConnection<'_>) -> Self {
+    pub(super) fn new(mut feed: Feed, connection: &mut EventConnection<'_>) -> Result<Self, SendError> {
+        feed.send_told(connection.stream())?;
         let request = feed.shared.watchers.tell_joined(connection.request());
-        Self { feed, connection: Arc::clone(connection.stream().connection()), request, due: None }
+        Ok(Self { feed, connection: Arc::clone(connection.stream().connection()), request, due: None })
     }
 
     /// Sends the events that the client has not seen yet, as soon as there are some; waits for them up to
@@ -211,20 +225,20 @@ impl Subscription {
             if !has_something {
                 return Ok(true);
             }
-            let mut events = self.feed.told.len() as u64;
-            let out = connection.stream().begin()?;
-            self.feed.told.drain(..).for_each(|text| out.push_str(&text));
-            if let (0, Some(reader)) = (events, &self.feed.reader) {
-                let batch = self.feed.view.batch(reader.cursor, u64::MAX, &reader.interest);
-                out.push_str(batch.text);
-                events = batch.events;
-                let next = batch.next;
-                connection.stream().flush(events)?;
-                self.feed.advance(next);
-            } else {
-                connection.stream().flush(events)?;
-                continue; // a gap alone is nothing to return for
+            if !self.feed.told.is_empty() {
+                self.feed.send_told(connection.stream())?; // which alone is nothing to return for
+                continue;
             }
+            let (events, next) = match &self.feed.reader {
+                Some(reader) => {
+                    let batch = self.feed.view.batch(reader.cursor, u64::MAX, &reader.interest);
+                    connection.stream().begin()?.push_str(batch.text);
+                    (batch.events, batch.next)
+                }
+                None => return Ok(false),
+            };
+            connection.stream().flush(events)?;
+            self.feed.advance(next);
             if events > 0 {
                 self.due = connection.its_pace().map(|pace| connection.now() + pace);
                 return Ok(true);

@@ -17,10 +17,10 @@ pub(super) enum Interest {
 }
 
 impl Interest {
-    /// The topics that were asked for.
-    pub(super) fn topics(&self) -> &[u32] {
+    /// The topics that somebody is listed at: those that were asked for, or 0 for all.
+    pub(super) fn lists(&self) -> &[u32] {
         match self {
-            Self::All => &[],
+            Self::All => &[0],
             Self::Topic(topic) => std::slice::from_ref(topic),
             Self::Topics(topics) => topics,
         }
@@ -29,7 +29,7 @@ impl Interest {
     pub(super) fn has(&self, topic: u32) -> bool {
         match self {
             Self::All => true,
-            _ => topic == 0 || self.topics().binary_search(&topic).is_ok(),
+            _ => topic == 0 || self.lists().binary_search(&topic).is_ok(),
         }
     }
 }
@@ -46,6 +46,7 @@ pub(super) struct Gone {
 /// What the log knows of a topic.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
+    /// Of 0 those who follow all.
     pub(super) followers: u32,
     /// How many of its events are there.
     pub(super) kept: u32,

@@ -68,9 +68,12 @@ impl View {
         (self.start..self.end).contains(&cursor)
     }
 
-    /// The topics of its events, each as often as there are events of it.
-    pub(super) fn topics(&self) -> impl Iterator<Item = u32> + '_ {
-        self.events.iter().map(|event| event.topic)
+    /// The topics of its events, each once.
+    pub(super) fn topics(&self) -> Vec<u32> {
+        let mut topics: Vec<_> = self.events.iter().map(|event| event.topic).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 
     fn wanted<'v>(

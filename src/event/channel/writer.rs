@@ -85,13 +85,11 @@ struct Alarm;
 
 impl Wake for Alarm {
     fn wake(&self) {
-        SLOTS.iter().for_each(raise);
+        for slot in &SLOTS {
+            lock(&slot.inbox).is_alarmed = true;
+            slot.news.notify_one();
+        }
     }
-}
-
-fn raise(slot: &Slot) {
-    lock(&slot.inbox).is_alarmed = true;
-    slot.news.notify_one();
 }
 
 /// Has the writers look up when this host stops.
@@ -243,19 +241,10 @@ impl Writer {
 
     /// Looks after the followers of a channel; returns how many are left to be tended.
     fn visit(&mut self, shared: &Arc<Shared>, task: Task<'_>, now: Instant) -> Option<usize> {
-        let is_alarm = matches!(task, Task::Alarm);
         let key = address(shared);
+        // Where a publisher has them, for no longer than some writes take, it calls when they are back.
         let Visited { is_called, due, keep_alive, is_empty, left, gone } =
-            match shared.visit(self.index, &mut self.view, task, now) {
-                Some(visited) => visited,
-                None => {
-                    // A publisher has them, for no longer than some writes take. It calls for the news of it.
-                    if is_alarm {
-                        raise(&SLOTS[self.index]);
-                    }
-                    return None;
-                }
-            };
+            shared.visit(self.index, &mut self.view, task, now)?;
         part(shared, self.index, gone);
         match due {
             Some(due) => drop(self.due.insert(key, due)),

@@ -15,6 +15,7 @@ mod stalls;
 mod storms;
 mod topics;
 mod valve;
+mod visits;
 
 use std::net::SocketAddr;
 use std::time::Duration;
