@@ -95,7 +95,7 @@ enum Sent {
 }
 
 impl Follower {
-    /// One that waits to be served for the first time, with a text that comes before the events.
+    /// One that waits to be served for the first time, with the snapshot if that comes before the events.
     pub(super) fn new(
         connection: Arc<Connection>,
         reader: Reader,
@@ -112,7 +112,7 @@ impl Follower {
             || request.is_some();
         let keep_alive =
             keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
-        let now = Instant::now();
+        let (now, first_events) = (Instant::now(), first.is_some().into());
         // What comes first comes at once.
         let rested = pace.map_or(0, |pace| pace.as_millis() as u32);
         Self {
@@ -127,7 +127,7 @@ impl Follower {
             extras: has_extras.then(|| Box::new(extras)),
             keep_alive,
             last_write: millis(settings, now).wrapping_sub(rested),
-            events: 0,
+            events: first_events,
             bytes: 0,
         }
     }
@@ -216,6 +216,7 @@ impl Follower {
         let mut finish = String::new();
         wire::write_finish(&mut finish);
         self.owe(finish, visit.now).is_last = true;
+        self.events += 1;
         let sent = self.send_rest(visit)?;
         self.settle(sent, visit.now)
     }

@@ -120,6 +120,11 @@ impl ChannelSetup {
     ///
     /// What several instances behind one address need, so that a client of one can go on with another. Every event
     /// needs an id then, and no two the same.
+    ///
+    /// An id is known as long as its event is kept: until it leaves the history, or where the
+    /// [latest](Self::latest) is kept, until a newer one of its topic comes. So who follows topics for which nothing
+    /// comes, and is cut off within a second in which more than the history is published, is told of a gap by a `reset`
+    /// that may be none.
     pub fn own_ids(mut self) -> Self {
         self.0.numbering = Numbering::Publisher;
         self

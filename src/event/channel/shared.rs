@@ -220,9 +220,6 @@ impl Shared {
         let (shares, cursors) = (&state.shares, &state.cursors);
         let (id, topic) =
             state.log.append(event, topic, own_id, || slowest(shares, cursors).unwrap_or(sequence));
-        if self.settings.snapshot.is_some() {
-            self.snapshots.outdate();
-        }
         let subscribers = match topic {
             0 => state.subscribers,
             topic => state.log.followers(0) + state.log.followers(topic),
@@ -253,6 +250,10 @@ impl Shared {
         }
         if state.sleeping > 0 {
             self.news.notify_all();
+        }
+        drop(guard);
+        if self.settings.snapshot.is_some() {
+            self.snapshots.outdate(sequence);
         }
         Ok(audience)
     }

@@ -56,10 +56,10 @@ impl Snapshots {
         Ok(text)
     }
 
-    /// Something was published: who comes now needs another.
-    pub(super) fn outdate(&self) {
+    /// Something was published: who comes now needs another than those of before that.
+    pub(super) fn outdate(&self, position: u64) {
         let mut last = lock(&self.last);
-        if let Some((_, Some(_))) = *last {
+        if matches!(*last, Some((known, Some(_))) if known < position) {
             *last = None;
         }
     }

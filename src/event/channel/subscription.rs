@@ -85,12 +85,25 @@ impl Feed {
         Some((Arc::clone(&self.shared), self.reader.take()?, self.told.pop_front()))
     }
 
-    /// Sends what is told before the events.
-    fn send_told(&mut self, stream: &mut Stream<'_>) -> Result<(), SendError> {
-        let events = self.told.len() as u64;
+    /// Sends what is told, or the events in view; returns how many those were.
+    fn send(&mut self, stream: &mut Stream<'_>) -> Result<u64, SendError> {
         let out = stream.begin()?;
-        self.told.drain(..).for_each(|text| out.push_str(&text));
-        stream.flush(events)
+        match &self.reader {
+            Some(reader) if self.told.is_empty() => {
+                let batch = self.view.batch(reader.cursor, u64::MAX, &reader.interest);
+                let (events, next) = (batch.events, batch.next);
+                out.push_str(batch.text);
+                stream.flush(events)?;
+                self.advance(next);
+                Ok(events)
+            }
+            _ => {
+                self.told.iter().for_each(|text| out.push_str(text));
+                stream.flush(self.told.len() as u64)?;
+                self.told.clear();
+                Ok(0)
+            }
+        }
     }
 
     /// Notes what is told of a gap, with the snapshot where that belongs.
@@ -102,15 +115,12 @@ impl Feed {
         if !gap.text.is_empty() {
             self.told.push_back(gap.text.into());
         }
-        if let Some(id) = gap.snapshot_id {
-            self.told.push_back(self.shared.snapshots.get(
-                &self.shared.settings,
-                gap.next - 1,
-                id.as_deref(),
-                tick,
-            )?);
-        }
+        // Before the snapshot, or one that cannot be made would be missed for ever.
         self.advance(gap.next);
+        if let Some(id) = gap.snapshot_id {
+            let Shared { settings, snapshots, .. } = &*self.shared;
+            self.told.push_back(snapshots.get(settings, gap.next - 1, id.as_deref(), tick)?);
+        }
         Ok(())
     }
 
@@ -145,13 +155,42 @@ impl Feed {
         }
     }
 
-    /// Takes the next event in view.
-    fn take(&mut self) -> Option<Arc<str>> {
+    /// Waits until there is something to take, or until then; whether there is, or `None` when the channel is closed.
+    /// `tick` looks after a stream meanwhile, and says until when that can be left alone.
+    fn wait(
+        &mut self,
+        deadline: Instant,
+        clock: &Clock,
+        mut tick: impl FnMut() -> Result<Instant, SendError>,
+    ) -> Result<Option<bool>, SendError> {
+        loop {
+            let until = tick()?.min(deadline);
+            if !self.told.is_empty() {
+                return Ok(Some(true));
+            }
+            match self.look(until, clock) {
+                Step::Events => return Ok(Some(true)),
+                Step::Gap(gap) => self.tell(gap, || tick().map(drop))?,
+                Step::Closed => return Ok(None),
+                Step::Nothing if clock.now() >= deadline => {
+                    clock.note_idle_call();
+                    return Ok(Some(false));
+                }
+                Step::Nothing => {}
+            }
+        }
+    }
+
+    /// Takes what is told, or the next event in view.
+    fn take(&mut self) -> Option<Message> {
+        if let Some(text) = self.told.pop_front() {
+            return Some(Message::read(&text));
+        }
         let reader = self.reader.as_ref()?;
         let found = self.view.first(reader.cursor, &reader.interest);
         let next = found.as_ref().map_or(self.view.end, |(_, sequence)| sequence + 1);
         self.advance(next);
-        found.map(|(text, _)| text)
+        found.map(|(text, _)| Message::read(&text))
     }
 }
 
@@ -198,7 +237,9 @@ pub struct Subscription {
 
 impl Subscription {
     pub(super) fn new(mut feed: Feed, connection: &mut EventConnection<'_>) -> Result<Self, SendError> {
-        feed.send_told(connection.stream())?;
+        if !feed.told.is_empty() {
+            feed.send(connection.stream())?;
+        }
         let request = feed.shared.watchers.tell_joined(connection.request());
         Ok(Self { feed, connection: Arc::clone(connection.stream().connection()), request, due: None })
     }
@@ -225,21 +266,8 @@ impl Subscription {
             if !has_something {
                 return Ok(true);
             }
-            if !self.feed.told.is_empty() {
-                self.feed.send_told(connection.stream())?; // which alone is nothing to return for
-                continue;
-            }
-            let (events, next) = match &self.feed.reader {
-                Some(reader) => {
-                    let batch = self.feed.view.batch(reader.cursor, u64::MAX, &reader.interest);
-                    connection.stream().begin()?.push_str(batch.text);
-                    (batch.events, batch.next)
-                }
-                None => return Ok(false),
-            };
-            connection.stream().flush(events)?;
-            self.feed.advance(next);
-            if events > 0 {
+            // What is told of a gap is nothing to return for.
+            if self.feed.send(connection.stream())? > 0 {
                 self.due = connection.its_pace().map(|pace| connection.now() + pace);
                 return Ok(true);
             }
@@ -289,8 +317,8 @@ impl Subscription {
             if !has_something {
                 return Ok(None);
             }
-            if let Some(text) = self.feed.told.pop_front().or_else(|| self.feed.take()) {
-                return Ok(Some(Message::read(&text)));
+            if let Some(message) = self.feed.take() {
+                return Ok(Some(message));
             }
         }
         connection.finish()?;
@@ -304,22 +332,7 @@ impl Subscription {
         deadline: Instant,
     ) -> Result<Option<bool>, SendError> {
         let clock = connection.stream().clock().clone();
-        loop {
-            let until = connection.stream().tick()?.min(deadline);
-            if !self.feed.told.is_empty() {
-                return Ok(Some(true));
-            }
-            match self.feed.look(until, &clock) {
-                Step::Events => return Ok(Some(true)),
-                Step::Gap(gap) => self.feed.tell(gap, || connection.stream().tick().map(drop))?,
-                Step::Closed => return Ok(None),
-                Step::Nothing if clock.now() >= deadline => {
-                    clock.note_idle_call();
-                    return Ok(Some(false));
-                }
-                Step::Nothing => {}
-            }
-        }
+        self.feed.wait(deadline, &clock, || connection.stream().tick())
     }
 }
 
@@ -351,18 +364,14 @@ impl Iterator for Messages {
 
     fn next(&mut self) -> Option<Message> {
         loop {
-            if let Some(text) = self.0.told.pop_front() {
-                return Some(Message::read(&text));
-            }
-            match self.0.look(Instant::now() + NAP, &Clock::System) {
-                Step::Events => {
-                    if let Some(text) = self.0.take() {
-                        return Some(Message::read(&text));
-                    }
-                }
-                Step::Gap(gap) => drop(self.0.tell(gap, || Ok(()))),
-                Step::Closed => return None,
-                Step::Nothing => {}
+            let until = Instant::now() + NAP;
+            match self.0.wait(until, &Clock::System, || Ok(until)) {
+                Ok(None) => return None,
+                Ok(Some(true)) => match self.0.take() {
+                    None => {}
+                    message => return message,
+                },
+                Ok(Some(false)) | Err(_) => {}
             }
         }
     }

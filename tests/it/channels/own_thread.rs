@@ -1,6 +1,6 @@
 //! A channel on the generator's own thread: its events between others, by the same rules.
 
-use super::{assert_whole, epoch, host, start_forwarding, valve::Valve, Client, FINISH, GET};
+use super::{assert_whole, epoch, host, start, start_forwarding, valve::Valve, Client, FINISH, GET};
 use crate::patience::{eventually, in_time, DEADLINE};
 use brooklet::{testing, Channel, CloseReason, Event, EventSource, Host, SendError};
 use std::thread;
@@ -189,4 +189,30 @@ fn failing() {
     }
     let mut after = Client::join(&start_forwarding(&channel), &channel, GET);
     assert!(after.rest().contains("retry: "), "the host is stopped at once");
+}
+
+/// What is sent to them is counted alike, whoever sends it: the snapshot, an event, the end.
+#[test]
+fn counted_as_sent() {
+    for start in [start, start_forwarding] {
+        let channel = Channel::setup().snapshot(|| Event::new("state")).open();
+        let host = start(&channel);
+        let mut client = Client::join(&host, &channel, GET);
+        channel.publish(Event::new("news")).unwrap();
+        channel.close();
+        assert_eq!(client.rest().matches("data: ").count(), 3);
+        eventually("all are counted", || host.stats().connections == 0);
+        assert_eq!(host.stats().events, 3);
+    }
+}
+
+/// A snapshot that cannot be sent is left out for a reader without a connection; it is told of the gap once.
+#[test]
+fn a_snapshot_that_cannot_be_sent() {
+    let channel = Channel::setup().history_events(1).snapshot(|| Event::new("x").event_type("a\nb")).open();
+    let messages = channel.messages();
+    let text = "x".repeat(1024);
+    (0..400).for_each(|_| drop(channel.publish(Event::new(&text)).unwrap()));
+    channel.close();
+    assert_eq!(messages.take(5).map(|message| message.event_type).collect::<Vec<_>>(), ["reset"]);
 }
