@@ -35,7 +35,10 @@ fn main() -> brooklet::Result {
     thread::Builder::new().spawn(move || measure(&measured))?;
 
     let live = EventSource::new(move |connection| live(connection, &readings));
-    let app = Layout::new().index(Content::html(include_str!("sensors.html"))).add("live", live);
+    let app = Layout::new()
+        .index(Content::html(include_str!("sensors.html")))
+        .add("shared.js", Content::event_source_script())
+        .add("live", live);
     Ok(cli.apply(Host::new(app)).defaults().console().run()?)
 }
 

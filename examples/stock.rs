@@ -26,6 +26,7 @@ fn main() -> Result<(), StartError> {
     let cli = cli::Cli::read("stock [OPTIONS] [PORT]", "Streams stock prices to a page.", &[]);
     let app = Layout::new()
         .add("stock", EventSource::new(generate_stock))
+        .add("shared.js", Content::event_source_script())
         .index(Content::html(include_str!("client.html")));
 
     cli.apply(Host::new(app)).defaults().development().console().run()

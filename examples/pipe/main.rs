@@ -96,6 +96,7 @@ fn serve(cli: &Cli, options: Options) -> brooklet::Result {
     let channel = Channel::setup().own_ids().open();
     let app = Layout::new()
         .index(Content::html(include_str!("pipe.html")))
+        .add("shared.js", Content::event_source_script())
         .add("events", {
             let (log, channel, history) = (Arc::clone(&log), channel.clone(), options.history);
             let run = run.clone();

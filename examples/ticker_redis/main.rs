@@ -58,14 +58,14 @@ REDIS_ADDR in the environment is the Redis to read from, as HOST:PORT; otherwise
     // An instance that was away has no clients when it is back. In the course of an hour it gets its share.
     .max_age(Duration::from_secs(3600));
 
-    let app = Layout::new().index(Content::html(include_str!("page.html"))).add(
-        "ticker",
-        move |request: Request| match request.method() {
+    let app = Layout::new()
+        .index(Content::html(include_str!("page.html")))
+        .add("shared.js", Content::event_source_script())
+        .add("ticker", move |request: Request| match request.method() {
             "GET" | "HEAD" => source.handle(request),
             "POST" => publish(&ticker, &request),
             other => Response::method_not_allowed(other, "GET, HEAD, POST"),
-        },
-    );
+        });
     cli.end(cli.apply(Host::new(app)).defaults().console().run())
 }
 

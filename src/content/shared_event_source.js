@@ -11,6 +11,7 @@
 //
 // - It leaves when its page is left, and comes back where it was when that page is gone back to.
 // - Only 204 closes it for good. After any other answer that is no stream, such as a proxy's 502, it tries again.
+// - After the computer has slept, or was offline, it connects anew: the old connection may be dead without a word.
 // - Where events have ids, a page that comes later gets what a connection of its own would give it: it has one for a
 //   moment, until that is where the others are. Where they have none, it gets what comes from then on.
 (() => {
@@ -21,6 +22,7 @@
   const UNHEARD = 3; // … of which so many may stay without an answer
   const RETRY = 3000; // ms until it connects again, unless the server says otherwise
   const LAST_RETRY = 30_000; // ms, to which that grows while what answers is no stream
+  const ASLEEP = 150_000; // ms without a timer: of a hidden page they run once a minute, of a computer asleep not at all
   const CONNECTING = 0, OPEN = 1, CLOSED = 2;
 
   // The worker's part
@@ -35,7 +37,7 @@
     #hasBegun = false; // it has sent members an event
     #state = null; // the last message that said how it is
     #retry = RETRY;
-    #abort = new AbortController();
+    #attempt; // aborts what it does, or waits for
 
     constructor({ url, withCredentials, lastEventId }) {
       Object.assign(this, { url, withCredentials });
@@ -68,7 +70,11 @@
 
     #close() {
       streams.delete(this);
-      this.#abort.abort();
+      this.connectAnew();
+    }
+
+    connectAnew() {
+      this.#attempt.abort();
     }
 
     #tell(message) {
@@ -81,8 +87,9 @@
     }
 
     async #run() {
-      const { signal } = this.#abort;
-      for (let refusals = 0; ;) {
+      for (let refusals = 0; streams.has(this);) {
+        this.#attempt = new AbortController();
+        const { signal } = this.#attempt;
         try {
           const answer = await this.#ask(signal);
           if (answer.status === 204) {
@@ -96,12 +103,14 @@
             await this.#read(answer);
           } else await answer.body?.cancel();
         } catch {} // there is no server, or the connection broke
-        if (signal.aborted) return;
+        if (!streams.has(this)) return;
         this.#tellState('error', CONNECTING);
         // Browsers that are refused together do not come back together.
         const pause = refusals && Math.min(this.#retry * 2 ** refusals, LAST_RETRY) * (.5 + Math.random() / 2);
-        await new Promise(resolve => setTimeout(resolve, Math.max(pause, this.#retry)));
-        if (signal.aborted) return;
+        signal.aborted || await new Promise(resolve => {
+          setTimeout(resolve, Math.max(pause, this.#retry));
+          signal.onabort = resolve;
+        });
       }
     }
 
@@ -161,6 +170,14 @@
       return this.#id === other.#id && this.url === other.url && this.withCredentials === other.withCredentials;
     }
   }
+
+  let awake = Date.now();
+  const connectAnew = () => streams.forEach(stream => stream.connectAnew());
+  addEventListener('online', connectAnew);
+  setInterval(() => {
+    if (Date.now() - awake > ASLEEP) connectAnew();
+    awake = Date.now();
+  }, PING);
 
   // What a page has of a stream: a port, by which it says that it joins, leaves, or is still there.
   class Member {

@@ -42,6 +42,7 @@ fn each(kind: Kind) {
     streams_without_ids_are_joined_where_they_are(kind);
     only_204_ends_it(kind);
     pages_that_cannot_share_have_a_stream_each(kind);
+    it_connects_anew_where_the_connection_may_be_dead(kind);
 }
 
 /// What happens to a channel, in ten tabs at once.
@@ -238,6 +239,29 @@ fn pages_that_cannot_share_have_a_stream_each(kind: Kind) {
         drop(browser);
         eventually("nobody is left", || host.stats().streams == 0);
     }
+}
+
+/// After the computer was offline, or asleep: no timer has run for long. A page that is alone runs the worker's part.
+fn it_connects_anew_where_the_connection_may_be_dead(kind: Kind) {
+    let channel = Channel::setup().replay(u64::MAX).open();
+    let source = EventSource::channel(&channel).retry(Duration::from_secs(3600));
+    let host = start(Layout::new().add("events", source));
+    let browser = Browser::start(kind, &format!("http://{}/?alone#events", host.address()));
+    let mut got = String::from("message|before");
+    channel.publish(Event::new("before")).unwrap();
+    wait_for(&browser, &got);
+    for (number, happens) in
+        ["dispatchEvent(new Event('online'))", "const now = Date.now; Date.now = () => now() + 200_000"]
+            .iter()
+            .enumerate()
+    {
+        browser.execute(happens);
+        browser.wait_until(DEADLINE, &format!("return opened === {}", number + 2));
+        channel.publish(Event::new(number)).unwrap();
+        got += &format!(",message|{number}");
+        wait_for(&browser, &got);
+    }
+    eventually("the connection before is closed", || host.stats().streams == 1);
 }
 
 fn start(layout: Layout) -> RunningHost {

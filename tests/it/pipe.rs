@@ -132,7 +132,7 @@ fn events() {
     assert_eq!(text_of(&pipe, "/history?name=other"), b"");
     assert_eq!(pipe.get("/nowhere").status, 404);
     let page = String::from_utf8(pipe.get("/").body).unwrap();
-    assert!(page.contains("new EventSource('events'"));
+    assert!(page.contains("new SharedEventSource('events')"));
 }
 
 /// Nobody is told of two million lines, and everybody of the last ones.
