@@ -1,4 +1,4 @@
-//! Rooms to talk in. Each is a channel, and stays if somebody has written there.
+//! Rooms to talk in: topics of one channel, so that one stream follows as many of them as somebody likes.
 //!
 //! Run `cargo run --example chat` and open <http://127.0.0.1:8080> in two windows, or on one of them
 //! <http://127.0.0.1:8080/#tea>, which is another room; `--help` names the options. Nobody is asked who they are: it is
@@ -6,19 +6,20 @@
 //!
 //! ```text
 //! curl -N 'localhost:8080/rooms/tea?name=Ada'                   what is said, and who is there: Ada, too
+//! curl -N 'localhost:8080/rooms/tea,den?name=Ada'               the same of two rooms
 //! curl    localhost:8080/rooms/tea -d name=Bob -d text=hello    say something, as a form, …
 //! curl    localhost:8080/rooms/tea -H 'Content-Type: application/json' -d '{"name":"Bob","text":"hello"}'
 //! curl    localhost:8080/rooms                                  the rooms, and how many are in them
 //! curl -i localhost:8080/rooms/tea -d text=hello                400, and what is missing
 //! ```
 //!
-//! A stream begins with an event `room`, the room's snapshot: who is there, and what was said last. After it come
-//! messages, and `who` whenever somebody has joined or left. With an id that was sent, as in
-//! `-H 'Last-Event-ID: …'`, it begins after that event instead; with one of before a restart by a `reset`, and then
-//! the snapshot.
+//! A stream begins with an event `who` for each of its rooms: who is there. Then comes what was said there before, as far
+//! as it is remembered, and what is said from now on, and `who` whenever somebody has joined or left. With an id that was
+//! sent, as in `-H 'Last-Event-ID: …'`, it goes on after that event instead; with one of before a restart there is a
+//! `reset`, and then what is remembered.
 //!
-//! A browser has six connections for each server: one that shows more rooms at once than five has none left to
-//! send with.
+//! What is remembered is the channel's history, of all rooms together. A room is nothing but a name that somebody has
+//! written to.
 
 mod cli;
 mod json;
@@ -27,21 +28,24 @@ mod names;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::identity;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 use std::{iter, thread};
 
 use brooklet::{
-    json_object, Channel, Content, Event, EventSource, Handler, Host, Layout, Limits, Presence, Request,
-    Response, StartError, Status,
+    json_object, Channel, Content, Event, EventConnection, EventSource, Handler, Host, Layout, Limits,
+    Presence, Request, Response, Status,
 };
 use json::Json;
 use names::is_name;
 
+/// How many rooms the list has: those that were written in last.
 const MAX_ROOMS: usize = 100;
-/// A room that nobody has used for so long makes place for another, where there is none left.
-const IDLE: Duration = Duration::from_secs(10 * 60);
-/// How much was said before you came.
-const REMEMBERED: usize = 100;
+/// How many rooms one stream may follow.
+const MAX_FOLLOWED: usize = 50;
+/// How much of all rooms is remembered, …
+const HISTORY: u64 = 4096;
+/// … and how much memory that may take.
+const HISTORY_BYTES: u64 = 4 * 1024 * 1024;
 
 /// In characters, of rooms and of people.
 const MAX_NAME: usize = 40;
@@ -49,35 +53,68 @@ const MAX_TEXT: usize = 2000;
 /// A character may take twelve bytes of JSON or of a form.
 const MAX_BODY: u64 = 32 * 1024;
 
-fn main() -> Result<(), StartError> {
+fn main() -> brooklet::Result {
     let cli = cli::Cli::read("chat [OPTIONS] [PORT]", "Rooms to talk in, for friends.", &[]);
-    let house = House::default();
+    let house = House::open()?;
+    let stream = EventSource::new({
+        let house = Arc::clone(&house);
+        move |connection| house.follow(connection)
+    });
     let app = Layout::new()
         .index(Content::html(include_str!("chat.html")))
-        .add("rooms", move |request: Request| house.answer(request).unwrap_or_else(identity));
-    cli.apply(Host::new(app))
-        .limits(Limits::default().max_body(MAX_BODY))
-        .defaults()
-        .development()
-        .console()
-        .run()
+        .add("rooms", move |request: Request| house.answer(request, &stream).unwrap_or_else(identity));
+    let limits = Limits::default().max_body(MAX_BODY);
+    Ok(cli.apply(Host::new(app)).limits(limits).defaults().development().console().run()?)
+}
+
+struct House {
+    /// What is said, and who is there: the topic is the room.
+    channel: Channel,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct House {
-    rooms: Mutex<BTreeMap<String, Arc<Room>>>,
+struct State {
+    /// How many streams each has open, by room and name.
+    here: BTreeMap<(String, String), i32>,
+    /// The rooms that were written in, the last one first.
+    written: VecDeque<String>,
 }
 
+struct Who<'a> {
+    room: &'a str,
+    who: Vec<String>,
+}
+json_object!(Who<'_> { room, who });
+
 impl House {
+    fn open() -> std::io::Result<Arc<Self>> {
+        let channel = Channel::setup()
+            .history_events(HISTORY)
+            .history_bytes(HISTORY_BYTES)
+            .replay(u64::MAX) // to those who are fresh, of their rooms
+            .open();
+        let changes = channel.presence();
+        let house = Arc::new(Self { channel, state: Mutex::default() });
+        let noted = Arc::clone(&house);
+        thread::Builder::new().name(String::from("porter")).spawn(move || {
+            while let Ok(change) = changes.recv() {
+                // After a restart all come back at once: that is one piece of news.
+                noted.note(iter::once(change).chain(changes.try_iter()));
+            }
+        })?;
+        Ok(house)
+    }
+
     /// The answer, or the refusal.
-    fn answer(&self, request: Request) -> Result<Response, Response> {
+    fn answer(&self, request: Request, stream: &EventSource) -> Result<Response, Response> {
         let segments: Vec<_> = request.target().segments().collect();
-        let name = match *segments {
+        let rooms = match *segments {
             [] => return self.list(&request),
-            [name] => name,
+            [rooms] => rooms,
             _ => return Err(Response::error(Status::NOT_FOUND)),
         };
-        if !is_room_name(name) {
+        if !rooms.split(',').all(is_room_name) {
             return Err(bad("a room's name is 1 to 40 letters, digits, - and _"));
         }
         match request.method() {
@@ -85,153 +122,56 @@ impl House {
                 if matches!(request.query("name"), Some(name) if !is_name(name, MAX_NAME)) {
                     return Err(bad(NAMES));
                 }
-                Ok(follow(self.room(name, Purpose::Listen)?).handle(request))
+                if rooms.split(',').count() > MAX_FOLLOWED {
+                    return Err(bad("a stream follows 50 rooms at most"));
+                }
+                Ok(stream.handle(request))
             }
+            "POST" if rooms.contains(',') => Err(bad("to write is to write in one room")),
             "POST" => {
-                let message = Message::read(&request)?;
-                self.room(name, Purpose::Write)?.say(message);
+                self.say(Message::read(rooms, &request)?);
                 Ok(Response::new(Status::NO_CONTENT))
             }
             other => Err(Response::method_not_allowed(other, "GET, HEAD, POST")),
         }
     }
 
-    /// A line for each room: its name, and how many are there.
+    /// A line for each room that was written in: its name, and how many are there.
     fn list(&self, request: &Request) -> Result<Response, Response> {
         match request.method() {
             "GET" | "HEAD" => {}
             other => return Err(Response::method_not_allowed(other, "GET, HEAD")),
         }
-        let line = |(name, room): (&String, &Arc<Room>)| {
-            let talk = room.talk();
-            talk.is_kept.then(|| format!("{name} {}\n", talk.who.len()))
-        };
-        Ok(Response::text(self.rooms().iter().filter_map(line).collect::<String>()))
+        let state = self.state();
+        let mut rooms: Vec<_> = state.written.iter().collect();
+        rooms.sort_unstable();
+        let line = |room: &String| format!("{room} {}\n", state.who(room).who.len());
+        Ok(Response::text(rooms.into_iter().map(line).collect::<String>()))
     }
 
-    /// Who listens in a room that nobody has written in has it as long as they are there, and nobody else sees it: to
-    /// ask for something is not to make it.
-    fn room(&self, name: &str, purpose: Purpose) -> Result<Arc<Room>, Response> {
-        let mut rooms = self.rooms();
-        let known = rooms.get(name).map(Arc::clone);
-        if let Some(room) = &known {
-            if purpose == Purpose::Listen || room.talk().is_kept {
-                return Ok(Arc::clone(room));
-            }
+    /// Who is there is told before the stream follows: what changes meanwhile is among what is remembered.
+    fn follow(&self, connection: &mut EventConnection) -> brooklet::Result {
+        let rooms: Vec<_> = rooms(connection.request()).map(str::to_owned).collect();
+        for room in &rooms {
+            let who = self.state().who(room);
+            connection.event("who", who)?;
         }
-        rooms.retain(|_, room| !room.is_deserted() || room.talk().is_kept);
-        let full = || Response::explain(Status::SERVICE_UNAVAILABLE, "all rooms are taken; join one of them");
-        let kept = rooms.values().filter(|room| room.talk().is_kept).count();
-        match purpose {
-            Purpose::Write if kept >= MAX_ROOMS => {
-                let idle = rooms.iter().find(|(_, room)| room.is_idle()).map(|(name, _)| name.clone());
-                rooms.remove(&idle.ok_or_else(full)?);
-            }
-            Purpose::Listen if rooms.len() - kept >= MAX_ROOMS => return Err(full()),
-            _ => {}
-        }
-        let room = match known {
-            Some(room) => room,
-            None => Room::open().map_err(|_| full())?, // without a thread there is no room, either
-        };
-        room.talk().is_kept = purpose == Purpose::Write;
-        rooms.insert(name.to_owned(), Arc::clone(&room));
-        Ok(room)
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Room>>> {
-        self.rooms.lock().expect("nobody panics in here")
-    }
-}
-
-/// What somebody wants in a room.
-#[derive(Clone, Copy, PartialEq)]
-enum Purpose {
-    Listen,
-    Write,
-}
-
-/// Made for one request. It holds the room until the client is counted among its subscribers, so that the room
-/// cannot be given away in between.
-fn follow(room: Arc<Room>) -> EventSource {
-    EventSource::new(move |connection| Ok(connection.follow(&room.channel)?))
-}
-
-struct Room {
-    channel: Channel,
-    talk: Arc<Mutex<Talk>>,
-}
-
-/// What a newcomer has to know.
-struct Talk {
-    /// How many streams each of them has open.
-    who: BTreeMap<String, i32>,
-    /// What was said last, with the ids of its events: by them a page sees what it has already.
-    said: VecDeque<(String, Message)>,
-    last_used: Instant,
-    /// Whether somebody has written here.
-    is_kept: bool,
-}
-
-struct Snapshot {
-    who: Vec<String>,
-    said: VecDeque<(String, Message)>,
-}
-json_object!(Snapshot { who, said });
-
-impl Room {
-    fn open() -> std::io::Result<Arc<Self>> {
-        let talk = Arc::new(Mutex::new(Talk {
-            who: BTreeMap::new(),
-            said: VecDeque::new(),
-            last_used: Instant::now(),
-            is_kept: false,
-        }));
-        let channel = Channel::setup()
-            .history_events(500)
-            .history_bytes(256 * 1024)
-            .snapshot({
-                let talk = Arc::clone(&talk);
-                move || {
-                    let talk = talk.lock().expect("nobody panics in here");
-                    let snapshot =
-                        Snapshot { who: talk.who.keys().cloned().collect(), said: talk.said.clone() };
-                    Event::new(snapshot).event_type("room")
-                }
-            })
-            .open();
-        let changes = channel.presence();
-        let room = Arc::new(Self { channel, talk });
-        let porter = Arc::downgrade(&room);
-        // Its end comes with the end of the channel, which this thread must not hold therefore.
-        thread::Builder::new().name(String::from("porter")).spawn(move || {
-            while let Ok(change) = changes.recv() {
-                // After a restart all come back at once: that is one piece of news.
-                if let Some(room) = porter.upgrade() {
-                    room.note(iter::once(change).chain(changes.try_iter()));
-                }
-            }
-        })?;
-        Ok(room)
+        Ok(connection.follow_topics(&self.channel, rooms)?)
     }
 
     fn say(&self, message: Message) {
-        // Locked until it is remembered, so that what is remembered has the channel's order.
-        let mut talk = self.talk();
-        let published =
-            self.channel.publish(Event::new(&message)).expect("it has no type, and nobody closes");
-        talk.said.push_back((published.id, message));
-        if talk.said.len() > REMEMBERED {
-            talk.said.pop_front();
-        }
-        talk.last_used = Instant::now();
+        let event = Event::new(&message).topic(&*message.room);
+        self.channel.publish(event).expect("it has no type, and nobody closes");
+        let written = &mut self.state().written;
+        written.retain(|room| *room != message.room);
+        written.push_front(message.room);
+        written.truncate(MAX_ROOMS);
     }
 
-    /// Keeps the list of who is there, and tells everybody when it is another.
+    /// Keeps the list of who is there, and tells everybody in a room when it is another.
     fn note(&self, changes: impl Iterator<Item = Presence>) {
-        let mut talk = self.talk();
-        talk.last_used = Instant::now();
-        let before: Vec<_> = talk.who.keys().cloned().collect();
+        let mut state = self.state();
+        let mut before = BTreeMap::new();
         for change in changes {
             let (request, step) = match &change {
                 Presence::Joined { request, .. } => (request, 1),
@@ -240,44 +180,51 @@ impl Room {
             };
             // Without a name you may listen, but are not there.
             if let Some(name) = request.query("name") {
-                *talk.who.entry(name.to_owned()).or_default() += step;
+                for room in rooms(request) {
+                    before.entry(room.to_owned()).or_insert_with(|| state.who(room).who);
+                    *state.here.entry((room.to_owned(), name.to_owned())).or_default() += step;
+                }
             }
         }
-        talk.who.retain(|_, streams| *streams > 0);
-        if !talk.who.keys().eq(&before) {
-            let who: Vec<_> = talk.who.keys().collect();
-            let event = Event::new(who).event_type("who");
-            self.channel.publish(event).expect("the type is one line, and nobody closes");
+        state.here.retain(|_, streams| *streams > 0);
+        for (room, before) in before {
+            let who = state.who(&room);
+            if who.who != before {
+                let event = Event::new(who).event_type("who").topic(&*room);
+                self.channel.publish(event).expect("the type is one line, and nobody closes");
+            }
         }
     }
 
-    /// Whether nobody is here, or on the way here.
-    fn is_deserted(self: &Arc<Self>) -> bool {
-        // One is the house's. More are only made by asking the house, which is locked now.
-        Arc::strong_count(self) == 1 && self.channel.subscribers() == 0
-    }
-
-    /// Whether nobody has been here for long.
-    fn is_idle(self: &Arc<Self>) -> bool {
-        self.is_deserted() && self.talk().last_used.elapsed() > IDLE
-    }
-
-    fn talk(&self) -> MutexGuard<'_, Talk> {
-        self.talk.lock().expect("nobody panics in here")
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics in here")
     }
 }
 
-#[derive(Clone)]
+impl State {
+    fn who<'a>(&self, room: &'a str) -> Who<'a> {
+        let from = (room.to_owned(), String::new());
+        let here = self.here.range(from..).take_while(|((at, _), _)| at == room);
+        Who { room, who: here.map(|((_, name), _)| name.clone()).collect() }
+    }
+}
+
+/// The rooms that a stream is to follow.
+fn rooms(request: &Request) -> impl Iterator<Item = &str> {
+    request.target().segments().flat_map(|rooms| rooms.split(','))
+}
+
 struct Message {
+    room: String,
     name: String,
     text: String,
     time: SystemTime,
 }
-json_object!(Message { name, text, time });
+json_object!(Message { room, name, text, time });
 
 impl Message {
     /// From a form, or from JSON.
-    fn read(request: &Request) -> Result<Self, Response> {
+    fn read(room: &str, request: &Request) -> Result<Self, Response> {
         let media_type = request.header("Content-Type").and_then(|value| value.split(';').next());
         let (name, text) = match media_type {
             Some(json) if json.trim().eq_ignore_ascii_case("application/json") => {
@@ -303,7 +250,8 @@ impl Message {
         if !(1..=MAX_TEXT).contains(&text.chars().count()) {
             return Err(bad("a text, the member or field `text`, has 1 to 2000 characters"));
         }
-        Ok(Self { name: name.to_owned(), text: text.to_owned(), time: SystemTime::now() })
+        let [room, name, text] = [room, name, text].map(str::to_owned);
+        Ok(Self { room, name, text, time: SystemTime::now() })
     }
 }
 

@@ -60,12 +60,25 @@ fn two_people_talk_through_a_restart() {
         assert_eq!(browser.execute("return window.untouched"), "true", "the page was loaded again");
     }
 
-    // Another room is another conversation.
+    // Another room is another conversation, in the same stream: what is said in the first is heard of.
     bob.execute("location.hash = '#den'");
-    wait_for(&ada, "who", "Ada");
     wait_for(&bob, "who", "Bob");
     wait_for(&bob, "said", "");
-    wait_for(&bob, "rooms", "den1|tea1");
+    wait_for(&ada, "who", "Ada|Bob");
+    say(&bob, "alone here");
+    say(&ada, "still there?");
+    bob.wait_until(DEADLINE, "return document.querySelector('.unread').href.endsWith('#tea')");
+    wait_for(&bob, "said", "Bob: alone here");
+    wait_for(&bob, "rooms", "den1|tea2");
+
+    // Back again everything is there, and nothing twice; who leaves is gone.
+    bob.execute("location.hash = '#tea'");
+    let all = format!("{all}|Ada: still there?");
+    wait_for(&bob, "said", &all);
+    assert_eq!(bob.execute("return document.querySelectorAll('.unread').length"), "0");
+    bob.execute("document.querySelector('#rooms button').click()");
+    wait_for(&bob, "said", "Bob: alone here");
+    wait_for(&ada, "who", "Ada");
 }
 
 fn join(url: &str, name: &str) -> Browser {

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use brooklet::testing::{Client, EventStream};
 
 use crate::example::{self, ask};
-use crate::patience::eventually;
 use crate::wire::{show, Answer};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -90,9 +89,9 @@ fn what_is_said() {
         check(JSON, json, Some(BAD_JSON));
     }
 
-    let said = open(address, "/rooms/tea", "").next_event().unwrap();
-    let texts: Vec<_> =
-        said.data.split(r#""text":""#).skip(1).map(|rest| rest.split(r#"","time"#).next()).collect();
+    // Who is fresh is sent what was said there before.
+    let mut stream = open(address, "/rooms/tea", "");
+    assert_eq!(next_of(&mut stream, "who"), r#"{"room":"tea","who":[]}"#);
     let crabs = "🦀".repeat(2000);
     let all = [
         "hello there",
@@ -104,7 +103,9 @@ fn what_is_said() {
         "half: \u{fffd}",
         "the last one counts",
     ];
-    assert_eq!(texts, all.map(Some), "{}", said.data);
+    for text in all {
+        assert_eq!(text_of(&next_of(&mut stream, "message")), text);
+    }
 }
 
 #[test]
@@ -128,6 +129,14 @@ fn routes() {
     check("GET", "/rooms/tea/cups", 404, "404 Not Found\n");
     check("GET", "/tea", 404, "404 Not Found\n");
     check("GET", "/rooms/te%20a", 400, bad_room);
+    check("GET", "/rooms/tea,", 400, bad_room);
+    check(
+        "GET",
+        &format!("/rooms/tea{}", ",a".repeat(50)),
+        400,
+        "400 Bad Request: a stream follows 50 rooms at most\n",
+    );
+    check("POST", "/rooms/tea,den", 400, "400 Bad Request: to write is to write in one room\n");
     check("GET", "/rooms/t%C3%AB", 400, bad_room);
     check("POST", "/rooms/te.a", 400, bad_room);
     check("GET", &format!("/rooms/{longest}a"), 400, bad_room);
@@ -147,68 +156,125 @@ fn routes() {
     let request =
         format!("POST /rooms/tea HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n{form}");
     assert_eq!(ask(address, &request).status, 403);
-    assert!(!open(address, "/rooms/tea", "").next_event().unwrap().data.contains("Eve"));
+    let mut stream = open(address, "/rooms/tea", "");
+    next_of(&mut stream, "who");
+    assert_eq!(text_of(&next_of(&mut stream, "message")), "hello");
+    assert_eq!(say(address, "tea", FORM, "name=Bob&text=behind").status, 204);
+    assert_eq!(text_of(&next_of(&mut stream, "message")), "behind");
 }
 
 #[test]
 fn a_room() {
     let address = example::free_address();
     let _chat = example::serve("chat", address, &[]);
+    let who = |names: &str| format!(r#"{{"room":"tea","who":[{names}]}}"#);
     let mut ada = open(address, "/rooms/tea?name=Ada", "");
-    assert_eq!(next_of(&mut ada, "room"), r#"{"who":[],"said":[]}"#);
-    assert_eq!(next_of(&mut ada, "who"), r#"["Ada"]"#);
+    assert_eq!(next_of(&mut ada, "who"), who(""));
+    assert_eq!(next_of(&mut ada, "who"), who(r#""Ada""#));
 
     say(address, "tea", FORM, "name=Bob&text=one");
     say(address, "cellar", FORM, "name=Bob&text=elsewhere");
     say(address, "tea", JSON, r#"{"name":"Bob","text":"t\"wo"}"#);
     let one = ada.next_event().unwrap();
-    assert!(one.data.starts_with(r#"{"name":"Bob","text":"one","time":"20"#), "{one}");
-    assert!(next_of(&mut ada, "message").starts_with(r#"{"name":"Bob","text":"t\"wo","time":"20"#));
+    assert!(one.data.starts_with(r#"{"room":"tea","name":"Bob","text":"one","time":"20"#), "{one}");
+    assert_eq!(text_of(&next_of(&mut ada, "message")), r#"t\"wo"#);
 
     // A newcomer gets what was said, and is made known to all; twice there is still once.
     let mut eve = open(address, "/rooms/tea?name=Eve+%3C3", "");
-    let room = next_of(&mut eve, "room");
-    let start = format!(r#"{{"who":["Ada"],"said":[["{}",{}],["#, one.last_event_id, one.data);
-    assert!(room.starts_with(&start), "{room}");
-    assert_eq!(next_of(&mut eve, "who"), r#"["Ada","Eve <3"]"#);
-    assert_eq!(next_of(&mut ada, "who"), r#"["Ada","Eve <3"]"#);
+    assert_eq!(next_of(&mut eve, "who"), who(r#""Ada""#));
+    assert_eq!(next_of(&mut eve, "who"), who(r#""Ada""#)); // what was told when she came
+    assert_eq!(next_of(&mut eve, "message"), one.data);
+    assert_eq!(text_of(&next_of(&mut eve, "message")), r#"t\"wo"#);
+    assert_eq!(next_of(&mut eve, "who"), who(r#""Ada","Eve <3""#));
+    assert_eq!(next_of(&mut ada, "who"), who(r#""Ada","Eve <3""#));
     let mut again = open(address, "/rooms/tea?name=Ada", "");
-    next_of(&mut again, "room");
+    next_of(&mut again, "who");
     let mut listener = open(address, "/rooms/tea", "");
-    next_of(&mut listener, "room");
-    assert_eq!(
-        show(&ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n").body),
-        show(b"cellar 0\ntea 2\n")
-    );
+    next_of(&mut listener, "who");
+    assert_eq!(rooms(address), "cellar 0\ntea 2\n");
     drop((again, listener));
     drop(eve);
-    assert_eq!(next_of(&mut ada, "who"), r#"["Ada"]"#);
+    assert_eq!(next_of(&mut ada, "who"), who(r#""Ada""#));
 
-    // Who comes back gets what it has missed, and nothing else.
+    // Who comes back gets what it has missed, and beside that only who is there.
     let mut back = open(address, "/rooms/tea", &one.last_event_id);
-    assert!(next_of(&mut back, "message").contains(r#""text":"t\"wo""#));
-    assert_eq!(next_of(&mut back, "who"), r#"["Ada","Eve <3"]"#);
-    assert_eq!(next_of(&mut back, "who"), r#"["Ada"]"#);
+    assert_eq!(next_of(&mut back, "who"), who(r#""Ada""#));
+    assert_eq!(text_of(&next_of(&mut back, "message")), r#"t\"wo"#);
+    assert_eq!(next_of(&mut back, "who"), who(r#""Ada","Eve <3""#));
+    assert_eq!(next_of(&mut back, "who"), who(r#""Ada""#));
 
-    // With an id of another run, it hears that something is missing, and how things are now.
+    // With an id of another run, it hears that something is missing, and what there is.
     let mut lost = open(address, "/rooms/tea?lastEventId=0123456789ab-7", "");
+    assert_eq!(next_of(&mut lost, "who"), who(r#""Ada""#));
     assert_eq!(next_of(&mut lost, "reset"), r#"{"reason":"unknown","missed":null}"#);
-    assert!(next_of(&mut lost, "room").starts_with(&start));
+    assert_eq!(next_of(&mut lost, "who"), who(r#""Ada""#));
+    assert_eq!(next_of(&mut lost, "message"), one.data);
 }
 
+/// A person is in all rooms of one stream, hears of those alone, and goes on in all of them by one id.
+#[test]
+fn many_rooms_in_one_stream() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    let mut ada = open(address, "/rooms/tea,den?name=Ada", "");
+    for names in ["", r#""Ada""#] {
+        // A room's list is told when it changes; those of one person in the order of the names.
+        let (one, other) = if names.is_empty() { ("tea", "den") } else { ("den", "tea") };
+        for room in [one, other] {
+            assert_eq!(next_of(&mut ada, "who"), format!(r#"{{"room":"{room}","who":[{names}]}}"#));
+        }
+    }
+    for (room, text) in [("tea", "1"), ("cellar", "2"), ("den", "3"), ("tea", "4")] {
+        assert_eq!(say(address, room, FORM, &format!("name=Bob&text={text}")).status, 204);
+    }
+    let first = ada.next_event().unwrap();
+    for (data, start) in [
+        (first.data, r#"{"room":"tea","name":"Bob","text":"1""#),
+        (next_of(&mut ada, "message"), r#"{"room":"den","name":"Bob","text":"3""#),
+        (next_of(&mut ada, "message"), r#"{"room":"tea","name":"Bob","text":"4""#),
+    ] {
+        assert!(data.starts_with(start), "{data}");
+    }
+    let mut back = open(address, "/rooms/den,tea", &first.last_event_id);
+    next_of(&mut back, "who");
+    next_of(&mut back, "who");
+    assert_eq!(text_of(&next_of(&mut back, "message")), "3");
+    assert_eq!(text_of(&next_of(&mut back, "message")), "4");
+}
+
+/// There is a list of those that were written in last. What was said in others is remembered as long as anything.
 #[test]
 fn rooms_are_bounded() {
     let address = example::free_address();
     let _chat = example::serve("chat", address, &[]);
-    for number in 0..100 {
+    for number in 0..101 {
         assert_eq!(say(address, &number.to_string(), FORM, "name=Bob&text=hello").status, 204, "{number}");
     }
-    let page = b"503 Service Unavailable: all rooms are taken; join one of them\n";
-    let answer = say(address, "100", FORM, "name=Bob&text=hello");
-    assert_eq!((answer.status, show(&answer.body)), (503, show(page)));
-    assert_eq!(say(address, "99", FORM, "name=Bob&text=hello").status, 204);
-    let rooms = ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(String::from_utf8(rooms.body).unwrap().lines().count(), 100);
+    assert_eq!(say(address, "1", FORM, "name=Bob&text=again").status, 204);
+    assert_eq!(say(address, "another", FORM, "name=Bob&text=hello").status, 204);
+    let rooms = rooms(address);
+    assert_eq!(rooms.lines().count(), 100);
+    assert!(rooms.starts_with("1 0\n10 0\n100 0\n11 0\n") && rooms.ends_with("\nanother 0\n"), "{rooms}");
+    assert!(!rooms.contains("\n2 0\n"), "{rooms}");
+    let mut stream = open(address, "/rooms/2", "");
+    next_of(&mut stream, "who");
+    assert_eq!(text_of(&next_of(&mut stream, "message")), "hello");
+}
+
+/// What is said in one room pushes out what was said before in any: the memory has a limit, whatever the rooms.
+#[test]
+fn what_is_remembered_is_bounded() {
+    let address = example::free_address();
+    let _chat = example::serve("chat", address, &[]);
+    let text = "%F0%9F%A6%80".repeat(2000); // 8 KiB: some five hundred of them are 4 MiB
+    for number in 0..600 {
+        let room = if number == 0 { "old".to_owned() } else { format!("{}", number % 7) };
+        assert_eq!(say(address, &room, FORM, &format!("name={number}&text={text}")).status, 204, "{number}");
+    }
+    assert_eq!(say(address, "old", FORM, "name=Bob&text=new").status, 204);
+    let mut stream = open(address, "/rooms/old", "");
+    next_of(&mut stream, "who");
+    assert_eq!(text_of(&next_of(&mut stream, "message")), "new");
 }
 
 /// Who listens makes no room: nobody sees it, and however many have come, there is place for those who write.
@@ -216,33 +282,35 @@ fn rooms_are_bounded() {
 fn listening_makes_no_room() {
     let address = example::free_address();
     let _chat = example::serve("chat", address, &[]);
-    let rooms =
-        || String::from_utf8(ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n").body).unwrap();
     let mut streams = Vec::new();
-    for number in 0..100 {
+    for number in 0..110 {
         let mut stream = open(address, &format!("/rooms/{number}?name=Eve"), "");
-        assert_eq!(next_of(&mut stream, "room"), r#"{"who":[],"said":[]}"#);
+        assert_eq!(next_of(&mut stream, "who"), format!(r#"{{"room":"{number}","who":[]}}"#));
         streams.push(stream);
     }
-    assert_eq!(rooms(), "");
-    let answer = ask(address, "GET /rooms/100 HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(answer.status, 503);
-    for number in 90..190 {
+    assert_eq!(rooms(address), "");
+    for number in 100..200 {
         assert_eq!(say(address, &number.to_string(), FORM, "name=Bob&text=hello").status, 204, "{number}");
     }
     // Who was there before hears it, and so does who comes now.
-    assert_eq!(next_of(&mut streams[99], "who"), r#"["Eve"]"#);
-    assert!(next_of(&mut streams[99], "message").contains("hello"));
-    assert!(next_of(&mut open(address, "/rooms/189", ""), "room").contains("hello"));
-    assert_eq!(rooms().lines().count(), 100);
-    assert_eq!(say(address, "0", FORM, "name=Bob&text=hello").status, 503);
+    assert_eq!(next_of(&mut streams[109], "who"), r#"{"room":"109","who":["Eve"]}"#);
+    assert_eq!(text_of(&next_of(&mut streams[109], "message")), "hello");
+    let mut late = open(address, "/rooms/199", "");
+    next_of(&mut late, "who");
+    assert_eq!(text_of(&next_of(&mut late, "message")), "hello");
+    assert_eq!(rooms(address).lines().count(), 100);
+    assert!(rooms(address).starts_with("100 1\n101 1\n"));
+}
 
-    // When they have gone, so have their rooms.
-    drop(streams);
-    eventually("there is place again", || {
-        let answer = Client::get("/rooms/another").connect(address);
-        answer.map_or(false, |mut stream| stream.next_event().is_ok())
-    });
+/// The rooms, and how many are there.
+fn rooms(address: SocketAddr) -> String {
+    let answer = ask(address, "GET /rooms HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    String::from_utf8(answer.body).unwrap()
+}
+
+/// What a message says, as JSON writes it.
+fn text_of(data: &str) -> &str {
+    data.split_once(r#""text":""#).and_then(|(_, rest)| rest.split_once(r#"","time"#)).expect(data).0
 }
 
 #[track_caller]
@@ -263,8 +331,5 @@ fn open(address: SocketAddr, target: &str, last_event_id: &str) -> EventStream {
 fn next_of(stream: &mut EventStream, event_type: &str) -> String {
     let message = stream.next_event().unwrap();
     assert_eq!(message.event_type, event_type, "{message}");
-    // What is missing is told without an id: who has only heard of it has to come back for the state of things.
-    let has_id = !message.last_event_id.is_empty();
-    assert_eq!(has_id, event_type != "reset", "{message}");
     message.data
 }
