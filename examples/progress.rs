@@ -10,8 +10,9 @@
 //! curl     localhost:8080/SHA256SUMS    the same as `sha256sum` writes it, for `sha256sum --check`
 //! ```
 //!
-//! The bar in the terminal and those in the browsers are drawn from the same steps. A browser that comes late gets
-//! the state as it is; after the end none comes back, and a page that is loaded then shows the result.
+//! The bar in the terminal and those in the browsers are drawn from the same steps. Of these the channel keeps the latest,
+//! and of what could not be read each: so a browser that comes late, or is slow, has the state as it is. After the end
+//! none comes back, and a page that is loaded then shows the result.
 
 mod cli;
 mod say;
@@ -72,7 +73,7 @@ to folders are not followed. With --exit, the exit code is 1 if something could 
     let mut job = Job::new(&board, rate);
     job.run(&folder);
     let troubles = job.step.troubles;
-    board.finish(job.step, job.sums);
+    board.finish(job);
     if !cli.is_set("--exit") {
         say(format!("the result is at http://{} until Ctrl-C\n", host.address()));
         loop {
@@ -102,7 +103,6 @@ struct Step {
 }
 json_object!(Step { phase, files, of_files, bytes, of_bytes, rate, elapsed, remaining, current, troubles });
 
-#[derive(Clone)]
 struct Trouble {
     path: String,
     why: String,
@@ -116,8 +116,6 @@ struct Sum {
 }
 json_object!(Sum { path, bytes, sha256 });
 
-/// What a newcomer has to know.
-#[derive(Clone)]
 struct State {
     step: Step,
     troubles: Vec<Trouble>,
@@ -127,7 +125,6 @@ json_object!(State { step, troubles });
 /// Where the job writes, and everybody reads.
 struct Board {
     channel: Channel,
-    state: Arc<Mutex<State>>,
     result: Arc<Mutex<Option<Arc<Outcome>>>>,
     is_quiet: bool,
 }
@@ -140,17 +137,7 @@ struct Outcome {
 
 impl Board {
     fn new(is_quiet: bool) -> Self {
-        let state = Arc::new(Mutex::new(State { step: Step::first(), troubles: Vec::new() }));
-        // Who misses a step misses nothing that the next one does not say: there is no need for a long history.
-        let channel = Channel::setup()
-            .history_events(64)
-            .history_bytes(64 * 1024)
-            .snapshot({
-                let state = Arc::clone(&state);
-                move || Event::new(lock(&state).clone()).event_type("state")
-            })
-            .open();
-        Self { channel, state, result: Arc::default(), is_quiet }
+        Self { channel: Channel::setup().latest().open(), result: Arc::default(), is_quiet }
     }
 
     fn layout(&self) -> Layout {
@@ -169,28 +156,24 @@ impl Board {
     }
 
     fn tell(&self, step: &Step) {
-        lock(&self.state).step = step.clone(); // first, so that no newcomer misses it
         self.channel.publish(Event::new(step).event_type("step")).expect("it is open, and one line");
         self.draw(&format!("\r{}\x1b[K", step.bar()));
     }
 
-    fn tell_trouble(&self, path: &Path, why: &io::Error) {
-        let trouble = Trouble { path: path.display().to_string(), why: why.to_string() };
+    fn complain(&self, Trouble { path, why }: &Trouble) {
         self.draw("\r\x1b[K");
-        say(format!("progress: {}: {}\n", cli::printable(&trouble.path), trouble.why));
-        let mut state = lock(&self.state);
-        if state.troubles.len() < MAX_TROUBLES {
-            state.troubles.push(trouble.clone());
-            self.channel
-                .publish(Event::new(trouble).event_type("trouble"))
-                .expect("it is open, and one line");
-        }
+        say(format!("progress: {}: {why}\n", cli::printable(path)));
+    }
+
+    fn tell_trouble(&self, trouble: &Trouble) {
+        let event = Event::new(trouble).event_type("trouble").topic(&*trouble.path);
+        self.channel.publish(event).expect("it is open, and one line");
     }
 
     /// The result first: whoever hears of the end asks for it.
-    fn finish(&self, mut step: Step, sums: Vec<Sum>) {
+    fn finish(&self, job: Job) {
+        let Job { mut step, troubles, sums, .. } = job;
         step.phase = "done";
-        let troubles = lock(&self.state).troubles.clone();
         let lines: String = sums.iter().map(Sum::line).collect();
         let json = to_json((State { step: step.clone(), troubles }, sums));
         *lock(&self.result) = Some(Arc::new(Outcome { json, sums: lines.clone() }));
@@ -217,6 +200,7 @@ struct Job<'a> {
     board: &'a Board,
     rate: Option<u64>,
     step: Step,
+    troubles: Vec<Trouble>,
     sums: Vec<Sum>,
     started: Instant,
     /// When how many bytes were done.
@@ -226,7 +210,8 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(board: &'a Board, rate: Option<u64>) -> Self {
         let started = Instant::now();
-        Self { board, rate, step: Step::first(), sums: Vec::new(), started, marks: VecDeque::new() }
+        let (step, marks) = (Step::first(), VecDeque::new());
+        Self { board, rate, step, troubles: Vec::new(), sums: Vec::new(), started, marks }
     }
 
     fn run(&mut self, folder: &Path) {
@@ -302,8 +287,13 @@ impl<'a> Job<'a> {
     }
 
     fn fail(&mut self, path: &Path, why: &io::Error) {
+        let trouble = Trouble { path: path.display().to_string(), why: why.to_string() };
         self.step.troubles += 1;
-        self.board.tell_trouble(path, why);
+        self.board.complain(&trouble);
+        if self.troubles.len() < MAX_TROUBLES {
+            self.board.tell_trouble(&trouble);
+            self.troubles.push(trouble);
+        }
     }
 
     /// Tells how it stands, if it is time.
