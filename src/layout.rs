@@ -29,15 +29,10 @@ use crate::http::{Handler, Request, Response, Status};
 #[derive(Default)]
 #[must_use = "a layout answers when it is part of a Host"]
 pub struct Layout {
-    children: Vec<(String, Child)>,
+    /// By the segments of their paths. None of these begins with all of another.
+    children: Vec<(Vec<String>, Box<dyn Handler>)>,
     index: Option<Box<dyn Handler>>,
     fallback: Option<Box<dyn Handler>>,
-}
-
-enum Child {
-    Handler(Box<dyn Handler>),
-    /// Made on the way to a handler that was added by several segments.
-    Layout(Layout),
 }
 
 impl Layout {
@@ -70,18 +65,20 @@ impl Layout {
 
     #[track_caller]
     fn insert(&mut self, path: &str, handler: Box<dyn Handler>) {
-        let (mut layout, mut last) = (self, None);
-        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-            if let Some(parent) = last.replace(segment) {
-                layout = layout.below(parent, path);
-            }
+        let own: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
+        assert!(
+            !own.is_empty(),
+            "`{path}` names no segment; the handler of the layout's own path is its index"
+        );
+        for (other, _) in &self.children {
+            assert!(!other.starts_with(&own), "there is a handler at `{path}` already");
+            assert!(
+                !own.starts_with(other),
+                "`{}` on the way to `{path}` is a handler already",
+                other.join("/")
+            );
         }
-        let last = match last {
-            Some(last) => last,
-            None => panic!("`{path}` names no segment; the handler of the layout's own path is its index"),
-        };
-        assert!(layout.child(last).is_none(), "there is a handler at `{path}` already");
-        layout.children.push((last.to_owned(), Child::Handler(handler)));
+        self.children.push((own, handler));
     }
 
     /// Sets the handler of the layout's own path.
@@ -125,54 +122,24 @@ impl Layout {
         self.fallback = Some(Box::new(handler));
         self
     }
-
-    fn child(&self, segment: &str) -> Option<&Child> {
-        self.children.iter().find(|(name, _)| name == segment).map(|(_, child)| child)
-    }
-
-    /// The layout of a segment on the way to a handler, made if there is none.
-    #[track_caller]
-    fn below(&mut self, segment: &str, path: &str) -> &mut Self {
-        let at = match self.children.iter().position(|(name, _)| name == segment) {
-            Some(at) => at,
-            None => {
-                self.children.push((segment.to_owned(), Child::Layout(Self::new())));
-                self.children.len() - 1
-            }
-        };
-        match &mut self.children[at].1 {
-            Child::Layout(layout) => layout,
-            Child::Handler(_) => panic!("`{segment}` on the way to `{path}` is a handler already"),
-        }
-    }
 }
 
 impl Handler for Layout {
     fn handle(&self, request: Request) -> Response {
-        self.find(request).unwrap_or_else(|_| Response::error(Status::NOT_FOUND))
-    }
-}
-
-impl Layout {
-    /// Answers, or gives the request back where there is no handler for it: a layout above may have a fallback.
-    fn find(&self, request: Request) -> Result<Response, Request> {
-        let child = match request.target().current() {
-            Some(segment) => self.child(segment),
-            None => match &self.index {
-                Some(_) if !request.path().ends_with('/') => return Ok(to_slash(&request)),
-                Some(index) => return Ok(index.handle(request)),
-                None => None,
-            },
-        };
-        let found = match child {
-            Some(Child::Handler(handler)) => return Ok(handler.handle(request.descend())),
-            Some(Child::Layout(layout)) => layout.find(request.clone().descend()).ok(),
-            None => None,
-        };
-        match (found, &self.fallback) {
-            (Some(response), _) => Ok(response),
-            (None, Some(fallback)) => Ok(fallback.handle(request)),
-            (None, None) => Err(request),
+        let child = self.children.iter().find(|(path, _)| {
+            let mut segments = request.target().segments();
+            path.iter().all(|segment| segments.next() == Some(segment))
+        });
+        match (child, &self.index, &self.fallback) {
+            (Some((path, child)), ..) => child.handle(path.iter().fold(request, |rest, _| rest.descend())),
+            (None, Some(index), _) if request.target().current().is_none() => {
+                match request.path().ends_with('/') {
+                    true => index.handle(request),
+                    false => to_slash(&request),
+                }
+            }
+            (None, _, Some(fallback)) => fallback.handle(request),
+            (None, _, None) => Response::error(Status::NOT_FOUND),
         }
     }
 }
