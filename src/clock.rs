@@ -4,7 +4,6 @@
 //! given to read or write keeps to the system's time: a socket in memory never makes its writer wait. How long "never" is
 //! stands here as well, for all who wait.
 
-use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The clock of a stream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Clock {
     System,
     Virtual(Arc<dyn VirtualTime>),
@@ -55,7 +54,7 @@ impl Clock {
 
 /// A time that stands still until a stream waits, and then has passed. A trait, since what makes it pass is for tests
 /// alone, and is not to be in every program.
-pub(crate) trait VirtualTime: fmt::Debug + Send + Sync {
+pub(crate) trait VirtualTime: Send + Sync {
     fn now(&self) -> Instant;
 
     /// Lets time pass until then, or until something has happened that the stream may wait for. Returns whether

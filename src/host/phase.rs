@@ -26,7 +26,6 @@ const PHASES: [Phase; 6] =
 const PHASE_BITS: u32 = 3;
 
 /// A phase in the lower bits, and above them since when, in microseconds of the host's life.
-#[derive(Debug)]
 pub(super) struct PhaseWord(AtomicU64);
 
 impl PhaseWord {

@@ -63,15 +63,11 @@ impl AnswerWriter {
             self.buffer.extend_from_slice(first.as_bytes());
         }
         let length = response.body_length().filter(|_| has_body).unwrap_or(0);
-        let mut left = length;
-        if let (Some(body), true) = (response.body_bytes(), length > 0) {
-            if length > ONE_WRITE {
-                connection.write_all(&self.buffer)?;
-                return connection.write_all(body).map(|()| length);
-            }
-            self.buffer.extend_from_slice(body);
-            left = 0;
+        if let (Some(body), true) = (response.body_bytes(), length > ONE_WRITE) {
+            connection.write_all(&self.buffer)?;
+            return connection.write_all(body).map(|()| length);
         }
+        let mut left = length;
         // What has to be read goes through the buffer, the first of it with the head.
         loop {
             let piece = left.min(ONE_WRITE);

@@ -25,7 +25,6 @@ const SPARE: usize = 1024 * 1024;
 const MIN_BYTES_PER_SECOND: u32 = 500;
 
 /// What the bodies of a host's requests take of memory, all together.
-#[derive(Debug)]
 pub(crate) struct Bodies {
     taken: AtomicUsize,
     max: usize,
@@ -38,7 +37,6 @@ impl Bodies {
 }
 
 /// A body, whose memory is given back when nobody has its request any more.
-#[derive(Debug)]
 pub(crate) struct Body {
     bytes: Vec<u8>,
     all: Arc<Bodies>,

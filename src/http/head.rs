@@ -30,7 +30,6 @@ const VERSION_LENGTH: usize = 9;
 /// Looks for the end of a head in bytes that arrive bit by bit, and judges what no line may hold.
 ///
 /// Each byte is looked at once, however small the pieces are.
-#[derive(Debug)]
 pub(super) struct HeadScan {
     max_head: usize,
     /// Where to go on.
@@ -159,7 +158,6 @@ enum Expectation {
 }
 
 /// One request head, judged. Its text is borrowed from its bytes.
-#[derive(Debug)]
 pub(crate) struct Head {
     bytes: Box<[u8]>,
     method: Span,

@@ -34,7 +34,6 @@ impl From<Refusal> for ReadError {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Reader {
     connection: Arc<Connection>,
     max_head: usize,

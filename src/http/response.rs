@@ -295,9 +295,12 @@ impl Response {
         }
     }
 
-    /// Reads so many bytes of a body that is read. Where they cannot be had, the reason is the answer's error.
+    /// Appends so many bytes of the body, from its start or from where the last call ended if it is a reader. Where they
+    /// cannot be had, the reason is the answer's error.
     pub(crate) fn read_body(&mut self, buffer: &mut Vec<u8>, count: usize) -> Result<(), CloseReason> {
-        if let Body::Reader(reader) = &mut self.body {
+        if let Some(bytes) = self.body_bytes() {
+            buffer.extend_from_slice(&bytes[..count]);
+        } else if let Body::Reader(reader) = &mut self.body {
             let start = buffer.len();
             buffer.resize(start + count, 0);
             reader.read_exact(&mut buffer[start..]).map_err(|error| {

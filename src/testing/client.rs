@@ -1,14 +1,8 @@
 //! A client as a test describes it: what it asks for.
 
-use std::io;
-use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use super::parser::Parser;
-use super::simulation::Simulation;
-use super::stream::EventStream;
 use crate::clock::NEVER;
-use crate::http::Handler;
 
 /// For whatever has to happen at all. It is long, since a busy machine is no defect.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -100,20 +94,6 @@ impl Client {
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline.min(NEVER);
         self
-    }
-
-    /// Asks a handler in memory and by a virtual clock: a source, or a layout of them, or whatever else answers.
-    pub fn in_memory(self, handler: &dyn Handler) -> Simulation<'_> {
-        Simulation::new(self, handler)
-    }
-
-    /// Asks a host over TCP, and returns when the head of the answer is there.
-    ///
-    /// # Errors
-    ///
-    /// If there is no connection, or no answer within the [deadline](Self::deadline).
-    pub fn connect(self, address: impl ToSocketAddrs) -> io::Result<EventStream> {
-        EventStream::open(self, address, Parser::new())
     }
 
     /// The bytes of the request.

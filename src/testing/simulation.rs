@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::client::Client;
@@ -54,52 +54,43 @@ const STUCK: &str =
 /// ```
 #[must_use = "a simulation begins when it is run"]
 pub struct Simulation<'h> {
-    client: Client,
+    client: MemoryClient,
     handler: &'h dyn Handler,
     schedule: Vec<(Duration, Task)>,
-    leave_after: Option<usize>,
     max_duration: Duration,
-    max_events: usize,
 }
 
-/// What happens at a time.
-enum Task {
-    Leave,
-    Stop,
-    GiveUp,
-    Call(Box<dyn FnOnce() + Send>),
+/// What happens at a time, to the connection and to the host.
+type Task = Box<dyn FnOnce(&MemorySocket, &StopSignal) + Send>;
+
+impl Client {
+    /// Asks a handler in memory and by a virtual clock: a source, or a layout of them, or whatever else answers.
+    pub fn in_memory(self, handler: &dyn Handler) -> Simulation<'_> {
+        let client = MemoryClient::new(self.request("localhost"), MAX_EVENTS);
+        Simulation { client, handler, schedule: Vec::new(), max_duration: MAX_DURATION }
+    }
 }
 
 impl<'h> Simulation<'h> {
-    pub(super) fn new(client: Client, handler: &'h dyn Handler) -> Self {
-        Self {
-            client,
-            handler,
-            schedule: Vec::new(),
-            leave_after: None,
-            max_duration: MAX_DURATION,
-            max_events: MAX_EVENTS,
-        }
-    }
-
     /// Lets the client leave as soon as it has got so many events; comments do not count.
     pub fn leave_after(mut self, events: usize) -> Self {
-        self.leave_after = Some(events);
+        self.client.leave_after = Some(events);
         self
     }
 
     /// Lets the client leave at a time, counted from its request: before what is sent at that very time.
     pub fn leave_at(mut self, time: Duration) -> Self {
-        self.schedule.push((time, Task::Leave));
         self.max_duration = self.max_duration.max(time);
-        self
+        self.schedule(time, |socket, _| socket.client().has_left = true)
     }
 
     /// Lets the host stop at a time.
     pub fn stop_at(mut self, time: Duration) -> Self {
-        self.schedule.push((time, Task::Stop));
         self.max_duration = self.max_duration.max(time);
-        self
+        self.schedule(time, |socket, stop| {
+            stop.request();
+            socket.client().is_shut = true;
+        })
     }
 
     /// Does something at a time: sends a value that the generator
@@ -124,8 +115,23 @@ impl<'h> Simulation<'h> {
     /// assert_eq!(stream.timeline()[1..3], ["15s :", "30s :"]);
     /// assert_eq!(stream.events()[0].data, "rain");
     /// ```
-    pub fn at(mut self, time: Duration, call: impl FnOnce() + Send + 'static) -> Self {
-        self.schedule.push((time, Task::Call(Box::new(call))));
+    pub fn at(self, time: Duration, call: impl FnOnce() + Send + 'static) -> Self {
+        self.schedule(time, |socket, _| {
+            // In the generator's place it would be taken for a panic of the generator.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+                let mut client = socket.client();
+                client.panic = Some(panic);
+                client.has_left = true;
+            }
+        })
+    }
+
+    fn schedule(
+        mut self,
+        at: Duration,
+        task: impl FnOnce(&MemorySocket, &StopSignal) + Send + 'static,
+    ) -> Self {
+        self.schedule.push((at, Box::new(task)));
         self
     }
 
@@ -137,7 +143,7 @@ impl<'h> Simulation<'h> {
 
     /// Bounds how many events there may be: 100,000, unless set.
     pub fn max_events(mut self, events: usize) -> Self {
-        self.max_events = events;
+        self.client.max_events = events;
         self
     }
 
@@ -150,12 +156,20 @@ impl<'h> Simulation<'h> {
     #[track_caller]
     pub fn run(self) -> Transcript {
         let (stop, time) = (StopSignal::default(), Arc::new(Timeline::new()));
-        let client = MemoryClient::new(self.client.request("localhost"), self.leave_after, self.max_events);
-        let socket = MemorySocket::new(client, Arc::clone(&time));
-        let max_duration = self.max_duration;
-        for (at, task) in self.schedule.into_iter().chain([(max_duration, Task::GiveUp)]) {
+        let socket = MemorySocket { client: Arc::new(Mutex::new(self.client)), time: Arc::clone(&time) };
+        let most = self.max_duration;
+        let give_up = move |socket: &MemorySocket, _: &_| {
+            let mut client = socket.client();
+            if client.is_there() {
+                client.give_up(format!(
+                    "after {most:?} of virtual time the stream has no end yet: \
+                     let the client leave (leave_after, leave_at), or have patience (max_duration)"
+                ));
+            }
+        };
+        for (at, task) in self.schedule.into_iter().chain([(most, Box::new(give_up) as Task)]) {
             let (socket, stop) = (socket.clone(), stop.clone());
-            time.schedule(at, Box::new(move || task.run(&socket, &stop, max_duration)));
+            time.schedule(at, Box::new(move || task(&socket, &stop)));
         }
         let clock = Clock::Virtual(Arc::clone(&time) as _);
         let registration = Arc::new(MemoryRegistration { record: Record::default(), clock });
@@ -173,7 +187,7 @@ impl<'h> Simulation<'h> {
         time.clear_schedule();
 
         let mut client = socket.client();
-        client.move_into(&mut transcript);
+        transcript.received = std::mem::take(&mut client.received);
         let (panic, fault) = (client.panic.take(), client.fault.take());
         drop(client);
         transcript.duration = time.elapsed();
@@ -198,19 +212,17 @@ fn answer(
     let mut response = conditional::apply(request, handler.handle(request.clone()));
     let mut transcript = Transcript::new(&response);
     transcript.error = response.take_error();
-    match response.body_bytes() {
+    match response.body_length() {
         _ if request.method() == "HEAD" => {}
-        Some(body) => transcript.bytes = body.to_vec(),
-        None if response.body_length().is_some() => {
-            let length = response.body_length().unwrap_or_default() as usize;
-            if response.read_body(&mut transcript.bytes, length).is_err() {
+        Some(length) => {
+            if response.read_body(&mut socket.client().received.bytes, length as usize).is_err() {
                 transcript.error = response.take_error();
             }
         }
         None => {
             let first = response.stream_start().map_or("", |start| &start.first);
             socket.client().begin_stream(first.as_bytes());
-            let stream = response.into_stream().expect("what has no bytes is a stream");
+            let stream = response.into_stream().expect("what has no length is a stream");
             transcript.error = stream(Arc::clone(connection)).err();
             transcript.reason = connection.ended();
         }
@@ -228,31 +240,6 @@ fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
     let head = reader.read_head(NEVER, NEVER, &|| {}).map_err(why)?;
     let body = body::read(&mut reader, &head, u64::MAX, NEVER, &Bodies::new(u64::MAX)).map_err(why)?;
     Ok(Request::new(head, body, None))
-}
-
-impl Task {
-    fn run(self, socket: &MemorySocket, stop: &StopSignal, max_duration: Duration) {
-        match self {
-            Self::Leave => socket.client().leave(),
-            Self::Stop => {
-                stop.request();
-                socket.client().shut();
-            }
-            Self::GiveUp if socket.client().is_there() => socket.client().give_up(format!(
-                "after {max_duration:?} of virtual time the stream has no end yet: \
-                 let the client leave (leave_after, leave_at), or have patience (max_duration)"
-            )),
-            Self::GiveUp => {}
-            // In the generator's place it would be taken for a panic of the generator.
-            Self::Call(call) => {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-                    let mut client = socket.client();
-                    client.panic = Some(panic);
-                    client.leave();
-                }
-            }
-        }
-    }
 }
 
 /// The registration of a connection that is in no host's table.
@@ -273,6 +260,6 @@ impl Registration for MemoryRegistration {
 
 impl fmt::Debug for Simulation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Simulation").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Simulation").field("max_duration", &self.max_duration).finish_non_exhaustive()
     }
 }

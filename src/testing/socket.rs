@@ -6,9 +6,8 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::parser::{Item, Parser};
 use super::timeline::Timeline;
-use super::transcript::Transcript;
+use super::transcript::Received;
 use crate::clock::VirtualTime;
 use crate::http::Socket;
 use crate::locks::lock;
@@ -16,8 +15,8 @@ use crate::locks::lock;
 /// The host's end. Clones are the same connection.
 #[derive(Clone)]
 pub(super) struct MemorySocket {
-    client: Arc<Mutex<MemoryClient>>,
-    time: Arc<Timeline>,
+    pub(super) client: Arc<Mutex<MemoryClient>>,
+    pub(super) time: Arc<Timeline>,
 }
 
 /// The client's end, and what it has got.
@@ -25,16 +24,15 @@ pub(super) struct MemorySocket {
 pub(super) struct MemoryClient {
     /// What it has yet to send.
     request: Vec<u8>,
-    parser: Parser,
-    bytes: Vec<u8>,
-    items: Vec<(Duration, Item)>,
+    pub(super) received: Received,
     events: usize,
     /// It leaves with so many.
-    leave_after: Option<usize>,
+    pub(super) leave_after: Option<usize>,
     /// More than so many are an accident.
-    max_events: usize,
-    has_left: bool,
-    is_shut: bool,
+    pub(super) max_events: usize,
+    pub(super) has_left: bool,
+    /// It sends no more, as a host that stops has it.
+    pub(super) is_shut: bool,
     is_nonblocking: bool,
     read_timeout: Option<Duration>,
     /// Why the test cannot go on.
@@ -44,18 +42,14 @@ pub(super) struct MemoryClient {
 }
 
 impl MemorySocket {
-    pub(super) fn new(client: MemoryClient, time: Arc<Timeline>) -> Self {
-        Self { client: Arc::new(Mutex::new(client)), time }
-    }
-
     pub(super) fn client(&self) -> MutexGuard<'_, MemoryClient> {
         lock(&self.client)
     }
 }
 
 impl MemoryClient {
-    pub(super) fn new(request: Vec<u8>, leave_after: Option<usize>, max_events: usize) -> Self {
-        Self { request, leave_after, max_events, ..Self::default() }
+    pub(super) fn new(request: Vec<u8>, max_events: usize) -> Self {
+        Self { request, max_events, ..Self::default() }
     }
 
     /// The head of a stream has come, and what came with it.
@@ -69,26 +63,10 @@ impl MemoryClient {
         !self.has_left && !self.is_shut
     }
 
-    pub(super) fn leave(&mut self) {
-        self.has_left = true;
-    }
-
-    /// Sends no more, as a host that stops has it.
-    pub(super) fn shut(&mut self) {
-        self.is_shut = true;
-    }
-
     /// Leaves, for a reason that the test has to be told.
     pub(super) fn give_up(&mut self, fault: String) {
         self.fault = Some(fault);
-        self.leave();
-    }
-
-    /// Hands over what it has got.
-    pub(super) fn move_into(&mut self, transcript: &mut Transcript) {
-        transcript.bytes.append(&mut self.bytes);
-        transcript.items.append(&mut self.items);
-        transcript.parser = std::mem::take(&mut self.parser);
+        self.has_left = true;
     }
 
     /// Reads up to the event that it leaves with.
@@ -97,13 +75,13 @@ impl MemoryClient {
             if self.has_left {
                 return;
             }
-            self.bytes.push(*byte);
-            if let Some(item) = self.parser.push(*byte) {
+            self.received.bytes.push(*byte);
+            if let Some(item) = self.received.parser.push(*byte) {
                 self.events += usize::from(item.event().is_some());
-                self.items.push((now, item));
+                self.received.items.push((now, item));
             }
             if self.leave_after == Some(self.events) {
-                self.leave();
+                self.has_left = true;
             } else if self.events > self.max_events {
                 let most = self.max_events;
                 self.give_up(format!(
@@ -167,7 +145,7 @@ impl Socket for MemorySocket {
     }
 
     fn shutdown(&self, _how: Shutdown) -> io::Result<()> {
-        self.client().shut();
+        self.client().is_shut = true;
         Ok(())
     }
 }

@@ -49,8 +49,19 @@ pub struct EventStream {
     items: VecDeque<Item>,
 }
 
+impl Client {
+    /// Asks a host over TCP, and returns when the head of the answer is there.
+    ///
+    /// # Errors
+    ///
+    /// If there is no connection, or no answer within the [deadline](Self::deadline).
+    pub fn connect(self, address: impl ToSocketAddrs) -> io::Result<EventStream> {
+        EventStream::open(self, address, Parser::new())
+    }
+}
+
 impl EventStream {
-    pub(super) fn open(client: Client, address: impl ToSocketAddrs, parser: Parser) -> io::Result<Self> {
+    fn open(client: Client, address: impl ToSocketAddrs, parser: Parser) -> io::Result<Self> {
         let deadline = Instant::now() + client.deadline;
         let (address, socket) = connect(address, client.deadline)?;
         socket.set_nodelay(true)?;
@@ -108,7 +119,7 @@ impl EventStream {
             match self.next_until(deadline)? {
                 Some(Item::Event(message)) => return Ok(message),
                 Some(_) => {}
-                None => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the stream has ended")),
+                None => return Err(ended("the stream has ended")),
             }
         }
     }
@@ -190,10 +201,7 @@ impl EventStream {
         let mut buffer = [0; 16 * 1024];
         let count = self.read(&mut buffer, deadline)?;
         if count == 0 && matches!(&self.chunks, Some(chunks) if !chunks.is_whole()) {
-            return Err(io::Error::new(
-                ErrorKind::UnexpectedEof,
-                "the stream was cut off: its last chunk lacks",
-            ));
+            return Err(ended("the stream was cut off: its last chunk lacks"));
         }
         self.take(&buffer[..count])?;
         Ok(count)
@@ -233,12 +241,7 @@ impl EventStream {
                 break end;
             }
             match self.read(&mut buffer, deadline)? {
-                0 => {
-                    return Err(io::Error::new(
-                        ErrorKind::UnexpectedEof,
-                        "the connection ended without an answer",
-                    ))
-                }
+                0 => return Err(ended("the connection ended without an answer")),
                 _ if head.len() > MAX_HEAD => return Err(no_answer()),
                 count => head.extend_from_slice(&buffer[..count]),
             }
@@ -280,6 +283,10 @@ fn status(line: &str) -> Option<Status> {
     let version = parts.next()?;
     let code = parts.next()?.parse().ok()?;
     version.starts_with("HTTP/1.").then(|| Status::new(code))?
+}
+
+fn ended(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, why)
 }
 
 fn no_answer() -> io::Error {

@@ -1,7 +1,6 @@
 //! The virtual time of a simulation: what is scheduled happens as soon as the stream waits for that long.
 
-use std::fmt;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::clock::VirtualTime;
@@ -19,6 +18,7 @@ pub(super) struct Timeline {
 
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
+#[derive(Default)]
 struct State {
     elapsed: Duration,
     /// What happens when, the next one last.
@@ -29,25 +29,24 @@ struct State {
 impl Timeline {
     /// A time that begins now.
     pub(super) fn new() -> Self {
-        let state = State { elapsed: Duration::ZERO, schedule: Vec::new(), idle_calls: 0 };
-        Self { started: Instant::now(), state: Mutex::new(state) }
+        Self { started: Instant::now(), state: Mutex::default() }
     }
 
     /// Has something happen at a time, counted from the beginning, after all that is scheduled for it already.
     pub(super) fn schedule(&self, at: Duration, task: Task) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let place = state.schedule.partition_point(|(time, _)| *time > at);
         state.schedule.insert(place, (at, task));
     }
 
     /// Forgets what has not happened yet.
     pub(super) fn clear_schedule(&self) {
-        let schedule = std::mem::take(&mut self.state().schedule);
+        let schedule = std::mem::take(&mut lock(&self.state).schedule);
         drop(schedule); // without the lock: what it holds is the test's own
     }
 
     pub(super) fn elapsed(&self) -> Duration {
-        self.state().elapsed
+        lock(&self.state).elapsed
     }
 
     /// Does what is scheduled for now.
@@ -57,11 +56,7 @@ impl Timeline {
 
     /// Whether there were too many calls that let no time pass.
     pub(super) fn is_stuck(&self) -> bool {
-        self.state().idle_calls >= MOST_IDLE_CALLS
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock(&self.state).idle_calls >= MOST_IDLE_CALLS
     }
 }
 
@@ -71,7 +66,7 @@ impl VirtualTime for Timeline {
     }
 
     fn advance(&self, until: Instant) -> bool {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let until = until.saturating_duration_since(self.started).max(state.elapsed);
         if until > state.elapsed && state.idle_calls < MOST_IDLE_CALLS {
             state.idle_calls = 0;
@@ -93,16 +88,10 @@ impl VirtualTime for Timeline {
     }
 
     fn note_idle_call(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.idle_calls = state.idle_calls.saturating_add(1);
         let is_enough = state.idle_calls == MOST_IDLE_CALLS;
         drop(state);
         assert!(!is_enough, "{MOST_IDLE_CALLS} calls without any time passing");
-    }
-}
-
-impl fmt::Debug for Timeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timeline").field("elapsed", &self.elapsed()).finish_non_exhaustive()
     }
 }

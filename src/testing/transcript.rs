@@ -33,12 +33,18 @@ use crate::http::{BoxError, CloseReason, Response, Status};
 pub struct Transcript {
     status: Status,
     fields: Vec<(&'static str, String)>,
-    pub(super) bytes: Vec<u8>,
-    pub(super) items: Vec<(Duration, Item)>,
-    pub(super) parser: Parser,
+    pub(super) received: Received,
     pub(super) duration: Duration,
     pub(super) reason: Option<CloseReason>,
     pub(super) error: Option<BoxError>,
+}
+
+/// What a client in memory has read.
+#[derive(Default)]
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    pub(super) items: Vec<(Duration, Item)>,
+    pub(super) parser: Parser,
 }
 
 impl Transcript {
@@ -47,9 +53,7 @@ impl Transcript {
         Self {
             status: response.status_code(),
             fields: fields.collect(),
-            bytes: Vec::new(),
-            items: Vec::new(),
-            parser: Parser::new(),
+            received: Received::default(),
             duration: Duration::ZERO,
             reason: None,
             error: None,
@@ -69,17 +73,17 @@ impl Transcript {
 
     /// The body as bytes: the whole stream, up to where the client has left, or what any other answer holds.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.received.bytes
     }
 
     /// The same as text. What is no UTF-8 becomes U+FFFD; there is nothing of that in a stream.
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
+        String::from_utf8_lossy(&self.received.bytes)
     }
 
     /// The events in their order.
     pub fn events(&self) -> Vec<&Message> {
-        self.items.iter().filter_map(|(_, item)| item.event()).collect()
+        self.received.items.iter().filter_map(|(_, item)| item.event()).collect()
     }
 
     /// The types of the events in their order, for tests that are about nothing else.
@@ -89,17 +93,17 @@ impl Transcript {
 
     /// Everything that came, comments and all, each with the time at which it was sent, counted from the request.
     pub fn items(&self) -> &[(Duration, Item)] {
-        &self.items
+        &self.received.items
     }
 
     /// The same, a line for each, to be compared as a whole: `20s price: 129.5`.
     pub fn timeline(&self) -> Vec<String> {
-        self.last_lines(self.items.len())
+        self.last_lines(self.received.items.len())
     }
 
     /// The last lines of the timeline.
     pub(super) fn last_lines(&self, count: usize) -> Vec<String> {
-        let items = &self.items[self.items.len().saturating_sub(count)..];
+        let items = &self.received.items[self.received.items.len().saturating_sub(count)..];
         items.iter().map(|(at, item)| format!("{} {item}", Seconds(*at))).collect()
     }
 
@@ -121,12 +125,12 @@ impl Transcript {
 
     /// What the client would send as `Last-Event-ID` when it comes back; empty for nothing.
     pub fn last_event_id(&self) -> &str {
-        self.parser.last_event_id()
+        self.received.parser.last_event_id()
     }
 
     /// How long the client would wait before that, if it was told.
     pub fn retry(&self) -> Option<Duration> {
-        self.parser.retry()
+        self.received.parser.retry()
     }
 }
 
@@ -136,7 +140,7 @@ impl fmt::Debug for Transcript {
             .field("status", &self.status)
             .field("fields", &self.fields)
             .field("timeline", &self.timeline())
-            .field("bytes", &self.bytes.len())
+            .field("bytes", &self.received.bytes.len())
             .field("duration", &self.duration)
             .field("reason", &self.reason)
             .field("error", &self.error)
