@@ -45,11 +45,11 @@ const GATHER: usize = 128 * 1024;
 /// In the guide: [sending](crate::guide::sending), [resuming](crate::guide::resuming),
 /// [lifecycle](crate::guide::lifecycle).
 pub struct EventConnection<'r> {
-    stream: Stream<'r>,
+    pub(super) stream: Stream<'r>,
     request: &'r Request,
     last_event_id: Option<&'r str>,
     /// The least time between two writes of a channel's events.
-    pace: Option<Duration>,
+    pub(super) pace: Option<Duration>,
 }
 
 impl<'r> EventConnection<'r> {
@@ -212,7 +212,7 @@ impl<'r> EventConnection<'r> {
                 return Err(error);
             }
             gathered += 1;
-            if self.stream.gathered() >= GATHER {
+            if self.stream.buffer.len() >= GATHER {
                 self.stream.flush_some(gathered)?;
                 self.stream.begin()?;
                 gathered = 0;
@@ -297,7 +297,7 @@ impl<'r> EventConnection<'r> {
 
     /// The time by the stream's clock: the system's, or in a [test](crate::testing) the virtual one.
     pub fn now(&self) -> Instant {
-        self.stream.clock().now()
+        self.stream.clock.now()
     }
 
     /// Waits for a value from another thread: `None` when every sender is gone.
@@ -331,7 +331,7 @@ impl<'r> EventConnection<'r> {
     pub fn receive<T>(&mut self, receiver: &Receiver<T>) -> Result<Option<T>, SendError> {
         loop {
             let until = self.stream.tick()?;
-            match self.stream.clock().receive(receiver, until) {
+            match self.stream.clock.receive(receiver, until) {
                 Ok(value) => return Ok(Some(value)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -355,16 +355,6 @@ impl<'r> EventConnection<'r> {
     /// ```
     pub fn pace(&mut self, interval: Duration) {
         self.pace = Some(interval).filter(|interval| !interval.is_zero());
-    }
-
-    /// What it has been told by [`pace`](Self::pace), or its source.
-    pub(super) fn its_pace(&self) -> Option<Duration> {
-        self.pace
-    }
-
-    /// What is behind it, for those who send and wait in other ways.
-    pub(super) fn stream(&mut self) -> &mut Stream<'r> {
-        &mut self.stream
     }
 }
 

@@ -52,16 +52,16 @@ impl StreamHandle {
 
     /// Whether the stream is open, as far as is known: see [`EventConnection::connected`].
     pub fn is_open(&self) -> bool {
-        self.0.upgrade().map_or(false, |connection| {
-            connection.ended().is_none() && !connection.stop_signal().is_requested()
-        })
+        self.0
+            .upgrade()
+            .map_or(false, |connection| connection.ended().is_none() && !connection.stop.is_requested())
     }
 }
 
 impl EventConnection<'_> {
     /// What ends this stream from elsewhere; for an example see [`StreamHandle`].
     pub fn handle(&mut self) -> StreamHandle {
-        StreamHandle(Arc::downgrade(self.stream().connection()))
+        StreamHandle(Arc::downgrade(&self.stream.connection))
     }
 
     /// Ends the stream after this time, exactly, and when it follows a channel within a second after that; for a token
@@ -83,7 +83,7 @@ impl EventConnection<'_> {
     /// ```
     pub fn max_age(&mut self, age: Duration) {
         let expires = self.now() + age.min(NEVER);
-        self.stream().expire(expires);
+        self.stream.expire(expires);
     }
 }
 

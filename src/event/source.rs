@@ -401,7 +401,7 @@ impl Handler for EventSource {
             Admission::Accept => {}
         }
         let (generator, settings) = (Arc::clone(&self.generator), Arc::clone(&self.settings));
-        let is_chunked = settings.is_chunked && request.head().minor_version() > 0;
+        let is_chunked = settings.is_chunked && request.head().minor_version > 0;
         let mut start = StreamStart { first: String::with_capacity(FIRST), is_chunked };
         // Some browsers say that a stream is open when its first byte is there, and not before.
         if method == "GET" {
@@ -421,7 +421,7 @@ impl Handler for EventSource {
             let last_event_id = last_event_id.as_deref();
             let mut events = EventConnection::new(connection, &request, last_event_id, &settings, is_chunked);
             let outcome = panics::catch(|| generator(&mut events));
-            events.stream().conclude(outcome)
+            events.stream.conclude(outcome)
         };
         Response::begin_stream(fields, start, Box::new(stream))
     }

@@ -56,15 +56,15 @@ impl StreamSettings {
 }
 
 pub(super) struct Stream<'r> {
-    connection: Arc<Connection>,
-    clock: Clock,
-    settings: &'r StreamSettings,
+    pub(super) connection: Arc<Connection>,
+    pub(super) clock: Clock,
+    pub(super) settings: &'r StreamSettings,
     /// The bytes of what is being sent; of no meaning in between.
-    buffer: String,
+    pub(super) buffer: String,
     last_write: Instant,
     last_look: Instant,
     /// When the stream has to end.
-    expires: Option<Instant>,
+    pub(super) expires: Option<Instant>,
     /// Whether what is sent goes in chunks; in memory there is no framing.
     is_chunked: bool,
     /// Whether a channel has it now.
@@ -91,22 +91,6 @@ impl<'r> Stream<'r> {
         }
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-
-    pub(super) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    pub(super) fn settings(&self) -> &'r StreamSettings {
-        self.settings
-    }
-
-    pub(super) fn expires(&self) -> Option<Instant> {
-        self.expires
-    }
-
     /// Has the stream end then, unless it ends before.
     pub(super) fn expire(&mut self, at: Instant) {
         self.expires = Some(self.expires.map_or(at, |expires| expires.min(at)));
@@ -127,7 +111,7 @@ impl<'r> Stream<'r> {
 
     /// Whether something can still be sent, as far as is known.
     pub(super) fn is_open(&self) -> bool {
-        !self.has_ended() && !self.connection.stop_signal().is_requested()
+        !self.has_ended() && !self.connection.stop.is_requested()
     }
 
     /// Begins something that is to be sent, which goes into the buffer.
@@ -140,16 +124,6 @@ impl<'r> Stream<'r> {
     /// Adds an event to what is being sent.
     pub(super) fn gather<T: Data>(&mut self, event: &Event<'_, T>) -> Result<(), SendError> {
         event.write(&mut self.buffer, &self.settings.formatting)
-    }
-
-    /// How much is being sent.
-    pub(super) fn gathered(&self) -> usize {
-        self.buffer.len()
-    }
-
-    /// What is being sent, for somebody else to add to.
-    pub(super) fn buffer(&mut self) -> &mut String {
-        &mut self.buffer
     }
 
     /// Hands what is being sent to the socket, at once.
@@ -268,7 +242,7 @@ impl<'r> Stream<'r> {
             self.clock.note_idle_call();
             return Err(SendError::Closed(reason));
         }
-        if self.connection.stop_signal().is_requested() {
+        if self.connection.stop.is_requested() {
             return Err(self.leave(CloseReason::Stopped));
         }
         // The last write knows the time; a generator that never waits need not ask the clock for its age.

@@ -47,29 +47,27 @@ const LAST_BACKOFF: Duration = Duration::from_secs(1);
 /// What the threads of a host do.
 pub(super) enum Work {
     Lead(Leader),
-    Serve(Admitted),
+    /// For a connection that has a slot.
+    Serve {
+        settings: Arc<Settings>,
+        slot: Arc<Slot>,
+        socket: AnySocket,
+    },
 }
 
 impl Task for Work {
     fn run(self) {
         match self {
             Self::Lead(leader) => leader.lead(),
-            Self::Serve(Admitted { settings, slot, socket }) => serve::serve(&settings, slot, socket),
+            Self::Serve { settings, slot, socket } => serve::serve(&settings, slot, socket),
         }
     }
 
     fn give_up(self, error: &io::Error) {
-        if let Self::Serve(Admitted { settings, .. }) = self {
+        if let Self::Serve { settings, .. } = self {
             settings.report_trouble(error); // nobody leads without a thread
         }
     }
-}
-
-/// A connection that has a slot.
-pub(super) struct Admitted {
-    settings: Arc<Settings>,
-    slot: Arc<Slot>,
-    socket: AnySocket,
 }
 
 /// The right to accept on a listener.
@@ -122,7 +120,7 @@ impl Leader {
                 Err(Work::Lead(leader)) => leader,
                 _ => return serve::serve(&settings, slot, socket),
             };
-            match workers.push(Work::Serve(Admitted { settings, slot, socket })) {
+            match workers.push(Work::Serve { settings, slot, socket }) {
                 Ok(()) => backoff = FIRST_BACKOFF,
                 Err(_) => {
                     self.overload.make_room(&self.settings.service.slots); // its thread is free soon

@@ -1,16 +1,39 @@
-//! A handle to a host that is made before it, for the host's own handlers among others.
+//! The handles to a host: one that is made before it, for its own handlers among others, and one that is had by starting it.
+//!
+//! A stop ends a host: everything that waits is woken, every client is told, and it is over in bounded time.
+//!
+//! A stop sets the signal that all connections have, and then wakes whoever may not look at it: threads that read (their
+//! sockets are shut down for reading), generators, followers and idle threads that sleep (by the signal), and the threads
+//! that accept (by a connection). Each of them looks at the signal before it waits again, so none is missed. Then it
+//! waits until the slots are free. What is left at the deadline is cut off, and not waited for by any later stop.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::service::Service;
+use super::console;
+use super::deferred::Deferred;
+use super::listener::Listeners;
+use super::slots::{Slots, Table};
 use super::stats::Stats;
-use super::stop::StopReport;
-use crate::http::{Handler, Request, Response};
+use crate::clock::NEVER;
+use crate::http::{Handler, Request, Response, StopSignal};
 
 /// How long a stop waits for what is under way, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// After their sockets were shut down, threads that wait for them have this long to notice.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
+
+/// What the threads of a host share, with whoever controls it: made before the host, and there after it has ended.
+#[derive(Default)]
+pub(super) struct Service {
+    pub(super) stop: StopSignal,
+    pub(super) listeners: Listeners,
+    pub(super) slots: Arc<Slots>,
+    pub(super) deferred: Arc<Deferred>,
+}
 
 /// Stops a host and tells how it is doing, from anywhere: handlers, generators, other threads, before the host starts
 /// and after it has ended.
@@ -75,7 +98,13 @@ impl Control {
     /// assert!(control.is_stopping());
     /// ```
     pub fn request_stop(&self) {
-        self.service.request_stop();
+        let is_first = self.service.stop.request();
+        for (connection, _) in self.service.slots.open() {
+            connection.finish_reading();
+        }
+        if is_first {
+            self.service.listeners.wake();
+        }
     }
 
     /// Whether the host has been asked to stop.
@@ -105,7 +134,18 @@ impl Control {
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn stop_within(&self, grace: Duration) -> StopReport {
-        self.service.stop_within(grace)
+        let Service { slots, listeners, deferred, .. } = &*self.service;
+        let open = slots.held_by_others();
+        self.request_stop();
+        deferred.let_others_go_on();
+        let mut forced = 0;
+        if !slots.wait_until_empty(Table::held, grace.min(NEVER)) {
+            forced = slots.cut_off_others();
+            slots.wait_until_empty(Table::held_or_cut_off, LAST_MOMENT);
+        }
+        listeners.wait_until_closed();
+        console::finish();
+        StopReport { ended: open.saturating_sub(forced), forced }
     }
 }
 
@@ -124,5 +164,93 @@ impl Handler for Control {
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+/// How a stop went.
+///
+/// ```
+/// # use brooklet::{Host, Layout};
+/// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
+/// let report = host.stop();
+/// if report.forced > 0 {
+///     eprintln!("{} did not end by themselves", report.forced);
+/// }
+/// # Ok::<(), brooklet::StartError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// Connections that ended by themselves when they were told to.
+    pub ended: usize,
+    /// Connections that had to be cut off when the time was up.
+    pub forced: usize,
+}
+
+/// A host that serves. Dropping it stops it.
+///
+/// ```
+/// use brooklet::{Host, Request, Response};
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+///
+/// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0").start()?;
+///
+/// let mut client = TcpStream::connect(host.address())?;
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+///
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"));
+/// assert_eq!(host.stats().answered, 1);
+/// assert_eq!(host.stop().forced, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a running host stops when it is dropped"]
+pub struct RunningHost {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) control: Control,
+}
+
+impl RunningHost {
+    /// Where it listens first: with the port that it got, if it was bound to port 0.
+    ///
+    /// # Panics
+    ///
+    /// If it listens on Unix sockets alone.
+    pub fn address(&self) -> SocketAddr {
+        *self.addresses.first().expect("this host listens on Unix sockets alone")
+    }
+
+    /// Everywhere where it listens by TCP, in the order in which that was said.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// How it is doing.
+    pub fn stats(&self) -> Stats {
+        self.control.stats()
+    }
+
+    /// A handle for other threads, to stop it or to look how it is doing.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Stops, and gives what is under way five seconds to end; see [`Control::stop`].
+    pub fn stop(&self) -> StopReport {
+        self.control.stop()
+    }
+
+    /// Stops within this time; see [`Control::stop_within`].
+    pub fn stop_within(&self, grace: Duration) -> StopReport {
+        self.control.stop_within(grace)
+    }
+}
+
+impl Drop for RunningHost {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

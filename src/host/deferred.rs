@@ -29,14 +29,14 @@ struct State {
 impl Deferred {
     /// Has a job done soon, after all that were given before. Where no thread can be had, the caller does it.
     pub(super) fn push(self: &Arc<Self>, job: Job) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.queue.push_back(job);
         self.begin_or_work(state);
     }
 
     /// The same for a thread that must not do it: it is done when there is another, or not at all where too much waits.
     pub(super) fn push_elsewhere(self: &Arc<Self>, job: Job) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if state.queue.len() < MAX_DEFERRED {
             state.queue.push_back(job);
             self.begin(&mut state);
@@ -44,12 +44,12 @@ impl Deferred {
     }
 
     pub(super) fn set_stack_size(&self, bytes: Option<usize>) {
-        self.state().stack_size = bytes;
+        lock(&self.state).stack_size = bytes;
     }
 
     /// The calling thread may be that of the queue, and is about to wait for what is in it: another one goes on.
     pub(super) fn let_others_go_on(self: &Arc<Self>) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.has_thread = false;
         if !state.queue.is_empty() {
             self.begin_or_work(state);
@@ -77,7 +77,7 @@ impl Deferred {
 
     fn work(&self) {
         loop {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             let job = match state.queue.pop_front() {
                 Some(job) => job,
                 None => {
@@ -88,10 +88,6 @@ impl Deferred {
             drop(state);
             job();
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
     }
 }
 

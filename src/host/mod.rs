@@ -13,10 +13,7 @@ mod guard;
 mod slots;
 mod phase;
 mod deferred;
-mod stop;
-mod service;
 mod control;
-mod running;
 mod stats;
 mod log;
 mod console;
@@ -33,21 +30,19 @@ use crate::http::body::Bodies;
 use crate::http::{AnySocket, Handler, Socket};
 use crate::threads;
 use accept::{Leader, Work};
+use control::Service;
 use guard::Guard;
 use listener::Listener;
 use overload::Throttle;
 use phase::Phase;
-use service::Service;
 use start::Bind;
 use workers::Workers;
 
-pub use control::Control;
+pub use control::{Control, RunningHost, StopReport};
 pub use limits::Limits;
 pub use log::Notice;
-pub use running::RunningHost;
 pub use start::StartError;
 pub use stats::Stats;
-pub use stop::StopReport;
 
 /// A server: a handler, and where and how it is served.
 ///
@@ -343,7 +338,7 @@ impl Host {
                 Err(error) => Err(StartError::cannot_listen(url, error)),
             };
             if let Err(error) = started {
-                service.request_stop(); // the others close theirs
+                host.control.request_stop(); // the others close theirs
                 return Err(error);
             }
         }

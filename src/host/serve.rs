@@ -27,7 +27,7 @@ const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::
 /// Serves a connection to its end, or until its stream is handed to a channel, on the calling thread.
 pub(super) fn serve(settings: &Settings, slot: Arc<Slot>, socket: AnySocket) {
     let service = &settings.service;
-    let _serving = service.slots.serving(slot.number());
+    let _serving = service.slots.serving(slot.number);
     let slot = slot; // given back before that
     let registration = Arc::clone(&slot) as _;
     let connection =
@@ -58,7 +58,7 @@ fn converse(settings: &Settings, slot: &Slot, connection: Arc<Connection>) {
         match conversation.exchange() {
             Next::Request => conversation.let_others_run(),
             Next::Close => return,
-            Next::CloseGently => return conversation.reader.connection().close_gently(),
+            Next::CloseGently => return conversation.reader.connection.close_gently(),
             Next::Stream(request, stream) => {
                 // An idle stream costs a thread; it need not cost buffers as well.
                 drop(conversation);
@@ -92,7 +92,7 @@ fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     settings.service.slots.counters.answered.add(1);
     // Whether it arrives or not, the connection is over.
     let _ = AnswerWriter::new().write(connection, head.method(), &mut response, Persistence::Close);
-    reader.connection().close_gently();
+    reader.connection.close_gently();
 }
 
 impl Settings {
@@ -208,7 +208,7 @@ impl Conversation<'_> {
     fn persistence(&self, head: &Head) -> Persistence {
         match head.is_persistent() && !self.settings.service.stop.is_requested() {
             false => Persistence::Close,
-            true if head.minor_version() == 0 => Persistence::StayByRequest,
+            true if head.minor_version == 0 => Persistence::StayByRequest,
             true => Persistence::Stay,
         }
     }
@@ -216,7 +216,7 @@ impl Conversation<'_> {
     /// The answer to what is asked of the host itself: what it can (RFC 9110 §9.3.7), and whom it lets read.
     fn own_answer(&self, head: &Head) -> Option<Response> {
         match &self.settings.guard.cors {
-            _ if head.is_asterisk() => Some(Response::new(Status::OK)),
+            _ if head.is_asterisk => Some(Response::new(Status::OK)),
             Some(cors) => cors.preflight(head),
             None => None,
         }
@@ -233,7 +233,7 @@ impl Conversation<'_> {
                 (Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(panic.into()), Persistence::Close)
             }
         };
-        if let Some(error) = response.take_error() {
+        if let Some(error) = response.error.take() {
             self.settings.report(request, &*error);
             if self.settings.shows_errors {
                 // Its text is the user's own code as well.
@@ -256,7 +256,7 @@ impl Conversation<'_> {
     ) -> Next {
         let is_stream = response.body_length().is_none();
         let persistence = if is_stream { Persistence::Close } else { persistence };
-        let connection = self.reader.connection();
+        let connection = &self.reader.connection;
         let opens_stream = is_stream && request.method() != "HEAD";
         // What is counted is counted before its bytes leave: a client that has them may look at the counter.
         self.settings.service.slots.counters.answered.add(1);
@@ -267,7 +267,7 @@ impl Conversation<'_> {
             Ok(bytes) => bytes,
             Err(_) => {
                 // Nobody is left to read it, or a file could not be read to its end.
-                if let Some(error) = response.take_error() {
+                if let Some(error) = response.error.take() {
                     self.settings.report(request, &*error);
                 }
                 return Next::Close;
@@ -319,7 +319,7 @@ impl Conversation<'_> {
         if status == Status::SERVICE_UNAVAILABLE {
             response = response.header("Retry-After", "1");
         }
-        let connection = self.reader.connection();
+        let connection = &self.reader.connection;
         // Whether it arrives or not, the connection is over.
         let method = head.map_or("", Head::method);
         self.settings.service.slots.counters.answered.add(1);

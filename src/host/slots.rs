@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::deferred::Deferred;
@@ -56,7 +56,7 @@ impl Default for Slots {
 impl Slots {
     /// Takes a slot for a connection in this phase, unless `limit` of its kind are taken.
     pub(super) fn take(self: &Arc<Self>, phase: Phase, limit: usize) -> Option<Arc<Slot>> {
-        let mut table = self.table();
+        let mut table = lock(&self.table);
         let leaving = match phase {
             Phase::TurnedAway => 0,
             _ => table.given_away.saturating_sub(MAX_LEAVING),
@@ -82,7 +82,7 @@ impl Slots {
     }
 
     fn give_back(&self, number: u32, phase: Phase) {
-        let mut table = self.table();
+        let mut table = lock(&self.table);
         table.open[number as usize] = (Weak::new(), Weak::new());
         table.free.push(number);
         *table.count(phase) -= 1;
@@ -92,45 +92,32 @@ impl Slots {
 
     /// Lets a connection be found by others.
     pub(super) fn enter(&self, slot: &Arc<Slot>, connection: &Arc<Connection>) {
-        self.table().open[slot.number as usize] = (Arc::downgrade(connection), Arc::downgrade(slot));
+        lock(&self.table).open[slot.number as usize] = (Arc::downgrade(connection), Arc::downgrade(slot));
     }
 
     /// Every open connection with its slot. They are handed out, since dropping the last handle of one takes the lock.
     pub(super) fn open(&self) -> Vec<(Arc<Connection>, Arc<Slot>)> {
-        let table = self.table();
-        let mut open = Vec::new();
-        for (connection, slot) in &table.open {
-            // In this order: a connection that is there holds its slot. Of one that is not, the slot's last handle might be
-            // this one, and would be dropped under the lock that its end takes.
-            if let Some(connection) = connection.upgrade() {
-                open.extend(slot.upgrade().map(|slot| (connection, slot)));
-            }
-        }
-        open
+        let table = lock(&self.table);
+        // In this order: a connection that is there holds its slot. Of one that is not, the slot's last handle might be
+        // this one, and would be dropped under the lock that its end takes.
+        let both = |(connection, slot): &(Weak<_>, Weak<_>)| Some((connection.upgrade()?, slot.upgrade()?));
+        table.open.iter().filter_map(both).collect()
     }
 
     /// Whether so many were given away just now that no others can be.
     pub(super) fn is_emptying(&self) -> bool {
-        self.table().given_away >= MAX_LEAVING
+        lock(&self.table).given_away >= MAX_LEAVING
     }
 
     /// Has the connection that has been longest in a phase closed, so that another can have its slot.
     pub(super) fn make_room(&self, phase: Phase) -> bool {
         let open = self.open();
         loop {
-            let mut oldest: Option<(u64, &Arc<Connection>, &Arc<Slot>)> = None;
-            for (connection, slot) in &open {
-                match (slot.word.since(phase), &oldest) {
-                    (Some(since), Some((longest, ..))) if since >= *longest => {}
-                    (Some(since), _) => oldest = Some((since, connection, slot)),
-                    (None, _) => {}
-                }
-            }
-            let (connection, slot) = match oldest {
-                Some((_, connection, slot)) => (connection, slot),
+            let waiting = open.iter().filter_map(|both| Some((both.1.word.since(phase)?, both)));
+            let (connection, slot) = match waiting.min_by_key(|(since, _)| *since) {
+                Some((_, longest)) => longest,
                 None => return false,
             };
-            // Fails only if it has left the phase since: then it is no candidate any more, so this ends.
             if self.give_away(slot, phase) {
                 self.counters.gave_way.add(1);
                 connection.shutdown();
@@ -140,7 +127,7 @@ impl Slots {
     }
 
     fn give_away(&self, slot: &Slot, from: Phase) -> bool {
-        let mut table = self.table(); // or the slot might be given back before it is counted
+        let mut table = lock(&self.table); // or the slot might be given back before it is counted
         let is_given_away = slot.word.change(from, Phase::GivenAway, 0);
         if is_given_away {
             self.recount(&mut table, from, Phase::GivenAway);
@@ -156,7 +143,7 @@ impl Slots {
             if Some(slot.number) == own || slot.word.phase() == Phase::CutOff {
                 continue;
             }
-            let mut table = self.table();
+            let mut table = lock(&self.table);
             let before = slot.word.set(Phase::CutOff);
             self.recount(&mut table, before, Phase::CutOff);
             drop(table);
@@ -176,14 +163,14 @@ impl Slots {
 
     /// How many slots are held, but for the one that the calling thread may hold itself.
     pub(super) fn held_by_others(&self) -> usize {
-        self.table().held().saturating_sub(self.held_by_caller())
+        lock(&self.table).held().saturating_sub(self.held_by_caller())
     }
 
     /// Waits until none of the slots that `count` counts is left, but for the one that the calling thread may hold itself.
     /// Returns whether that came within `patience`.
     pub(super) fn wait_until_empty(&self, count: fn(&Table) -> usize, patience: Duration) -> bool {
         let own = self.held_by_caller();
-        let table = wait_while(&self.left, self.table(), patience, |table| count(table) > own);
+        let table = wait_while(&self.left, lock(&self.table), patience, |table| count(table) > own);
         count(&table) <= own
     }
 
@@ -191,9 +178,7 @@ impl Slots {
         let open = self.open();
         let events = open.iter().map(|(_, slot)| slot.record.events()).sum();
         let bytes = open.iter().map(|(_, slot)| slot.record.bytes()).sum();
-        let table = self.table();
-        let connections = table.held_or_cut_off();
-        drop(table);
+        let connections = lock(&self.table).held_or_cut_off();
         self.counters.stats(connections, events, bytes)
     }
 
@@ -219,10 +204,6 @@ impl Slots {
     /// Microseconds of the host's life.
     fn now(&self) -> u64 {
         self.started.elapsed().as_micros() as u64
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        lock(&self.table)
     }
 }
 
@@ -266,7 +247,7 @@ thread_local! {
 /// One connection's slot. Small, since there may be thousands.
 pub(super) struct Slot {
     slots: Arc<Slots>,
-    number: u32,
+    pub(super) number: u32,
     is_stream: AtomicBool,
     word: PhaseWord,
     record: Record,
@@ -289,10 +270,6 @@ impl Registration for Slot {
 }
 
 impl Slot {
-    pub(super) fn number(&self) -> u32 {
-        self.number
-    }
-
     pub(super) fn is_turned_away(&self) -> bool {
         self.word.phase() == Phase::TurnedAway
     }

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,12 +81,12 @@ impl<T: Task> Workers<T> {
 
     /// Gives a task to an idle thread; it comes back where there is none.
     pub(super) fn give(&self, task: T) -> Result<(), T> {
-        self.state().give_to_idle(task)
+        lock(&self.state).give_to_idle(task)
     }
 
     /// Has a task run by the next thread that is free, or new. An error means that all which waited were given up.
     pub(super) fn push(self: &Arc<Self>, task: T) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if let Err(task) = state.give_to_idle(task) {
             state.queue.push_back(task);
             if !std::mem::replace(&mut state.is_making, true) {
@@ -110,7 +110,7 @@ impl<T: Task> Workers<T> {
             workers.work(first);
         };
         threads::make("brooklet", Box::new(work), self.stack_size).map_err(|error| {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             state.is_making = false;
             let stranded = std::mem::take(&mut state.queue);
             drop(state);
@@ -129,7 +129,7 @@ impl<T: Task> Workers<T> {
     /// The first task for a new thread, which makes the next thread before, if that is needed.
     fn first(self: &Arc<Self>) -> Option<T> {
         loop {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             let is_last = state.queue.len() <= 1;
             if is_last || !std::mem::take(&mut state.has_taken) {
                 let task = state.queue.pop_front();
@@ -147,7 +147,7 @@ impl<T: Task> Workers<T> {
 
     /// The next task for a thread; `None` when it is to end.
     fn next(&self, worker: &Arc<Worker<T>>) -> Option<T> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let queued = state.queue.pop_front();
         state.has_taken |= queued.is_some();
         if queued.is_some() || state.idle.len() >= MAX_IDLE {
@@ -159,7 +159,7 @@ impl<T: Task> Workers<T> {
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
             let is_over = remaining.is_zero() || self.stop.is_requested();
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             match state.idle.iter().rposition(|other| Arc::ptr_eq(other, worker)) {
                 None => return lock(&worker.task).take(),
                 Some(at) if is_over => {
@@ -171,15 +171,11 @@ impl<T: Task> Workers<T> {
             worker.parker.park(remaining, || self.stop.is_requested() || lock(&worker.task).is_some());
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        lock(&self.state)
-    }
 }
 
 impl<T: Task> Wake for Workers<T> {
     fn wake(&self) {
-        for worker in &self.state().idle {
+        for worker in &lock(&self.state).idle {
             worker.parker.wake();
         }
     }
@@ -251,7 +247,7 @@ mod tests {
             let held = Arc::clone(&held);
             assert!(workers.push(Call(Box::new(move || drop(held)))).is_err());
         }
-        let state = workers.state();
+        let state = lock(&workers.state);
         assert!(state.queue.is_empty() && !state.is_making && Arc::strong_count(&held) == 1);
     }
 
@@ -259,7 +255,7 @@ mod tests {
     #[test]
     fn a_task_that_needs_a_thread_at_once() {
         let workers = workers(Some(TOO_LARGE));
-        workers.state().is_making = true;
+        lock(&workers.state).is_making = true;
         assert!(workers.begin(Call(Box::new(|| {}))).is_err());
     }
 

@@ -93,7 +93,7 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     if response.header_value("Date").is_none() {
         buffer.extend_from_slice(date);
     }
-    for (name, value) in response.fields() {
+    for (name, value) in &response.fields {
         buffer.extend_from_slice(name.as_bytes());
         buffer.extend_from_slice(b": ");
         buffer.extend_from_slice(value.as_str().as_bytes());

@@ -38,15 +38,11 @@ impl Bodies {
 
 /// A body, whose memory is given back when nobody has its request any more.
 pub(crate) struct Body {
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     all: Arc<Bodies>,
 }
 
 impl Body {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// Makes room for the next of `missing` bytes: for as many again as there are, so that a declared length alone takes
     /// little, and for no more than `limit` in all.
     fn make_room(&mut self, missing: u64, limit: u64) -> Result<(), Refusal> {
@@ -82,7 +78,7 @@ pub(crate) fn read(
     patience: Duration,
     all: &Arc<Bodies>,
 ) -> Result<Option<Arc<Body>>, ReadError> {
-    let length = match head.framing() {
+    let length = match head.framing {
         Framing::Length(0) => return Ok(None),
         Framing::Length(length) if length > max => return Err(Refusal::BodyTooLarge.into()),
         Framing::Length(length) => Some(length),
@@ -90,7 +86,7 @@ pub(crate) fn read(
     };
     // Pointless once the body is on its way (RFC 9110 §10.1.1).
     if head.expects_continue() && !reader.has_unread() {
-        reader.connection().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(ReadError::Closed)?;
+        reader.connection.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(ReadError::Closed)?;
     }
     let body = Body { bytes: Vec::new(), all: Arc::clone(all) };
     let limit = length.unwrap_or(max);

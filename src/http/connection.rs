@@ -50,7 +50,7 @@ pub(crate) struct Connection {
     /// There until it is dropped.
     socket: Option<AnySocket>,
     registration: Arc<dyn Registration>,
-    stop: StopSignal,
+    pub(crate) stop: StopSignal,
     /// In milliseconds, as the next.
     write_deadline: u32,
     /// Where the thread of a stream waits.
@@ -94,10 +94,6 @@ impl Connection {
 
     pub(crate) fn is_loopback(&self) -> bool {
         self.socket().is_loopback()
-    }
-
-    pub(crate) fn stop_signal(&self) -> &StopSignal {
-        &self.stop
     }
 
     pub(crate) fn record(&self) -> &Record {

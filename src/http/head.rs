@@ -164,12 +164,12 @@ pub(crate) struct Head {
     target: Span,
     path: Span,
     decoded_path: Option<Box<str>>,
-    query: Form,
+    pub(super) query: Form,
     fields: Vec<(Span, Span)>,
     authority: Option<Span>,
-    is_asterisk: bool,
-    minor_version: u8,
-    framing: Framing,
+    pub(crate) is_asterisk: bool,
+    pub(crate) minor_version: u8,
+    pub(super) framing: Framing,
     expectation: Expectation,
     wants_close: bool,
     wants_keep_alive: bool,
@@ -298,11 +298,6 @@ impl Head {
         }
     }
 
-    /// The decoded query.
-    pub(crate) fn query(&self) -> &Form {
-        &self.query
-    }
-
     /// The field lines in the order in which they came.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.lines().map(|(name, value)| (ascii(name), value))
@@ -336,19 +331,6 @@ impl Head {
     /// `host[:port]` that the request is for: of an absolute target, else of the Host field.
     pub(crate) fn authority(&self) -> Option<&str> {
         self.authority.map(|authority| ascii(&self.bytes[authority.range()]))
-    }
-
-    /// Whether the target is `*`: the server itself is asked (RFC 9110 §9.3.7).
-    pub(crate) fn is_asterisk(&self) -> bool {
-        self.is_asterisk
-    }
-
-    pub(crate) fn minor_version(&self) -> u8 {
-        self.minor_version
-    }
-
-    pub(super) fn framing(&self) -> Framing {
-        self.framing
     }
 
     pub(super) fn expects_continue(&self) -> bool {

@@ -35,7 +35,7 @@ impl From<Refusal> for ReadError {
 }
 
 pub(crate) struct Reader {
-    connection: Arc<Connection>,
+    pub(crate) connection: Arc<Connection>,
     max_head: usize,
     buffer: Vec<u8>,
     unread: Range<usize>,
@@ -45,10 +45,6 @@ impl Reader {
     /// Takes heads of `max_head` bytes at most.
     pub(crate) fn new(connection: Arc<Connection>, max_head: usize) -> Self {
         Self { connection, max_head, buffer: Vec::new(), unread: 0..0 }
-    }
-
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     /// Whether bytes have arrived that nobody has read yet.

@@ -111,7 +111,7 @@ impl Request {
     /// };
     /// ```
     pub fn query(&self, key: &str) -> Option<&str> {
-        self.head().query().get(key)
+        self.head().query.get(key)
     }
 
     /// All values of a key in the query, in order.
@@ -125,7 +125,7 @@ impl Request {
     /// };
     /// ```
     pub fn query_all<'r>(&'r self, key: &'r str) -> impl Iterator<Item = &'r str> {
-        self.head().query().all(key)
+        self.head().query.all(key)
     }
 
     /// The whole query, decoded, in order.
@@ -138,7 +138,7 @@ impl Request {
     /// };
     /// ```
     pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.head().query().pairs()
+        self.head().query.pairs()
     }
 
     /// The form in the body, decoded; empty unless the `Content-Type` is `application/x-www-form-urlencoded`, as
@@ -204,7 +204,7 @@ impl Request {
     /// };
     /// ```
     pub fn body(&self) -> &[u8] {
-        self.body.as_deref().map_or(&[], Body::bytes)
+        self.body.as_deref().map_or(&[], |body| &body.bytes)
     }
 
     /// The client's address; behind a proxy, the proxy's, unless [`Host::behind_proxy`](crate::Host::behind_proxy) says

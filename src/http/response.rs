@@ -36,9 +36,9 @@ const FIELDS_OF_THE_HOST: [&str; 5] =
 #[must_use]
 pub struct Response {
     status: Status,
-    fields: Vec<(&'static str, FieldValue)>,
+    pub(crate) fields: Vec<(&'static str, FieldValue)>,
     body: Body,
-    error: Option<BoxError>,
+    pub(crate) error: Option<BoxError>,
 }
 
 pub(crate) enum Body {
@@ -266,10 +266,6 @@ impl Response {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| &*value.0)
     }
 
-    pub(crate) fn fields(&self) -> &[(&'static str, FieldValue)] {
-        &self.fields
-    }
-
     /// The bytes of the body, where they are in memory.
     pub(crate) fn body_bytes(&self) -> Option<&[u8]> {
         match &self.body {
@@ -323,10 +319,6 @@ impl Response {
         self.body = Body::Bytes(Cow::Borrowed(&[]));
         self.remove_fields("Content-Type");
         self
-    }
-
-    pub(crate) fn take_error(&mut self) -> Option<BoxError> {
-        self.error.take()
     }
 }
 
@@ -416,7 +408,7 @@ mod tests {
     fn header_replaces_and_add_header_adds() {
         let response =
             Response::text("x").header("content-type", "a/b").add_header("X", "1").add_header("X", "2");
-        let fields: Vec<_> = response.fields().iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let fields: Vec<_> = response.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(fields, [("content-type", "a/b"), ("X", "1"), ("X", "2")]);
     }
 }

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Duration;
 
 use crate::locks::{lock, wait_while};
@@ -152,7 +152,7 @@ impl StopSignal {
     pub(crate) fn request(&self) -> bool {
         let first = !self.0.requested.swap(true, Ordering::AcqRel);
         // Under the lock, or a sleeper between its look at the flag and its wait would miss the call.
-        let mut sleepers = self.sleepers();
+        let mut sleepers = lock(&self.0.sleepers);
         self.0.wake.notify_all();
         let elsewhere = std::mem::take(&mut *sleepers); // who comes later looks at the flag first
         drop(sleepers);
@@ -164,20 +164,16 @@ impl StopSignal {
 
     /// Has somebody woken when a stop is requested, as long as there is anybody to wake.
     pub(crate) fn wake_on_request(&self, sleeper: &Weak<dyn Wake>) {
-        let mut sleepers = self.sleepers();
+        let mut sleepers = lock(&self.0.sleepers);
         if !sleepers.iter().any(|known| known.ptr_eq(sleeper)) {
             sleepers.retain(|known| known.strong_count() > 0);
             sleepers.push(Weak::clone(sleeper));
         }
     }
 
-    fn sleepers(&self) -> MutexGuard<'_, Vec<Weak<dyn Wake>>> {
-        lock(&self.0.sleepers)
-    }
-
     /// Sleeps for so long, or until a stop is requested.
     pub(crate) fn sleep(&self, patience: Duration) {
-        drop(wait_while(&self.0.wake, self.sleepers(), patience, |_| !self.is_requested()));
+        drop(wait_while(&self.0.wake, lock(&self.0.sleepers), patience, |_| !self.is_requested()));
     }
 }
 

@@ -8,15 +8,10 @@ pub(super) struct Chunks {
     line: String,
     /// How much of a chunk is to come, with the line end behind it.
     left: usize,
-    is_whole: bool,
+    pub(super) is_whole: bool,
 }
 
 impl Chunks {
-    /// Whether the last chunk has come.
-    pub(super) fn is_whole(&self) -> bool {
-        self.is_whole
-    }
-
     pub(super) fn feed(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         for &byte in bytes {

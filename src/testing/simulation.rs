@@ -211,12 +211,12 @@ fn answer(
 ) -> Transcript {
     let mut response = conditional::apply(request, handler.handle(request.clone()));
     let mut transcript = Transcript::new(&response);
-    transcript.error = response.take_error();
+    transcript.error = response.error.take();
     match response.body_length() {
         _ if request.method() == "HEAD" => {}
         Some(length) => {
             if response.read_body(&mut socket.client().received.bytes, length as usize).is_err() {
-                transcript.error = response.take_error();
+                transcript.error = response.error.take();
             }
         }
         None => {

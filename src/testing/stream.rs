@@ -200,7 +200,7 @@ impl EventStream {
     fn fill(&mut self, deadline: Instant) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
         let count = self.read(&mut buffer, deadline)?;
-        if count == 0 && matches!(&self.chunks, Some(chunks) if !chunks.is_whole()) {
+        if count == 0 && matches!(&self.chunks, Some(chunks) if !chunks.is_whole) {
             return Err(ended("the stream was cut off: its last chunk lacks"));
         }
         self.take(&buffer[..count])?;

@@ -49,7 +49,7 @@ pub(super) struct Received {
 
 impl Transcript {
     pub(super) fn new(response: &Response) -> Self {
-        let fields = response.fields().iter().map(|(name, value)| (*name, value.as_str().to_owned()));
+        let fields = response.fields.iter().map(|(name, value)| (*name, value.as_str().to_owned()));
         Self {
             status: response.status_code(),
             fields: fields.collect(),

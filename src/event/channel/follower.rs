@@ -133,7 +133,7 @@ impl Follower {
     }
 
     pub(super) fn stop_signal(&self) -> &StopSignal {
-        self.connection.stop_signal()
+        &self.connection.stop
     }
 
     pub(super) fn keep_alive(&self) -> Option<Duration> {

@@ -92,7 +92,7 @@ impl EventConnection<'_> {
     ///
     /// [`SendError::Closed`].
     pub fn follow_after(&mut self, channel: &Channel, id: Option<&str>) -> Result<bool, SendError> {
-        self.stream().begin()?;
+        self.stream.begin()?;
         let joined = channel.shared.join(None, |log, interest| {
             match (log.resume(id, interest), log.history_start()) {
                 (Resume::After(sequence), _) => Some((sequence + 1, ())),
@@ -110,26 +110,26 @@ impl EventConnection<'_> {
 
     /// Tells the client where in a channel it stands. The snapshot, where there is one, is left to be sent.
     fn greet(&mut self, channel: &Channel, topics: Option<&[String]>) -> Result<Feed, SendError> {
-        self.stream().begin()?;
+        self.stream.begin()?;
         let (mut feed, mut gap) = Feed::join(channel, topics, self.last_event_id());
-        self.stream().buffer().push_str(&std::mem::take(&mut gap.text));
-        self.stream().flush(gap.events)?;
-        feed.tell(gap, || self.stream().tick().map(drop))?;
+        self.stream.buffer.push_str(&std::mem::take(&mut gap.text));
+        self.stream.flush(gap.events)?;
+        feed.tell(gap, || self.stream.tick().map(drop))?;
         Ok(feed)
     }
 
     fn hand_over(&mut self, feed: Feed, behind: Behind) -> Result<(), SendError> {
-        if self.stream().is_bound() {
+        if self.stream.is_bound() {
             let mut subscription = Subscription::new(feed, self)?;
             // How it ended is no business of the generator any more.
             while let Ok(true) = subscription.forward(self, Duration::MAX) {}
-            self.stream().hand_over();
+            self.stream.hand_over();
             return Ok(());
         }
-        let pace = self.its_pace();
-        let stream = self.stream();
-        let (expires, settings) = (stream.expires(), stream.settings());
-        let connection = Arc::clone(stream.connection());
+        let pace = self.pace;
+        let stream = &mut self.stream;
+        let (expires, settings) = (stream.expires, stream.settings);
+        let connection = Arc::clone(&stream.connection);
         stream.hand_over();
         if let Some((shared, reader, snapshot)) = feed.into_parts() {
             let request = shared.watchers.tell_joined(self.request());

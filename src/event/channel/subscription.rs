@@ -238,10 +238,10 @@ pub struct Subscription {
 impl Subscription {
     pub(super) fn new(mut feed: Feed, connection: &mut EventConnection<'_>) -> Result<Self, SendError> {
         if !feed.told.is_empty() {
-            feed.send(connection.stream())?;
+            feed.send(&mut connection.stream)?;
         }
         let request = feed.shared.watchers.tell_joined(connection.request());
-        Ok(Self { feed, connection: Arc::clone(connection.stream().connection()), request, due: None })
+        Ok(Self { feed, connection: Arc::clone(&connection.stream.connection), request, due: None })
     }
 
     /// Sends the events that the client has not seen yet, as soon as there are some; waits for them up to
@@ -267,8 +267,8 @@ impl Subscription {
                 return Ok(true);
             }
             // What is told of a gap is nothing to return for.
-            if self.feed.send(connection.stream())? > 0 {
-                self.due = connection.its_pace().map(|pace| connection.now() + pace);
+            if self.feed.send(&mut connection.stream)? > 0 {
+                self.due = connection.pace.map(|pace| connection.now() + pace);
                 return Ok(true);
             }
         }
@@ -331,8 +331,8 @@ impl Subscription {
         connection: &mut EventConnection<'_>,
         deadline: Instant,
     ) -> Result<Option<bool>, SendError> {
-        let clock = connection.stream().clock().clone();
-        self.feed.wait(deadline, &clock, || connection.stream().tick())
+        let clock = connection.stream.clock.clone();
+        self.feed.wait(deadline, &clock, || connection.stream.tick())
     }
 }
 
