@@ -8,12 +8,14 @@ mod cli;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use brooklet::{Content, EventSource, Host, Layout, StartError};
 
 /// Whoever watches: one sender for each stream.
 type Watchers = Arc<Mutex<Vec<Sender<u32>>>>;
+/// How long the last word of a stream may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> Result<(), StartError> {
     let cli = cli::Cli::read("threads [OPTIONS]", "Works for a minute, and shows how far it is.", &[]);
@@ -26,6 +28,11 @@ fn main() -> Result<(), StartError> {
     let worker = thread::spawn(move || work(&watchers));
     worker.join().expect("the work does not panic");
 
+    // Each stream says that this was all, and a stop would cut it short: then its page would come back for ever.
+    let started = Instant::now();
+    while host.stats().streams > 0 && started.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(10));
+    }
     let report = host.stop();
     println!("done; {} connections ended, {} by force", report.ended, report.forced);
     Ok(())

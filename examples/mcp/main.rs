@@ -60,9 +60,9 @@ fn main() -> ExitCode {
         let cannot = |why| cli.refuse(format_args!("cannot read {folder}: {why}"));
         serve_folder(&Folder::open(&folder).unwrap_or_else(cannot))
     };
-    let app = Layout::new().add("mcp", move |request: Request| server.answer(request)).index(Content::text(
-        "This is a server for the Model Context Protocol: tell an assistant of /mcp.\n",
-    ));
+    let app = Layout::new()
+        .add("mcp", move |request: Request| server.answer(request))
+        .index(Content::html(include_str!("page.html")));
     cli.end(cli.apply(Host::new(app)).defaults().development().console().run())
 }
 

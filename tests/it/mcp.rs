@@ -220,6 +220,59 @@ fn refusals() {
     assert!(String::from_utf8_lossy(&answer.body).contains("-32602"));
 }
 
+/// What some clients send where others leave it out, and what later revisions will add.
+#[test]
+fn what_is_null_empty_or_unknown() {
+    let tool = start("mcp-null");
+    let check = |fields: &str, members: &str, expected: &str| {
+        let answer = post(&tool, fields, format!(r#"{{"jsonrpc":"2.0",{members}}}"#));
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(answer.status == 200 && text.contains(expected), "{fields}{members}\n{text}");
+    };
+    let found = r#""text":"brook.txt:2: runs to the SEA.\ndeep/sea.txt:1: the sea""#;
+    check("", r#""id":1,"method":"tools/list","params":null"#, r#""name":"checksums""#);
+    check(
+        "",
+        r#""id":1,"method":"tools/list","params":{"_meta":null,"cursor":null}"#,
+        r#""name":"checksums""#,
+    );
+    check("", r#""id":1,"method":"resources/list","params":{"cursor":""}"#, "folder:///brook.txt");
+    check("", r#""id":"","method":"ping","result":null,"error":null,"later":[{}]"#, r#""id":"","result":{}"#);
+    check(
+        "",
+        r#""id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":null,"clientInfo":null,"later":1}"#,
+        r#""protocolVersion":"2025-11-25""#,
+    );
+    check(
+        "",
+        r#""id":1,"method":"tools/call","params":{"name":"search","arguments":{"text":"sea","limit":null,"later":{"a":[]}},"task":null,"_meta":{"progressToken":null,"a/b":[null]}}"#,
+        found,
+    );
+    for arguments in ["", r#","arguments":null"#, r#","arguments":{}"#] {
+        let call = format!(r#""id":1,"method":"tools/call","params":{{"name":"checksums"{arguments}}}"#);
+        check("", &call, "deep/sea.txt");
+    }
+    check(
+        "",
+        r#""id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"explain"},"argument":{"name":"file","value":""},"context":null}"#,
+        r#""values":["brook.txt","deep/sea.txt""#,
+    );
+
+    // A session and a last event are of revisions before.
+    let old = "Mcp-Session-Id: x\r\nLast-Event-ID: 7\r\n";
+    let list = format!(r#""id":1,"method":"tools/list","params":{{{META},"cursor":null,"later":1}}"#);
+    check(&(modern("tools/list") + old), &list, r#""resultType":"complete""#);
+    for more in [
+        r#","inputResponses":null,"requestState":null"#,
+        r#","inputResponses":{},"requestState":"""#,
+        r#","later":[]"#,
+    ] {
+        let params = format!(r#"{META},"name":"search","arguments":{{"text":"sea"}}{more}"#);
+        let call = format!(r#""id":1,"method":"tools/call","params":{{{params}}}"#);
+        check(&(modern("tools/call") + "Mcp-Name: search\r\n"), &call, found);
+    }
+}
+
 #[test]
 fn methods_and_notifications() {
     let tool = start("mcp-methods");

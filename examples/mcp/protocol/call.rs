@@ -98,7 +98,8 @@ impl<'c, 'r> Call<'c, 'r> {
             responses: get("inputResponses"),
             is_repeated: false,
         };
-        if let Some(state) = params.get("requestState") {
+        let is_empty = |state: &Json<'_>| state.string().as_deref() == Some("");
+        if let Some(state) = params.get("requestState").filter(|state| !is_empty(state)) {
             let state = state.string().and_then(|state| call.open_state(&state));
             call.answers =
                 state.ok_or_else(|| Refusal::params("`requestState` is not one of ours, or too old"))?;
