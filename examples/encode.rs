@@ -23,6 +23,7 @@
 
 mod json;
 
+use std::env;
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +32,19 @@ use brooklet::{Event, SendError};
 use json::Json;
 
 fn main() -> ExitCode {
+    match env::args_os().nth(1) {
+        Some(help) if help == "--help" || help == "-h" => {
+            let usage =
+                "Usage: encode\n\nReads events as lines of JSON, and writes the bytes of an event stream.\n";
+            let _ = io::stdout().write_all(usage.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Some(_) => {
+            let _ = io::stderr().write_all(b"encode: it takes no arguments; see encode --help\n");
+            return ExitCode::from(2);
+        }
+        None => {}
+    }
     match encode(&mut io::stdin().lock(), &mut io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

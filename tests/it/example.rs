@@ -54,7 +54,7 @@ fn listening(mut server: Process, address: SocketAddr) -> Process {
 
 /// An example that serves, and all that it writes meanwhile.
 pub(crate) struct Tool {
-    _process: Process,
+    pub(crate) process: Process,
     pub(crate) address: SocketAddr,
     folder: PathBuf,
 }
@@ -70,7 +70,7 @@ impl Tool {
     #[track_caller]
     pub(crate) fn start_at(address: SocketAddr, name: &str, arguments: &[&str]) -> Self {
         let (mut command, folder) = prepare(address, name, arguments);
-        Self { _process: listening(Process::spawn(&mut command), address), address, folder }
+        Self { process: listening(Process::spawn(&mut command), address), address, folder }
     }
 
     /// The same as [`start`](Self::start), for an example that reads what is written to it.
@@ -79,7 +79,7 @@ impl Tool {
         let address = free_address();
         let (mut command, folder) = prepare(address, name, arguments);
         let (process, input) = Process::spawn_fed(&mut command);
-        (Self { _process: listening(process, address), address, folder }, input)
+        (Self { process: listening(process, address), address, folder }, input)
     }
 
     /// What it has written to standard error so far.

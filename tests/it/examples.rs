@@ -51,6 +51,8 @@ fn command_lines() {
         check(&["--host", name], &format!("--host takes a name, such as box.example, and not {name:?}"));
     }
     check_refusal("hello", &["8080"], "there is no place for 8080");
+    check_refusal("encode", &["events.json"], "it takes no arguments");
+    assert!(example::run("encode", &["--help"]).stdout.starts_with(b"Usage: encode\n"));
 }
 
 /// The names of `--host` are answered, and no others.

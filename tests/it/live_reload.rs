@@ -1,6 +1,8 @@
 //! The `live_reload` example as a program: what of a folder is served, what is not, and what pages are told.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 use brooklet::testing::Message;
@@ -132,6 +134,15 @@ fn files() {
     let part = "GET /film.mp4 HTTP/1.1\r\nHost: localhost\r\nRange: bytes=5000000000-5000000002\r\n\r\n";
     let answer = ask(server.address, part);
     assert_eq!((answer.status, &*answer.body), (206, &[0; 3][..]));
+    let wait_for_it = || {
+        let mut client = TcpStream::connect(server.address).unwrap();
+        client.write_all(b"GET /film.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        client.read_exact(&mut vec![0; 4 << 20]).unwrap(); // and no more of it
+        client
+    };
+    let _waiting = [(); 4].map(|()| wait_for_it());
+    #[cfg(target_os = "linux")]
+    assert!(server.process.peak_memory() < 32 << 20, "{}", server.process.peak_memory());
 }
 
 /// The one thing in a page that is another in each run.

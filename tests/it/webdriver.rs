@@ -294,6 +294,14 @@ impl Process {
         assert!(status.expect("there is a kill").success(), "kill {signal}");
     }
 
+    /// The most memory that it has had so far, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it is running");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix(" kB"));
+        peak.and_then(|kibibytes| kibibytes.trim().parse::<u64>().ok()).expect("Linux says so") * 1024
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))
     }
