@@ -200,3 +200,71 @@ fn body_bytes(found: Incoming) -> Result<usize, ReadError> {
         Incoming::Closed(reason) => Err(ReadError::Closed(reason)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, ErrorKind};
+    use std::net::Shutdown;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::thread;
+
+    use crate::http::record::{Record, Registration};
+    use crate::http::socket::{AnySocket, Socket, StopSignal};
+
+    struct Nobody(Record);
+
+    impl Registration for Nobody {
+        fn record(&self) -> &Record {
+            &self.0
+        }
+    }
+
+    /// Takes twice as long as it is told, as old Windows does with a quarter of a second.
+    #[derive(Default)]
+    struct Slow {
+        timeout: AtomicU32,
+        is_nonblocking: AtomicBool,
+        waits: Arc<AtomicU32>,
+    }
+
+    impl Socket for Slow {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            if !self.is_nonblocking.load(Ordering::Relaxed) {
+                self.waits.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(2 * Duration::from_millis(self.timeout.load(Ordering::Relaxed).into()));
+            }
+            Err(ErrorKind::TimedOut.into())
+        }
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.timeout.store(timeout.map_or(0, |timeout| timeout.as_millis() as u32), Ordering::Relaxed);
+            Ok(())
+        }
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+            self.is_nonblocking.store(nonblocking, Ordering::Relaxed);
+            Ok(())
+        }
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A deadline of a second is not two, although the reads are cut into slices on Windows.
+    #[test]
+    fn slices_are_counted_by_the_clock() {
+        let (socket, registration) = (Slow::default(), Arc::new(Nobody(Record::default())));
+        let waits = Arc::clone(&socket.waits);
+        let socket = AnySocket::Other(Box::new(socket));
+        let second = Duration::from_secs(1);
+        let connection = Connection::new(socket, StopSignal::default(), second, registration);
+        let mut reader = Reader::new(Arc::new(connection.expect("it can be set up")), 1024);
+        assert_eq!(reader.read_head(second, second, &|| {}).err(), Some(ReadError::Idle));
+        assert!(waits.load(Ordering::Relaxed) <= 2);
+    }
+}
