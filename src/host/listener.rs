@@ -182,7 +182,7 @@ fn wake_unix(listener: UnixListener) {
         let is_connected = path.map_or(false, |path| UnixStream::connect(path).is_ok());
         let _ = sender.send(is_connected); // unless it is awaited no more
     };
-    let _ = threads::make("brooklet-wake", Box::new(connect), None); // without it the sender is gone
+    let _ = threads::make_shared("brooklet-wake", Box::new(connect)); // without it the sender is gone
     if receiver.recv_timeout(CONNECT) != Ok(true) {
         let _ = UnixStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
     }

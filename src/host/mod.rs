@@ -217,7 +217,8 @@ impl Host {
     }
 
     /// Sets the stack of every thread that this host makes, in bytes; std's own 2 MiB unless set. The threads that all
-    /// hosts of the process share, which send what channels publish and write the console, have what was asked for last.
+    /// hosts of the process share, which send what channels publish, write the console, and have a stop reach a Unix
+    /// socket, have what was asked for last.
     ///
     /// It is reserved, not used: what idle streams cost is the pages that were touched. 64 KiB are enough for
     /// generators that keep nothing large on their stack. A system's own least, some 28 KiB with glibc, is what smaller

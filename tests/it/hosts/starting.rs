@@ -112,6 +112,8 @@ fn stopped_before_it_runs() {
 #[test]
 #[cfg(target_os = "linux")]
 fn stacks() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+
     crate::alone::alone("hosts::starting::stacks", || {
         // Memory of its own that the C library keeps for each thread is a sixteenth of that.
         const SIZE: usize = 1 << 30;
@@ -131,6 +133,18 @@ fn stacks() {
             // And no more than that.
             more >= 5 && (more * SIZE..(more + 1) * SIZE).contains(&(address_space() - bytes))
         });
+
+        // Nor is there another for the one that has a stop reach a Unix socket: such a stack is not to be had, and
+        // without that thread the socket is shut down.
+        let path = std::env::temp_dir().join(format!("brooklet-{}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).unwrap();
+        let _still_open = listener.try_clone().unwrap();
+        let host = super::host(hello).unix_listener(listener).start().unwrap();
+        let _asked_last = Host::new(hello).stack_size(1 << 46);
+        host.stop();
+        assert!(UnixStream::connect(&path).is_err());
+        let _ = std::fs::remove_file(&path);
     });
 
     fn threads() -> usize {
