@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::FAILURE, // as `| head` does: no news
         Err(error) => {
-            eprintln!("encode: {error}");
+            let _ = writeln!(io::stderr(), "encode: {error}");
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@
 
 mod cli;
 
+use std::io::{self, Write};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -34,7 +35,8 @@ fn main() -> Result<(), StartError> {
         thread::sleep(Duration::from_millis(10));
     }
     let report = host.stop();
-    println!("done; {} connections ended, {} by force", report.ended, report.forced);
+    // Not by `println!`, which panics where standard output is closed.
+    let _ = writeln!(io::stdout(), "done; {} connections ended, {} by force", report.ended, report.forced);
     Ok(())
 }
 

@@ -12,16 +12,18 @@ use std::time::Duration;
 use brooklet::testing::{Client, EventStream};
 use brooklet::{Host, Layout};
 
-use crate::example::{ask, binary, folder, free_address, spawn};
+use crate::example::{ask, binary, folder, free_address, servers, spawn};
 use crate::patience::{eventually, in_time, DEADLINE};
 use crate::serving::GET;
 use crate::webdriver::{Process, TempFolder};
+use crate::wire::Wire;
 
 /// Set where this program runs itself in another place.
 const VARIABLE: &str = "BROOKLET_ENVIRONMENT";
 
 /// What a shell does before it becomes the program. `$0` is a folder for it.
 const PLAIN: &str = r#"exec "$@""#;
+const CLOSED: &str = r#"exec "$@" <&- >&- 2>&-"#;
 const FULL: &str = r#"exec "$@" >/dev/full 2>&1"#;
 const DEAD_PIPE: &str = r#"exec "$@" > >(:) 2>&1"#;
 const FULL_PIPE: &str = r#"head -c 1000000 /dev/zero >&2 & exec "$@" >&2"#;
@@ -37,6 +39,7 @@ const EMPTY_ROOT: &str = r#"
         mount -o remount,bind,ro "$0"
         ! touch "$0/file" 2>/dev/null
         exec chroot --userspec=65534:65534 "$0" "$@"' "$0/root" "$@""#;
+const FEW_DESCRIPTORS: &str = r#"ulimit -n 64; exec "$@""#;
 /// For a user that nobody else is: what others run would count.
 const FEW_THREADS: &str =
     r#"ulimit -u 16; exec setpriv --reuid=$((100000 + $$)) --regid=65534 --clear-groups "$@""#;
@@ -54,18 +57,24 @@ const FAKE_TIME: &str = r#"
     export FAKETIME_DONT_FAKE_MONOTONIC=1
     exec "$@""#;
 
+/// A second passes in a thousandth of one, and nobody hears anything.
+const FAST_TIME: &str = r#"
+    library=$(ls /usr/lib/*/faketime/libfaketime.so.1) || exec true
+    exec env LD_PRELOAD=$library FAKETIME='+0 x1000' "$@" >/dev/full"#;
+
 /// A row for each place: what it is, how a shell makes it, and what has to be so there.
 #[test]
 fn places() {
     check("as any user has it", PLAIN, serves);
-    check("no standard streams", r#"exec "$@" <&- >&- 2>&-"#, serves);
+    check("no standard streams", CLOSED, serves);
     check("no standard error", r#"exec "$@" 2>&-"#, serves);
     check("full standard streams", FULL, serves);
     check("standard streams whose reader is gone", DEAD_PIPE, serves);
     check("standard streams that nobody reads", FULL_PIPE, serves);
     check("no variables", r#"cd /; exec env -i "$@""#, serves);
     check("a time zone and a locale unheard of", r#"TZ=No/Where LC_ALL=xx_YY.none exec "$@""#, serves);
-    check("64 descriptors", r#"ulimit -n 64; exec "$@""#, serves);
+    check("64 descriptors", FEW_DESCRIPTORS, serves);
+    check("fewer descriptors than streams", FEW_DESCRIPTORS, serves_one_after_another);
     check("64 MiB of memory", r#"ulimit -v 65536; exec "$@""#, serves);
     check("16 threads", FEW_THREADS, serves);
     check("fewer threads than streams", FEW_THREADS, serves_those_it_can);
@@ -146,8 +155,9 @@ impl Place {
     #[track_caller]
     fn tour(&self) -> (Process, SocketAddr) {
         let address = free_address();
-        let program = self.folder.0.join("tour"); // where anybody may read it
-        fs::copy(binary("tour"), &program).unwrap();
+        // Where anybody may read it. Not copied by this process, whose children might still have it open for writing.
+        let program = self.folder.0.join("tour");
+        assert!(Command::new("cp").arg(binary("tour")).arg(&program).status().unwrap().success());
         (spawn(&mut self.command(&program, &[&address.port().to_string()]), address), address)
     }
 }
@@ -174,6 +184,21 @@ fn serves_those_it_can(place: &Place) {
     });
     exercise(address);
     assert!(tour.is_running());
+}
+
+/// Those for whom there is no descriptor wait, and are served when others have left.
+fn serves_one_after_another(place: &Place) {
+    const MANY: usize = 100;
+    let (_tour, address) = place.tour();
+    let mut clients: Vec<_> = (0..MANY).map(|_| Wire::connect(address).unwrap()).collect();
+    for client in &mut clients {
+        client.send(b"GET /events?n=100000&ms=20 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    while !clients.is_empty() {
+        let served = clients.drain(..clients.len().min(MANY / 2));
+        served.for_each(|mut client| assert_eq!(client.head().unwrap().status, 200));
+    }
+    exercise(address);
 }
 
 /// Whoever asks has to be in the same place.
@@ -235,20 +260,15 @@ fn examples_that_nobody_hears() {
     let file = files.join("index.html");
     fs::write(&file, "<p>one").unwrap();
     let (files, file) = (files.to_str().unwrap(), file.to_str().unwrap());
-    let examples: [(&str, &[&str]); 10] = [
-        ("stock", &[]),
-        ("chat", &[]),
-        ("formats", &[]),
-        ("tour", &[]),
-        ("tokens", &[]),
-        ("dashboard", &[]),
-        ("mcp", &["--folder", files]),
-        ("progress", &["--rate", "1", files]),
-        ("live_reload", &[files]),
-        ("pipe", &[file]),
-    ];
-    for (name, arguments) in examples {
-        for streams in [FULL, DEAD_PIPE, FULL_PIPE] {
+    for name in &servers() {
+        let arguments: &[&str] = match &**name {
+            "mcp" => &["--folder", files],
+            "progress" => &["--rate", "1", files],
+            "live_reload" => &[files],
+            "pipe" => &[file],
+            _ => &[],
+        };
+        for streams in [CLOSED, FULL, DEAD_PIPE, FULL_PIPE] {
             let (_process, address) = start(name, arguments, streams);
             for _ in 0..2 {
                 assert!(ask(address, GET).status < 500, "{name} with {streams}");
@@ -276,9 +296,19 @@ fn what_nobody_hears_ends_nothing() {
 
     let input = folder("unheard-lines").join("lines");
     fs::write(&input, "{\"data\":1}\nno JSON\n{\"data\":2}\n").unwrap();
-    let mut command = shell(r#"exec "$@" <"$0" 2>/dev/full"#, &input, &binary("encode"), &[]);
-    let output = run(&mut command);
-    assert_eq!((&*output.stdout, output.status.code()), (&b"data: 1\n\ndata: 2\n\n"[..], Some(1)));
+    let lines = |place| {
+        let output = run(&mut shell(place, &input, &binary("encode"), &[]));
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    };
+    for unheard in [r#"exec "$@" <"$0" 2>/dev/full"#, r#"exec "$@" <"$0" 2>&-"#, r#"exec "$@" <"$0" 2> >(:)"#]
+    {
+        assert_eq!(lines(unheard), ("data: 1\n\ndata: 2\n\n".to_owned(), Some(1)), "{unheard}");
+    }
+    assert_eq!(lines(r#"exec "$@" <"$0" >/dev/full 2>&1"#).1, Some(1)); // where its output goes, nothing can
+
+    // It works for a minute, which passes in no time there.
+    let ended = run(&mut shell(FAST_TIME, Path::new("-"), &binary("threads"), &["--port", "0"]));
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
 /// Pages, bodies, ten streams at once, failures and a departure of each.

@@ -30,6 +30,18 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     binary
 }
 
+/// The names of all examples that serve; `encode` alone is a filter.
+pub(crate) fn servers() -> Vec<String> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).expect("it is there");
+    let paths = entries.map(|entry| entry.expect("it can be listed").path());
+    let programs =
+        paths.filter(|path| path.extension() == Some("rs".as_ref()) || path.join("main.rs").exists());
+    let names = programs.map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.filter(|name| name != "encode").collect();
+    names.sort_unstable();
+    names
+}
+
 /// Runs an example that serves, until the returned value is dropped. It listens when this returns.
 pub(crate) fn serve(name: &str, address: SocketAddr, variables: &[(&str, &str)]) -> Process {
     let mut command = Command::new(binary(name));

@@ -13,23 +13,7 @@ use crate::wire::show;
 /// All of them have the same options, and say the same of what is wrong.
 #[test]
 fn command_lines() {
-    for name in [
-        "chat",
-        "dashboard",
-        "formats",
-        "hello",
-        "live_reload",
-        "load",
-        "mcp",
-        "pipe",
-        "progress",
-        "sensors",
-        "stock",
-        "threads",
-        "ticker_redis",
-        "tokens",
-        "tour",
-    ] {
+    for name in &example::servers() {
         check_help(name);
         check_refusal(name, &["--prot", "80"], "there is no option --prot");
         check_refusal(name, &["--host"], "--host needs a value");
