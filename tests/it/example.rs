@@ -1,10 +1,12 @@
 //! Runs the examples, which `cargo test` has built, as programs of their own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::ErrorKind::AddrInUse;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdin, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -177,15 +179,23 @@ pub(crate) fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     wire.answer(false).unwrap()
 }
 
-/// An address that was free a moment ago: examples are told theirs, and one has to come back to it. Its port is none of
-/// those that systems give to whoever connects, who would have it meanwhile.
+/// An address for an example, which are told theirs, and one has to come back to it. Its port is none of those that
+/// systems give to whoever connects, who would have it meanwhile. A UDP socket of the same number keeps it from other tests
+/// that run at the same time, as long as this process lasts.
 pub(crate) fn free_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = process::id().wrapping_mul(61); // other tests may run beside these
-    let mut numbers = (0..PORTS).map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)));
-    let free = numbers.find_map(|number| {
-        let port = FIRST_PORT + (number % u32::from(PORTS)) as u16;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
-    });
-    free.and_then(|listener| listener.local_addr().ok()).expect("a port of so many is free")
+    static RESERVED: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = process::id() as u16;
+    let ports =
+        (0..PORTS).map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS + FIRST_PORT);
+    let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let free = addresses.filter_map(|address| Some((address, UdpSocket::bind(address).ok()?)));
+    let is_free = |(address, _): &(SocketAddr, _)| {
+        let both = [*address, (Ipv6Addr::LOCALHOST, address.port()).into()];
+        both.iter()
+            .all(|address| !matches!(TcpListener::bind(address), Err(error) if error.kind() == AddrInUse))
+    };
+    let (address, reservation) = { free }.find(is_free).expect("a port of so many is free");
+    RESERVED.lock().expect("nobody panics with it").push(reservation);
+    address
 }
