@@ -95,6 +95,7 @@ impl Leader {
     }
 
     /// Accepts until it can hand the listener on, and then serves what was accepted.
+    #[inline(never)] // see `serve`
     fn lead(mut self) {
         let mut backoff = FIRST_BACKOFF;
         while !self.is_stopping() {

@@ -1,4 +1,7 @@
 //! One connection: head, body, handler, answer, and again, until one side has had enough.
+//!
+//! A stream keeps all pages of its thread's stack that were touched before, and its generator runs below the frames that
+//! led to it. So what is done before a stream, or instead of one, is not inlined into those: two pages are enough.
 
 use std::error::Error;
 use std::io;
@@ -72,6 +75,7 @@ fn converse(settings: &Settings, slot: &Slot, connection: Arc<Connection>) {
 ///
 /// Any status but 200 would end an `EventSource` for good. The answer says nothing else, so that no rule keeps it from
 /// pages that may read the stream.
+#[inline(never)]
 fn turn_away(settings: &Settings, connection: &Arc<Connection>) {
     let delay = random::between(OVERFLOW_RETRY.0, OVERFLOW_RETRY.1);
     let mut reader = Reader::new(Arc::clone(connection), settings.limits.max_head);
@@ -172,37 +176,54 @@ impl Conversation<'_> {
 
     /// One request and its answer.
     fn exchange(&mut self) -> Next {
+        match self.receive() {
+            Ok((request, started)) => self.answer(&request, started),
+            Err(next) => next,
+        }
+    }
+
+    /// Reads a request.
+    #[inline(never)]
+    fn receive(&mut self) -> Result<(Request, Instant), Next> {
         let limits = &self.settings.limits;
         let slot = self.slot;
         slot.end_service();
         let begins = || slot.begin_head(limits.max_heads);
         let head = self.reader.read_head(limits.idle_deadline, limits.head_deadline, &begins);
         if !slot.begin_service() {
-            return Next::Close;
+            return Err(Next::Close);
         }
         let head = match head {
             Ok(head) => head,
-            Err(error) => return self.give_up(None, error),
+            Err(error) => return Err(self.give_up(None, error)),
         };
         let started = Instant::now();
         if let Err(sentence) = self.settings.guard.judge(self.rules, &head) {
             self.settings.service.slots.counters.forbidden.add(1);
-            return self.refuse(Some(&head), Status::FORBIDDEN, sentence);
+            return Err(self.refuse(Some(&head), Status::FORBIDDEN, sentence));
         }
         let (max, patience, all) = (limits.max_body, limits.body_deadline, &self.settings.bodies);
         let body = match body::read(&mut self.reader, &head, max, patience, all) {
             Ok(body) => body,
-            Err(error) => return self.give_up(Some(&head), error),
+            Err(error) => return Err(self.give_up(Some(&head), error)),
         };
         let peer = self.peer(Some(&head));
-        let request = Request::new(head, body, peer);
+        Ok((Request::new(head, body, peer), started))
+    }
+
+    /// Has it answered, by the handler or without.
+    #[inline(never)]
+    fn answer(&mut self, request: &Request, started: Instant) -> Next {
         let persistence = self.persistence(request.head());
         let (response, persistence) = match self.own_answer(request.head()) {
             Some(response) => (response, persistence),
-            None => self.handle(&request, persistence),
+            None => {
+                let outcome = panics::catch(|| self.settings.handler.handle(request.clone()));
+                self.judge(request, outcome, persistence)
+            }
         };
         let response = self.settings.complete(self.rules, Some(request.head()), response);
-        self.answer(&request, response, persistence, started)
+        self.send(request, response, persistence, started)
     }
 
     fn persistence(&self, head: &Head) -> Persistence {
@@ -222,11 +243,15 @@ impl Conversation<'_> {
         }
     }
 
-    /// Lets the handler answer.
-    fn handle(&self, request: &Request, persistence: Persistence) -> (Response, Persistence) {
-        let (mut response, persistence) = match panics::catch(|| {
-            self.settings.handler.handle(request.clone())
-        }) {
+    /// What is sent where the handler has answered, or has not.
+    #[inline(never)]
+    fn judge(
+        &self,
+        request: &Request,
+        outcome: Result<Response, Panic>,
+        persistence: Persistence,
+    ) -> (Response, Persistence) {
+        let (mut response, persistence) = match outcome {
             Ok(response) => (response, persistence),
             // Who knows what the panic has left behind: this connection, at least, is not used again.
             Err(panic) => {
@@ -247,7 +272,7 @@ impl Conversation<'_> {
         (conditional::apply(request, response), persistence)
     }
 
-    fn answer(
+    fn send(
         &mut self,
         request: &Request,
         mut response: Response,

@@ -146,6 +146,7 @@ impl<T: Task> Workers<T> {
     }
 
     /// The next task for a thread; `None` when it is to end.
+    #[inline(never)] // see `serve`
     fn next(&self, worker: &Arc<Worker<T>>) -> Option<T> {
         let mut state = lock(&self.state);
         let queued = state.queue.pop_front();
