@@ -62,6 +62,7 @@ fn main() -> brooklet::Result {
     });
     let app = Layout::new()
         .index(Content::html(include_str!("chat.html")))
+        .add("shared.js", Content::event_source_script())
         .add("rooms", move |request: Request| house.answer(request, &stream).unwrap_or_else(identity));
     let limits = Limits::default().max_body(MAX_BODY);
     Ok(cli.apply(Host::new(app)).limits(limits).defaults().development().console().run()?)

@@ -150,6 +150,7 @@ impl Board {
         };
         Layout::new()
             .index(Content::html(include_str!("progress.html")))
+            .add("shared.js", Content::event_source_script())
             .add("events", EventSource::channel(&self.channel))
             .add("result", result(|outcome| Response::json(outcome.json.clone())))
             .add("SHA256SUMS", result(|outcome| Response::text(outcome.sums.clone())))

@@ -149,7 +149,7 @@ fn routes() {
     let body = "x".repeat(32 * 1024 + 1);
     assert_eq!(say(address, "tea", FORM, &body).status, 413);
     let page = ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(String::from_utf8(page.body).unwrap().contains("new EventSource(`rooms/"));
+    assert!(String::from_utf8(page.body).unwrap().contains("new SharedEventSource(`rooms/"));
 
     // A page from elsewhere may not speak in somebody's name.
     let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 15\r\n\r\nname=Eve&text=x";
