@@ -69,11 +69,14 @@ impl Gap {
             Resume::Fresh => {
                 let next = log.start_of_last(settings.replay);
                 let mut text = String::new();
-                if let (true, Some(id)) = (next == log.next(), log.id_of(next - 1)) {
+                if log.from(next).any(|event| interest.has(event.topic)) {
+                    return Self { text, events: 0, next, snapshot_id: None };
+                }
+                if let Some(id) = log.id_of(log.next() - 1) {
                     // So that a client which is cut off before its first event comes back with something.
                     write_id(&mut text, &id);
                 }
-                Self { text, events: 0, next, snapshot_id: None }
+                Self { text, events: 0, next: log.next(), snapshot_id: None }
             }
         }
     }

@@ -3,11 +3,13 @@
 //! But for one thing: when a client that stalls falls behind what is kept is up to the writers. Of that the model
 //! knows when it must not happen, and that what is said of it adds up.
 
+use super::latest::Latest;
 use super::valve::Valve;
 use super::FINISH;
+use std::collections::BTreeSet;
 
 /// What is kept for everybody, however short the history.
-const WINDOW: usize = 256 * 1024;
+pub(super) const WINDOW: usize = 256 * 1024;
 
 /// What has been published, and what the channel promises of it.
 pub(super) struct Model {
@@ -20,6 +22,9 @@ pub(super) struct Model {
     pub(super) events: Vec<String>,
     /// What each is about; 0 is nothing.
     pub(super) topics: Vec<u8>,
+    /// Whether of each topic the newest event alone is kept.
+    pub(super) is_latest: bool,
+    pub(super) latest: Latest,
     pub(super) is_closed: bool,
 }
 
@@ -36,12 +41,12 @@ impl Model {
         }
     }
 
-    fn event(&self, sequence: u64) -> &str {
+    pub(super) fn event(&self, sequence: u64) -> &str {
         &self.events[sequence as usize - 1]
     }
 
     /// Whether an event is for somebody who follows these topics, or all.
-    fn is_for(&self, sequence: u64, topics: Option<&[u8]>) -> bool {
+    pub(super) fn is_for(&self, sequence: u64, topics: Option<&[u8]>) -> bool {
         let topic = self.topics[sequence as usize - 1];
         topics.map_or(true, |topics| topic == 0 || topics.contains(&topic))
     }
@@ -63,7 +68,7 @@ impl Model {
         start
     }
 
-    fn reset(&self, sequence: u64, reason: &str, missed: Option<u64>) -> String {
+    pub(super) fn reset(&self, sequence: u64, reason: &str, missed: Option<u64>) -> String {
         let missed = missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
         // Where a snapshot follows, the place is the snapshot's to tell: who has not got that comes back for it.
         let id = if self.has_snapshot { String::new() } else { self.id_line(sequence) };
@@ -71,7 +76,7 @@ impl Model {
     }
 
     /// A publisher that has published nothing has given no id.
-    fn id_line(&self, sequence: u64) -> String {
+    pub(super) fn id_line(&self, sequence: u64) -> String {
         match self.own_ids && sequence == 0 {
             true => String::new(),
             false => format!("id: {}\n", self.id(sequence)),
@@ -83,7 +88,7 @@ impl Model {
     }
 
     /// Reads a block that tells somebody of some topics where it stands.
-    fn behind_id_block<'t>(&self, text: &'t str) -> Option<&'t str> {
+    pub(super) fn behind_id_block<'t>(&self, text: &'t str) -> Option<&'t str> {
         let (id, rest) = text.strip_prefix("id: ")?.split_once("\n\n")?;
         (0..=self.published()).any(|sequence| self.id(sequence) == id).then_some(rest)
     }
@@ -96,8 +101,16 @@ impl Model {
         })
     }
 
+    /// What a client may be told first, and the first event that follows.
+    pub(super) fn greetings(&self, seen: Option<&Seen>, topics: Option<&[u8]>) -> Vec<(String, u64)> {
+        match self.is_latest {
+            true => self.latest_greetings(seen, topics),
+            false => vec![self.greeting(seen, topics)],
+        }
+    }
+
     /// What a client is told first, and the first event that follows.
-    pub(super) fn greeting(&self, seen: Option<&Seen>, topics: Option<&[u8]>) -> (String, u64) {
+    fn greeting(&self, seen: Option<&Seen>, topics: Option<&[u8]>) -> (String, u64) {
         let last = self.published();
         let state = || if self.has_snapshot { self.snapshot(last, last) } else { String::new() };
         match seen {
@@ -126,7 +139,9 @@ impl Model {
                 } else {
                     format!("id: {}\n\n", self.id(last))
                 };
-                (if replayed > 0 { String::new() } else { first }, last + 1 - replayed)
+                let is_told = (last + 1 - replayed..=last).any(|event| self.is_for(event, topics));
+                let from = if is_told { last + 1 - replayed } else { last + 1 };
+                (if is_told { String::new() } else { first }, from)
             }
         }
     }
@@ -140,11 +155,13 @@ pub(super) enum Seen {
 
 pub(super) struct Client {
     pub(super) valve: Valve,
-    pub(super) greeting: String,
-    pub(super) first: u64,
+    /// What it may be told first, and the first event that follows.
+    pub(super) greetings: Vec<(String, u64)>,
     pub(super) is_forwarding: bool,
     /// What it follows, if that is not all.
     pub(super) topics: Option<Vec<u8>>,
+    /// What was superseded, or forgotten, before it came: it gets none of that.
+    pub(super) old: BTreeSet<u64>,
     /// Whether it has stalled, or begun with something to catch up with.
     pub(super) has_been_behind: bool,
     pub(super) is_stalled: bool,
@@ -153,14 +170,17 @@ pub(super) struct Client {
 impl Client {
     /// Compares what has arrived with what the model says; whether that is everything.
     pub(super) fn check(&self, model: &Model) -> Result<bool, String> {
+        if model.is_latest {
+            return self.check_latest(model);
+        }
         let is_closed = self.valve.is_closed(); // first: then the text is all
         let text = self.valve.text();
-        if self.greeting.len() > text.len() && self.greeting.starts_with(&text) {
+        let (greeting, mut cursor) = &self.greetings[0];
+        if greeting.len() > text.len() && greeting.starts_with(&text) {
             return Ok(false); // a snapshot is on its way
         }
         let mut rest =
-            text.strip_prefix(&*self.greeting).ok_or_else(|| format!("another greeting: {text:.300?}"))?;
-        let mut cursor = self.first;
+            text.strip_prefix(&**greeting).ok_or_else(|| format!("another greeting: {text:.300?}"))?;
         let topics = self.topics.as_deref();
         loop {
             if let Some(others) = topics.and_then(|_| model.behind_id_block(rest)) {

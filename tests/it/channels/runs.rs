@@ -3,10 +3,11 @@
 //! Clients are in memory, and joining runs on the test's own thread, so that the place of each is known. Writers
 //! run beside it as they like: what a client gets must not depend on that.
 
+use super::latest::Latest;
 use super::model::{Client, Model, Seen};
 use super::valve::Valve;
 use super::{epoch, get_after, GET};
-use crate::patience::{Gate, DEADLINE};
+use crate::patience::{Gate, DEADLINE, LONG};
 use crate::random::Random;
 use brooklet::{Channel, Event, EventSource, Host};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,10 +37,13 @@ impl Run {
         let state = Arc::new(AtomicU64::new(0));
         let history = (random.pick(&[0, 1, 5, 50, u64::MAX]), random.pick(&[0, 200, 5000, u64::MAX]));
         let replay = random.pick(&[0, u64::MAX, 3]);
-        let (own_ids, has_snapshot) = (random.once_in(3), random.once_in(3));
+        let (own_ids, has_snapshot, is_latest) = (random.once_in(3), random.once_in(3), random.once_in(3));
         let mut setup = Channel::setup().history_events(history.0).history_bytes(history.1).replay(replay);
         if own_ids {
             setup = setup.own_ids();
+        }
+        if is_latest {
+            setup = setup.latest();
         }
         if has_snapshot {
             let state = Arc::clone(&state);
@@ -75,9 +79,12 @@ impl Run {
                 history,
                 events: Vec::new(),
                 topics: Vec::new(),
+                is_latest,
+                latest: Latest::default(),
                 is_closed: false,
             },
-            hosts: [following, forwarding].map(|source| Arc::new(Host::new(source))),
+            // Where the machine is slow, what keeps streams alive shall not come between.
+            hosts: [following, forwarding].map(|source| Arc::new(Host::new(source.keep_alive(LONG)))),
             channel,
             gates,
             state,
@@ -97,6 +104,7 @@ impl Run {
             15 | 16 => self.stall(),
             17 => self.unstall(),
             18 => self.leave(),
+            19 if self.model.is_latest => self.forget(),
             _ => self.settle(),
         }
     }
@@ -127,6 +135,9 @@ impl Run {
         self.model.topics.push(topic);
         assert_eq!(self.channel.publish(event).unwrap().id, id);
         self.model.events.push(format!("id: {id}\n{}", Event::new(text).encode().unwrap()));
+        if self.model.is_latest {
+            self.model.keep_latest();
+        }
         self.unsettled += self.model.events.last().map_or(0, String::len);
         if self.unsettled > 100_000 {
             self.settle(); // or those who do not stall could fall behind as well
@@ -144,7 +155,7 @@ impl Run {
 
     /// Their order is the channel's to make.
     fn publish_from_two_threads(&mut self) {
-        if self.model.own_ids || self.model.has_snapshot {
+        if self.model.own_ids || self.model.has_snapshot || self.model.is_latest {
             return; // whose order is the publisher's
         }
         let publishers = [0, 1].map(|publisher| {
@@ -168,10 +179,22 @@ impl Run {
         self.done.push(format!("publish from two threads, {}", self.model.published()));
     }
 
+    fn forget(&mut self) {
+        let topic = self.random.pick(&[1, 2, 3, 9]);
+        self.channel.forget(&topic.to_string());
+        self.model.forget(topic);
+        self.done.push(format!("forget {topic}"));
+    }
+
     /// Comes back with something that was seen before, or never.
     fn rejoin(&mut self) {
         let published = self.model.published();
-        let expired = self.model.history_start() - 1;
+        let expired = match self.model.is_latest {
+            // Of those that are not there any more, no id of the publisher's is known.
+            true if self.model.own_ids => return self.rejoin_among_own(),
+            true => 0,
+            false => self.model.history_start() - 1,
+        };
         let seen = match self.random.below(8) {
             0 => Seen::Other("x".to_owned()),
             1 => Seen::Other(self.model.id(published + 1)),
@@ -187,6 +210,21 @@ impl Run {
         }
     }
 
+    /// The same for the latest of each, with ids that are known, or are not any more.
+    fn rejoin_among_own(&mut self) {
+        let Latest { history, superseded, .. } = &self.model.latest;
+        let seen = match self.random.below(4) {
+            0 => Seen::Other("x".to_owned()),
+            1 if !superseded.is_empty() => {
+                let at = self.random.below(superseded.len());
+                Seen::Other(self.model.id(*superseded.iter().nth(at).expect("there is one")))
+            }
+            _ if !history.is_empty() => Seen::Event(history[self.random.below(history.len())]),
+            _ => return,
+        };
+        self.join(Some(seen));
+    }
+
     fn join(&mut self, seen: Option<Seen>) {
         let id = match &seen {
             Some(Seen::Event(sequence)) => Some(self.model.id(*sequence)),
@@ -200,7 +238,7 @@ impl Run {
             let names: Vec<_> = topics.iter().map(u8::to_string).collect();
             request = request.replace("/ ", &format!("/?of={} ", names.join(",")));
         }
-        let (greeting, first) = self.model.greeting(seen.as_ref(), topics.as_deref());
+        let greetings = self.model.greetings(seen.as_ref(), topics.as_deref());
         let is_forwarding = self.random.once_in(6);
         let valve = Valve::new(&request);
         let (host, end) = (Arc::clone(&self.hosts[usize::from(is_forwarding)]), valve.host_end());
@@ -218,11 +256,11 @@ impl Run {
         ));
         self.clients.push(Client {
             valve,
-            greeting,
-            first,
+            has_been_behind: greetings.iter().any(|(_, first)| *first <= self.model.published()),
+            greetings,
+            old: self.model.latest.superseded.clone(),
             is_forwarding,
             topics,
-            has_been_behind: first <= self.model.published(),
             is_stalled: false,
         });
     }
@@ -282,9 +320,11 @@ impl Run {
     }
 
     fn context(&self) -> String {
-        let Model { history, replay, own_ids, has_snapshot, .. } = &self.model;
+        let Model { history, replay, own_ids, has_snapshot, is_latest, .. } = &self.model;
         let done = self.done.join("\n");
-        format!("history {history:?}, {replay:?}, own ids {own_ids}, snapshot {has_snapshot}\n{done}")
+        format!(
+            "history {history:?}, {replay:?}, own ids {own_ids}, snapshot {has_snapshot}, latest {is_latest}\n{done}"
+        )
     }
 
     /// In the end all take everything, and the channel is closed.
@@ -311,7 +351,7 @@ fn whatever_happens() {
     thread::scope(|scope| {
         for part in 0..4 {
             scope.spawn(move || {
-                for seed in (part..100).step_by(4) {
+                for seed in (part..40).step_by(4) {
                     run(seed + 1);
                 }
             });
@@ -329,11 +369,20 @@ fn whatever_happens_for_long() {
     });
 }
 
+/// Several channels at once, which share the writers.
 fn run(seed: u64) {
-    let mut run = Run::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    run.done.push(format!("seed {seed}"));
-    for _ in 0..60 {
-        run.step();
+    let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut runs: Vec<_> = (0..3).map(|_| Run::new(random.bits())).collect();
+    for run in &mut runs {
+        run.done.push(format!("seed {seed}"));
     }
-    run.end();
+    for _ in 0..150 {
+        let at = random.below(runs.len());
+        runs[at].step();
+    }
+    // The others go on, and are not touched by the end of one.
+    while let Some(mut run) = runs.pop() {
+        run.end();
+        runs.iter_mut().for_each(|other| (0..10).for_each(|_| other.step()));
+    }
 }

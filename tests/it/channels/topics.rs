@@ -82,6 +82,10 @@ fn who_gets_what() {
     check(channel(), "", &of("a,a", GET), "a:1 b:2", "id:E-0 E-1:1"); // once
     check(channel(), "", &of("", GET), "a:1 -:2", "id:E-0 E-2:2"); // what has no topic
     check(channel(), "", &of("a", GET), "A:1 aa:2 a%20:3", "id:E-0");
+    // What is replayed is not its, and it could be cut off before anything is.
+    let replay = || Channel::setup().replay(2).open();
+    check(replay(), "a:1 b:2 b:3", &of("a", GET), "b:4 a:5", "id:E-3 E-5:5");
+    check(replay(), "a:1 b:2 a:3", &of("a", GET), "b:4 a:5", "E-3:3 E-5:5");
 }
 
 #[test]
@@ -122,6 +126,10 @@ fn the_latest_of_each() {
     channel.forget("a");
     channel.forget("nothing of it");
     check(channel, "", GET, "", "E-2:2");
+    let channel = latest();
+    publish(&channel, "a:1");
+    channel.forget("a");
+    check(channel, "", GET, "", "id:E-1");
     // Thousands of old ones take no room, and those that are there stay in order.
     let channel = latest();
     for number in 0..5000 {
