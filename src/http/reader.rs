@@ -207,10 +207,10 @@ mod tests {
     use std::io::{self, ErrorKind};
     use std::net::Shutdown;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-    use std::thread;
 
     use crate::http::record::{Record, Registration};
     use crate::http::socket::{AnySocket, Socket, StopSignal};
+    use crate::locks::Parker;
 
     struct Nobody(Record);
 
@@ -232,7 +232,8 @@ mod tests {
         fn read(&self, _: &mut [u8]) -> io::Result<usize> {
             if !self.is_nonblocking.load(Ordering::Relaxed) {
                 self.waits.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(2 * Duration::from_millis(self.timeout.load(Ordering::Relaxed).into()));
+                let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed).into());
+                Parker::default().park(2 * timeout, || false);
             }
             Err(ErrorKind::TimedOut.into())
         }
