@@ -41,6 +41,11 @@ impl Crowd {
         self.len() == 0
     }
 
+    /// Whether somebody follows some topics only.
+    pub(super) fn has_topics(&self) -> bool {
+        self.of_all.len() < self.len()
+    }
+
     /// The first event that somebody here has not got yet; none where nobody is.
     pub(super) fn slowest(&self) -> Option<u64> {
         let waiting = self.waiting.iter().filter_map(|(_, at)| self.followers[*at as usize].as_ref());
@@ -191,13 +196,11 @@ impl Crowd {
             left -= 1;
             *budget -= 1;
             self.look_at(left as u32, |follower| {
-                let is_told = |place: &&Place| {
+                let place = place.filter(|place| {
                     let is_quiet = follower.due().is_none() && follower.quiet(visit) >= place.quiet;
-                    is_quiet
-                        && !matches!(follower.reader.interest, Interest::All)
-                        && follower.reader.cursor < place.middle
-                };
-                let place = place.filter(is_told);
+                    let has_topics = !matches!(follower.reader.interest, Interest::All);
+                    is_quiet && has_topics && follower.reader.cursor < place.middle
+                });
                 if place.is_some() {
                     follower.reader.cursor = next;
                 }

@@ -354,9 +354,11 @@ impl Follower {
         if self.backlog.is_some() {
             return Ok(());
         }
-        // Where nothing is owed, nobody compares the numbers.
-        self.connection.count_bytes(std::mem::take(&mut self.bytes));
-        self.connection.count_events(std::mem::take(&mut self.events));
+        // Where nothing is owed, nobody compares the numbers. Thousands that are idle shall not touch their counters.
+        if self.bytes > 0 {
+            self.connection.count_bytes(std::mem::take(&mut self.bytes));
+            self.connection.count_events(std::mem::take(&mut self.events));
+        }
         let is_quiet = self.keep_alive().map_or(false, |interval| self.quiet(visit) >= interval);
         match (id, self.extras.as_ref().and_then(|extras| extras.heartbeat.clone())) {
             (Some(id), _) => self.owe(Arc::clone(id), visit.now),

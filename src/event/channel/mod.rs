@@ -110,7 +110,8 @@ pub struct Published {
 /// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
 /// [`follow_after`](crate::EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back.
 /// A [`Subscription`] is not closed: it gets the `reset` and the snapshot in place.
-/// One that takes nothing for as long as the host's write deadline is closed.
+/// One whose socket is full, and that takes less than 64 KiB within the host's [write
+/// deadline](crate::Limits::write_deadline), is closed.
 ///
 /// In the guide: [channels](crate::guide::channels).
 #[derive(Clone)]

@@ -340,7 +340,7 @@ impl Shared {
             _ if is_alarmed => crowd.tend(None, &mut { usize::MAX }, &mut visit, None),
             Task::News | Task::Alarm => 0,
             Task::Tend(left, budget) => {
-                let place = self.place(crowd.next);
+                let place = if crowd.has_topics() { self.place(crowd.next) } else { None };
                 crowd.tend(left, budget, &mut visit, place.as_ref())
             }
         };
