@@ -360,9 +360,10 @@ fn request_line(line: &[u8]) -> Result<(Range<usize>, Range<usize>, u8), Refusal
     if target.len() > MAX_TARGET {
         return Err(Refusal::TargetTooLong);
     }
-    match !target.is_empty() && line[target.clone()].iter().all(u8::is_ascii_graphic) {
-        true => Ok((0..first, target, minor)),
-        false => Err(Refusal::RequestLine),
+    match &line[target.clone()] {
+        text if text.is_empty() || text.contains(&b' ') => Err(Refusal::RequestLine),
+        text if !text.iter().all(u8::is_ascii_graphic) => Err(Refusal::TargetByte),
+        _ => Ok((0..first, target, minor)),
     }
 }
 

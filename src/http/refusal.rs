@@ -13,6 +13,7 @@ rows! {
         MethodTooLong = (Status::NOT_IMPLEMENTED, "the method is longer than any known one");
         Version = (Status::HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1 are spoken here");
         Target = (Status::BAD_REQUEST, "the request target is malformed"); // §3.2
+        TargetByte = (Status::BAD_REQUEST, "the request target holds a byte that has to be percent-encoded"); // §3.2
         TargetTooLong = (Status::URI_TOO_LONG, "the request target is too long");
         LineEnd = (Status::BAD_REQUEST, "a line does not end with CR LF"); // §2.2
         ControlByte = (Status::BAD_REQUEST, "the head holds a control byte"); // RFC 9110 §5.5

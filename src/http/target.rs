@@ -54,7 +54,7 @@ pub(super) fn parse(method: &str, target: &str) -> Result<TargetParts, Refusal> 
         };
     }
     if !target.bytes().all(is_target_byte) {
-        return Err(Refusal::Target);
+        return Err(Refusal::TargetByte);
     }
     let (form, path_start) = if target.starts_with('/') {
         (TargetForm::Origin, 0)
@@ -183,10 +183,10 @@ mod tests {
         refused("GET example.com:80", Refusal::Target); // CONNECT's form
         refused("CONNECT example.com", Refusal::Target); // no port
         refused("CONNECT /", Refusal::Target);
-        refused("GET /#fragment", Refusal::Target);
-        refused("GET /\"", Refusal::Target);
-        refused("GET /<x>", Refusal::Target);
-        refused("GET /ü", Refusal::Target);
+        refused("GET /#fragment", Refusal::TargetByte);
+        refused("GET /\"", Refusal::TargetByte);
+        refused("GET /<x>", Refusal::TargetByte);
+        refused("GET /ü", Refusal::TargetByte);
         refused("GET /%", Refusal::Target);
         refused("GET /%00", Refusal::Target);
         refused("GET /a%2Fb", Refusal::Target);

@@ -49,6 +49,7 @@ fn every_answer_is_logged() {
     notes.next("listening");
     let other = "refused 403: only localhost and addresses are answered here; \
                  other names need Host::allow_host (--host in the examples)";
+    let unencoded = "refused 400: the request target holds a byte that has to be percent-encoded";
     for (request, line) in [
         ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "answered GET / 200, 5 bytes"),
         ("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", "answered HEAD / 200, 0 bytes"),
@@ -56,6 +57,8 @@ fn every_answer_is_logged() {
         ("DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "answered DELETE / 405, 23 bytes"),
         ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", "answered OPTIONS * 200, 0 bytes"),
         ("nonsense\r\n\r\n", "refused 400: the request line is malformed"),
+        ("GET /?name=Zoë HTTP/1.1\r\nHost: localhost\r\n\r\n", unencoded),
+        ("GET /?{\"a\":1} HTTP/1.1\r\nHost: localhost\r\n\r\n", unencoded),
         ("GET / HTTP/2.0\r\n\r\n", "refused 505: only HTTP/1.0 and HTTP/1.1 are spoken here"),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", other),
     ] {
