@@ -66,6 +66,7 @@ fn serve(cli: &Cli, options: Options) -> brooklet::Result {
     let about = About::read(&options);
     let app = Layout::new()
         .index(Content::html(include_str!("dashboard.html")))
+        .add("shared.js", Content::event_source_script())
         .add("events", {
             let samples = samples.clone();
             EventSource::new(move |connection| {

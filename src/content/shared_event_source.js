@@ -11,7 +11,8 @@
 //
 // - It leaves when its page is left, and comes back where it was when that page is gone back to.
 // - Only 204 closes it for good. After any other answer that is no stream, such as a proxy's 502, it tries again.
-// - After the computer has slept, or was offline, it connects anew: the old connection may be dead without a word.
+// - Where nothing came for a minute, not even a keep-alive, it connects anew, and after the computer was offline: the
+//   connection may be dead without a word.
 // - Where events have ids, a page that comes later gets what a connection of its own would give it: it has one for a
 //   moment, until that is where the others are. Where they have none, it gets what comes from then on.
 (() => {
@@ -22,7 +23,7 @@
   const UNHEARD = 3; // … of which so many may stay without an answer
   const RETRY = 3000; // ms until it connects again, unless the server says otherwise
   const LAST_RETRY = 30_000; // ms, to which that grows while what answers is no stream
-  const ASLEEP = 150_000; // ms without a timer: of a hidden page they run once a minute, of a computer asleep not at all
+  const SILENCE = 60_000; // ms without a byte: a server that is there has sent four keep-alives
   const CONNECTING = 0, OPEN = 1, CLOSED = 2;
 
   // The worker's part
@@ -38,6 +39,7 @@
     #state = null; // the last message that said how it is
     #retry = RETRY;
     #attempt; // aborts what it does, or waits for
+    #heard; // when something came
 
     constructor({ url, withCredentials, lastEventId }) {
       Object.assign(this, { url, withCredentials });
@@ -75,6 +77,10 @@
 
     connectAnew() {
       this.#attempt.abort();
+    }
+
+    isSilent() {
+      return this.#state?.readyState === OPEN && Date.now() - this.#heard > SILENCE;
     }
 
     #tell(message) {
@@ -129,6 +135,7 @@
       let rest = '', endsWithCr = false; // of the piece before
       let type = '', data = '', id = this.#id;
       for (;;) {
+        this.#heard = Date.now();
         const { done, value } = await reader.read();
         if (done) return;
         const lines = (endsWithCr && value[0] === '\n' ? value.slice(1) : value).split(/\r\n|\r|\n/);
@@ -171,13 +178,8 @@
     }
   }
 
-  let awake = Date.now();
-  const connectAnew = () => streams.forEach(stream => stream.connectAnew());
-  addEventListener('online', connectAnew);
-  setInterval(() => {
-    if (Date.now() - awake > ASLEEP) connectAnew();
-    awake = Date.now();
-  }, PING);
+  addEventListener('online', () => streams.forEach(stream => stream.connectAnew()));
+  setInterval(() => streams.forEach(stream => stream.isSilent() && stream.connectAnew()), PING);
 
   // What a page has of a stream: a port, by which it says that it joins, leaves, or is still there.
   class Member {
