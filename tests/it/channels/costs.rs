@@ -2,12 +2,14 @@
 //! one that is counted.
 #![cfg(target_os = "linux")]
 
-use super::{assert_whole, epoch, get_after, host, start, Client, FINISH, GET};
+use super::valve::Valve;
+use super::{assert_whole, epoch, get_after, host, patient_for, start, Client, FINISH, GET};
 use crate::alone::resident;
-use crate::patience::{eventually, DEADLINE};
+use crate::patience::{eventually, DEADLINE, LONG};
 use crate::random::Random;
-use brooklet::{Channel, Event, EventSource};
+use brooklet::{Channel, Event, EventSource, Host};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
@@ -138,6 +140,39 @@ fn rooms(waves: usize) {
     eventually("a few threads", || threads() <= threads_before + FEW);
     drop(host);
     eventually("all threads have ended", || threads() == threads_before);
+}
+
+/// Five hundred who come back at once are one call of the snapshot, and share its one text, though none of them takes it.
+#[test]
+fn a_snapshot_is_one_text() {
+    alone("a_snapshot_is_one_text", || {
+        const CLIENTS: usize = 500;
+        const TEXT: usize = 256 * 1024;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let snapshot =
+            move || Event::new(format!("{} {}", counted.fetch_add(1, Ordering::SeqCst), "x".repeat(TEXT)));
+        let channel = Channel::setup().snapshot(snapshot).open();
+        let host = Host::new(EventSource::channel(&channel).keep_alive(LONG)).limits(patient_for(LONG));
+        let before = resident();
+        let come = |_| {
+            let client = Valve::new(&get_after("of another run"));
+            client.take(2000); // the head, the reset, and the beginning
+            host.serve(client.host_end());
+            client
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(come).collect();
+        for client in &clients {
+            client.until("it is full", |state| state.room == 0);
+        }
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 32 * TEXT, "{grown} bytes for {CLIENTS} clients");
+        for client in &clients[..3] {
+            client.take(usize::MAX);
+            client.until("the rest", |state| state.ends_with("x\n\n"));
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    });
 }
 
 /// What a query costs is its bytes, whatever it looks like, also where its request is kept for the last line of the log
