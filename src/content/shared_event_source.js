@@ -72,15 +72,12 @@
 
     #close() {
       streams.delete(this);
-      this.connectAnew();
-    }
-
-    connectAnew() {
       this.#attempt.abort();
     }
 
-    isSilent() {
-      return this.#state?.readyState === OPEN && Date.now() - this.#heard > SILENCE;
+    // For a connection that may be dead: that on which nothing came for so long.
+    connectAnew(silence) {
+      if (this.#state?.readyState === OPEN && Date.now() - this.#heard >= silence) this.#attempt.abort();
     }
 
     #tell(message) {
@@ -178,8 +175,7 @@
     }
   }
 
-  addEventListener('online', () => streams.forEach(stream => stream.connectAnew()));
-  setInterval(() => streams.forEach(stream => stream.isSilent() && stream.connectAnew()), PING);
+  setInterval(() => streams.forEach(stream => stream.connectAnew(SILENCE)), PING);
 
   // What a page has of a stream: a port, by which it says that it joins, leaves, or is still there.
   class Member {
@@ -193,6 +189,7 @@
       port.onmessage = ({ data: message }) => {
         this.#unheard = 0;
         if (message === 'leave') this.#leave();
+        else if (message === 'online') this.stream?.connectAnew(0);
         else if (message !== 'here') Stream.of(message).add(this);
         else if (!this.stream) this.tell('gone'); // a tab that was frozen: it comes back, with what it has
       };
@@ -253,12 +250,14 @@
       }
       addEventListener('pagehide', this.#leave);
       addEventListener('pageshow', this.#join);
+      addEventListener('online', this.#tellOnline);
       this.#join();
     }
 
     close() {
       removeEventListener('pagehide', this.#leave);
       removeEventListener('pageshow', this.#join);
+      removeEventListener('online', this.#tellOnline);
       this.#leave();
       this.readyState = CLOSED;
     }
@@ -284,6 +283,9 @@
       this.#port = this.#worker = null;
       this.readyState = CONNECTING;
     };
+
+    // Not all browsers tell the worker.
+    #tellOnline = () => this.#port?.postMessage('online');
 
     // The worker has crashed; or there never was one, since the page's policy forbids it or the script cannot be had.
     #lose = () => {
