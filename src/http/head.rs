@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::field;
 use super::form::Form;
 use super::framing::{Framing, FramingFields};
-use super::target::{self, TargetForm};
+use super::target;
 use super::Refusal;
 
 /// The longest request target. RFC 9112 §3 recommends 8000 bytes at least; nginx and Apache take 8 KiB lines.
@@ -140,8 +140,10 @@ struct Span {
 }
 
 impl Span {
-    fn new(range: Range<usize>) -> Self {
-        Self { start: range.start as u32, end: range.end as u32 }
+    /// Where `part` is, which is a part of `bytes`.
+    fn of(part: &[u8], bytes: &[u8]) -> Self {
+        let start = part.as_ptr() as usize - bytes.as_ptr() as usize;
+        Self { start: start as u32, end: (start + part.len()) as u32 }
     }
 
     fn range(self) -> Range<usize> {
@@ -178,70 +180,47 @@ pub(crate) struct Head {
 impl Head {
     /// Judges the bytes that [`HeadScan`] found to be a head.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        let mut lines = Lines { bytes, at: 0 };
-        let line = lines.next().ok_or(Refusal::RequestLine)?;
-        let (method, target, minor_version) = request_line(&bytes[line.clone()])?;
-        let (method, target) = (shift(&method, line.start), shift(&target, line.start));
-        // Methods are tokens and targets graphic bytes: both are ASCII by now.
-        let method_text = ascii(&bytes[method.clone()]);
-        let parts = target::parse(method_text, ascii(&bytes[target.clone()]))?;
-
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let mut lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)); // each has one
+        let (method, target, minor_version) = request_line(lines.next().unwrap_or_default())?;
+        let parts = target::parse(method, target)?;
+        let span = |part: &str| Span::of(part.as_bytes(), bytes);
         let mut head = Self {
             bytes: bytes.into(),
-            method: Span::new(method.clone()),
-            target: Span::new(target.clone()),
-            path: Span::new(shift(&parts.path, target.start)),
+            method: span(method),
+            target: span(target),
+            path: span(parts.path),
             decoded_path: parts.decoded_path,
-            query: parts
-                .query
-                .map_or_else(Form::default, |query| Form::decode(&bytes[shift(&query, target.start)])),
+            query: parts.query.map_or_else(Form::default, |query| Form::decode(query.as_bytes())),
             fields: Vec::new(),
             authority: None,
-            is_asterisk: parts.form == TargetForm::Asterisk,
+            is_asterisk: target == "*",
             minor_version,
             framing: Framing::Length(0),
             expectation: Expectation::None,
             wants_close: false,
             wants_keep_alive: false,
         };
-        head.read_fields(lines)?;
-        // All of the head is known to be well formed from here on. What it asks for comes after that.
-        if method_text == "TRACE" && head.framing != Framing::Length(0) {
-            return Err(Refusal::TraceBody); // RFC 9110 §9.3.8
-        }
-        match parts.form {
-            TargetForm::Authority => return Err(Refusal::Connect),
-            // The Host field has to be there all the same, but says nothing (§3.2.2).
-            TargetForm::Absolute { authority } => {
-                head.authority = Some(Span::new(shift(&authority, target.start)));
-            }
-            TargetForm::Origin | TargetForm::Asterisk => {}
-        }
-        match head.expectation {
-            Expectation::Unknown => Err(Refusal::Expectation),
-            Expectation::None | Expectation::Continue => Ok(head),
-        }
-    }
-
-    fn read_fields(&mut self, lines: Lines<'_>) -> Result<(), Refusal> {
-        let bytes = lines.bytes;
         let mut framing = FramingFields::default();
         for line in lines.take_while(|line| !line.is_empty()) {
-            let (name, value) = field::parse(&bytes[line.clone()])?;
-            let (name, value) = (shift(&name, line.start), shift(&value, line.start));
-            self.read_field(
-                &mut framing,
-                &bytes[name.clone()],
-                &bytes[value.clone()],
-                Span::new(value.clone()),
-            )?;
-            self.fields.push((Span::new(name), Span::new(value)));
+            let (name, value) = field::parse(line)?;
+            let value_span = Span::of(value, bytes);
+            head.read_field(&mut framing, name, value, value_span)?;
+            head.fields.push((Span::of(name, bytes), value_span));
         }
-        if self.authority.is_none() && self.minor_version > 0 {
+        if head.authority.is_none() && minor_version > 0 {
             return Err(Refusal::Host); // §3.2
         }
-        self.framing = framing.judge(self.minor_version)?;
-        Ok(())
+        head.framing = framing.judge(minor_version)?;
+        // All of the head is known to be well formed from here on. What it asks for comes after that.
+        // The Host field of an absolute target has to be there all the same, but says nothing (§3.2.2).
+        head.authority = parts.authority.map(span).or(head.authority);
+        match method {
+            "TRACE" if head.framing != Framing::Length(0) => Err(Refusal::TraceBody), // RFC 9110 §9.3.8
+            "CONNECT" => Err(Refusal::Connect),
+            _ if head.expectation == Expectation::Unknown => Err(Refusal::Expectation),
+            _ => Ok(head),
+        }
     }
 
     /// Takes in the fields that steer the connection.
@@ -343,27 +322,27 @@ impl Head {
     }
 }
 
-/// Parses `method SP request-target SP HTTP-version` (RFC 9112 §3) and returns the version's minor digit.
+/// Splits `method SP request-target SP HTTP-version` (RFC 9112 §3), and has the minor digit of the version.
 ///
 /// §3 lets a recipient split on any white space. The grammar's single spaces are taken literally here.
-fn request_line(line: &[u8]) -> Result<(Range<usize>, Range<usize>, u8), Refusal> {
+fn request_line(line: &[u8]) -> Result<(&str, &str, u8), Refusal> {
     let first = line.iter().position(|byte| *byte == b' ').ok_or(Refusal::RequestLine)?;
     let last = line.iter().rposition(|byte| *byte == b' ').ok_or(Refusal::RequestLine)?;
     if first == last || !field::is_token(&line[..first]) {
         return Err(Refusal::RequestLine);
     }
-    let target = first + 1..last;
+    let (method, target) = (&line[..first], &line[first + 1..last]);
     let minor = http_version(&line[last + 1..])?;
-    if first > MAX_METHOD {
+    if method.len() > MAX_METHOD {
         return Err(Refusal::MethodTooLong);
     }
     if target.len() > MAX_TARGET {
         return Err(Refusal::TargetTooLong);
     }
-    match &line[target.clone()] {
+    match target {
         text if text.is_empty() || text.contains(&b' ') => Err(Refusal::RequestLine),
         text if !text.iter().all(u8::is_ascii_graphic) => Err(Refusal::TargetByte),
-        _ => Ok((0..first, target, minor)),
+        text => Ok((ascii(method), ascii(text), minor)), // a token and graphic bytes are ASCII
     }
 }
 
@@ -379,27 +358,6 @@ fn http_version(version: &[u8]) -> Result<u8, Refusal> {
         }
         _ => Err(Refusal::RequestLine),
     }
-}
-
-/// The lines of a head without their CR LF, each known to have one.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Range<usize>;
-
-    fn next(&mut self) -> Option<Range<usize>> {
-        let length = self.bytes[self.at..].iter().position(|byte| *byte == b'\r')?;
-        let line = self.at..self.at + length;
-        self.at = line.end + b"\r\n".len();
-        Some(line)
-    }
-}
-
-fn shift(range: &Range<usize>, by: usize) -> Range<usize> {
-    range.start + by..range.end + by
 }
 
 /// Text that was judged to be ASCII before.

@@ -4,84 +4,52 @@
 //! since whoever maps such a path to something else is in for a surprise.
 
 use std::net::Ipv6Addr;
-use std::ops::Range;
 
 use super::byte_class::byte_class;
 use super::percent;
 use super::Refusal;
 
-/// Where the parts of a target are, as ranges of it.
+/// The parts of a target.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TargetParts {
-    pub(super) form: TargetForm,
-    pub(super) path: Range<usize>,
+pub(super) struct TargetParts<'t> {
+    /// That of `http://authority/path?query`. It replaces the Host field (§3.2.2).
+    pub(super) authority: Option<&'t str>,
+    pub(super) path: &'t str,
     /// The path decoded, where that makes a difference.
     pub(super) decoded_path: Option<Box<str>>,
-    pub(super) query: Option<Range<usize>>,
-}
-
-impl TargetParts {
-    fn without_path(form: TargetForm) -> Self {
-        Self { form, path: 0..0, decoded_path: None, query: None }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum TargetForm {
-    /// `/path?query`
-    Origin,
-    /// `http://authority/path?query`; the authority replaces the Host field (§3.2.2).
-    Absolute { authority: Range<usize> },
-    /// `*`, for OPTIONS alone.
-    Asterisk,
-    /// `host:port`, for CONNECT alone: the client takes us for a proxy.
-    Authority,
+    pub(super) query: Option<&'t str>,
 }
 
 /// Judges a target that holds no space and no control byte.
-pub(super) fn parse(method: &str, target: &str) -> Result<TargetParts, Refusal> {
-    if method == "CONNECT" {
-        // The authority-form is CONNECT's alone, and CONNECT's only one (§3.2.3).
-        return match is_connect_authority(target) {
-            true => Ok(TargetParts::without_path(TargetForm::Authority)),
-            false => Err(Refusal::Target),
+pub(super) fn parse<'t>(method: &str, target: &'t str) -> Result<TargetParts<'t>, Refusal> {
+    if method == "CONNECT" || target == "*" {
+        // The authority-form is CONNECT's alone, and CONNECT's only one (§3.2.3). `*` is for OPTIONS alone (§3.2.4).
+        let is_right = match method {
+            "CONNECT" => is_connect_authority(target),
+            _ => method == "OPTIONS",
         };
-    }
-    if target == "*" {
-        return match method {
-            "OPTIONS" => Ok(TargetParts::without_path(TargetForm::Asterisk)),
-            _ => Err(Refusal::Target), // §3.2.4
-        };
+        let parts = TargetParts { authority: None, path: &target[..0], decoded_path: None, query: None };
+        return is_right.then_some(parts).ok_or(Refusal::Target);
     }
     if !target.bytes().all(is_target_byte) {
         return Err(Refusal::TargetByte);
     }
-    let (form, path_start) = if target.starts_with('/') {
-        (TargetForm::Origin, 0)
-    } else {
-        let authority = absolute_authority(target).ok_or(Refusal::Target)?;
-        let end = authority.end;
-        (TargetForm::Absolute { authority }, end)
+    let (authority, rest) = match target.starts_with('/') {
+        true => (None, target),
+        false => split_absolute(target).ok_or(Refusal::Target)?,
     };
-    let query = target[path_start..].find('?').map(|mark| path_start + mark);
-    let path = path_start..query.unwrap_or(target.len());
-    Ok(TargetParts {
-        form,
-        decoded_path: judge_path(&target[path.clone()])?,
-        path,
-        query: query.map(|mark| mark + 1..target.len()),
-    })
+    let mark = rest.find('?').unwrap_or(rest.len());
+    let (path, query) = (&rest[..mark], rest.get(mark + 1..));
+    Ok(TargetParts { authority, path, decoded_path: judge_path(path)?, query })
 }
 
-/// The authority of `http://authority…`, with a host and without user information (RFC 9110 §4.2.1, §4.2.4).
-fn absolute_authority(target: &str) -> Option<Range<usize>> {
+/// The authority of `http://authority…` and what follows it. It has a host and no user information (RFC 9110 §4.2.1,
+/// §4.2.4).
+fn split_absolute(target: &str) -> Option<(Option<&str>, &str)> {
     let (scheme, rest) = split_scheme(target)?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return None;
-    }
-    let start = target.len() - rest.len();
-    let length = rest.find(['/', '?']).unwrap_or(rest.len());
-    is_authority(&rest[..length]).then_some(start..start + length)
+    let is_known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    (is_known && is_authority(authority)).then_some((Some(authority), rest))
 }
 
 /// Returns the decoded path where it differs from the given one.
@@ -201,12 +169,10 @@ mod tests {
         fn check(line: &str, expected: &str) {
             let (method, target) = line.split_once(' ').expect("a row is method SP target");
             let parts = parse(method, target).unwrap_or_else(|why| panic!("{line:?}: {why:?}"));
-            let authority = match parts.form {
-                TargetForm::Absolute { authority } => format!("authority {} ", &target[authority]),
-                _ => String::new(),
-            };
-            let path = parts.decoded_path.as_deref().unwrap_or(&target[parts.path]);
-            let query = parts.query.map_or(String::new(), |query| format!(" query {}", &target[query]));
+            let authority =
+                parts.authority.map_or(String::new(), |authority| format!("authority {authority} "));
+            let path = parts.decoded_path.as_deref().unwrap_or(parts.path);
+            let query = parts.query.map_or(String::new(), |query| format!(" query {query}"));
             assert_eq!(format!("{authority}path {path}{query}"), expected, "{line:?}");
         }
 
