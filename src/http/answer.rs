@@ -1,5 +1,6 @@
 //! Puts a response into bytes: status line, fields, and the body where there is one (RFC 9112 §4, RFC 9110 §8.6).
 
+use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::close_reason::CloseReason;
@@ -82,7 +83,7 @@ impl AnswerWriter {
     }
 }
 
-fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence, date: &[u8]) {
+fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence, date: &str) {
     let status = response.status_code();
     // An HTTP/1.0 client is answered with the server's own version as well (RFC 9110 §6.2).
     buffer.extend_from_slice(b"HTTP/1.1 ");
@@ -91,7 +92,7 @@ fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistenc
     buffer.extend_from_slice(status.reason().as_bytes());
     buffer.extend_from_slice(b"\r\n");
     if response.header_value("Date").is_none() {
-        buffer.extend_from_slice(date);
+        buffer.extend_from_slice(date.as_bytes());
     }
     for (name, value) in &response.fields {
         buffer.extend_from_slice(name.as_bytes());
@@ -123,11 +124,11 @@ const DATE_LENGTH: usize = 37;
 #[derive(Default)]
 struct DateLine {
     second: u64,
-    line: Vec<u8>,
+    line: String,
 }
 
 impl DateLine {
-    fn at(&mut self, now: SystemTime) -> &[u8] {
+    fn at(&mut self, now: SystemTime) -> &str {
         let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if self.line.is_empty() || second != self.second {
             self.second = second;
@@ -141,23 +142,14 @@ impl DateLine {
 }
 
 /// `Date` as an IMF-fixdate (RFC 9110 §5.6.7, §6.6.1).
-fn write_date(buffer: &mut Vec<u8>, utc: Utc) {
+fn write_date(line: &mut String, utc: Utc) {
     const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    buffer.extend_from_slice(b"Date: ");
-    buffer.extend_from_slice(WEEKDAYS[utc.weekday].as_bytes());
-    buffer.extend_from_slice(b", ");
-    buffer.extend_from_slice(Digits::at_least(2, utc.day.into()).as_bytes());
-    buffer.push(b' ');
-    buffer.extend_from_slice(MONTHS[utc.month - 1].as_bytes());
-    buffer.push(b' ');
-    buffer.extend_from_slice(Digits::at_least(4, utc.year.unsigned_abs()).as_bytes());
-    for (separator, part) in [(b' ', utc.hour), (b':', utc.minute), (b':', utc.second)] {
-        buffer.push(separator);
-        buffer.extend_from_slice(Digits::at_least(2, part.into()).as_bytes());
-    }
-    buffer.extend_from_slice(b" GMT\r\n");
+    let Utc { year, day, hour, minute, second, .. } = utc;
+    let (weekday, month) = (WEEKDAYS[utc.weekday], MONTHS[utc.month - 1]);
+    let _ =
+        write!(line, "Date: {weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT\r\n");
 }
 
 #[cfg(test)]
@@ -170,7 +162,7 @@ mod tests {
         let mut date = DateLine::default();
         let mut check = |seconds, expected: &str| {
             let line = date.at(UNIX_EPOCH + Duration::from_secs_f64(seconds));
-            assert_eq!(line, format!("Date: {expected}\r\n").as_bytes());
+            assert_eq!(line, format!("Date: {expected}\r\n"));
         };
         check(0.0, "Thu, 01 Jan 1970 00:00:00 GMT");
         check(784_111_777.0, "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110 §5.6.7

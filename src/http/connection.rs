@@ -3,7 +3,6 @@
 //! This file is the only place that reads from and writes to a socket, so that the deadlines, the meaning of
 //! an error and the counting stand once. Errors become a [`CloseReason`]; the first one is the one that counts.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -361,12 +360,6 @@ impl Drop for Connection {
     /// The socket is closed before the slot is given to another connection, which may need the descriptor.
     fn drop(&mut self) {
         self.socket = None;
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("record", self.record()).finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,6 @@ use crate::random;
 const LIVE_WINDOW: u64 = 256 * 1024;
 
 /// An event as it is sent. One that a newer event of its topic has superseded has no text any more.
-#[derive(Debug)]
 pub(super) struct Stored {
     pub(super) sequence: u64,
     pub(super) topic: u32,
@@ -56,7 +55,6 @@ pub(super) enum Resume {
     Lost(Option<u64>),
 }
 
-#[derive(Debug)]
 pub(super) struct Log {
     numbering: Numbering,
     limits: History,

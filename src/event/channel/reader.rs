@@ -11,7 +11,6 @@ use crate::data::{Formatting, RawJson};
 use crate::event::wire::{self, Event};
 
 /// A place in a channel.
-#[derive(Debug)]
 pub(super) struct Reader {
     /// The event that it needs next. Of one that has everything of its topics: the one after the last it was told of.
     pub(super) cursor: u64,
@@ -21,7 +20,6 @@ pub(super) struct Reader {
 }
 
 /// What there is for a reader.
-#[derive(Debug)]
 pub(super) enum Step {
     /// Something in view; it may be nothing of its topics.
     Events,
@@ -33,7 +31,6 @@ pub(super) enum Step {
 }
 
 /// What a reader is told that does not simply go on.
-#[derive(Debug)]
 pub(super) struct Gap {
     /// The text before the events, or before the snapshot.
     pub(super) text: String,

@@ -202,12 +202,6 @@ impl Drop for Feed {
     }
 }
 
-impl fmt::Debug for Feed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("reader", &self.reader).finish_non_exhaustive()
-    }
-}
-
 /// A generator's own place in a channel, for streams that mix its events with others.
 ///
 /// ```
@@ -225,7 +219,6 @@ impl fmt::Debug for Feed {
 ///     Ok(())
 /// });
 /// ```
-#[derive(Debug)]
 pub struct Subscription {
     feed: Feed,
     /// It knows why the stream has ended, when it has.
@@ -345,8 +338,13 @@ impl Drop for Subscription {
     }
 }
 
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
 /// See [`Channel::messages`].
-#[derive(Debug)]
 pub(super) struct Messages(Feed);
 
 impl Messages {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 const UNUSED_TOPICS: usize = 1024;
 
 /// What somebody follows of a channel.
-#[derive(Debug)]
 pub(super) enum Interest {
     All,
     /// This topic, and what has none; without an allocation, since there may be thousands.

@@ -9,7 +9,7 @@ use super::topics::Interest;
 const BATCH: usize = 64 * 1024;
 
 /// The events of a log from `start` to before `end`, without what was superseded when they were taken.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct View {
     pub(super) start: u64,
     pub(super) end: u64,
@@ -20,7 +20,6 @@ pub(super) struct View {
     chosen: String,
 }
 
-#[derive(Debug)]
 struct Placed {
     sequence: u64,
     topic: u32,
