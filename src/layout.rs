@@ -29,8 +29,8 @@ use crate::http::{Handler, Request, Response, Status};
 #[derive(Default)]
 #[must_use = "a layout answers when it is part of a Host"]
 pub struct Layout {
-    /// By the segments of their paths. None of these begins with all of another.
-    children: Vec<(Vec<String>, Box<dyn Handler>)>,
+    /// By their paths, of which none begins with all the segments of another.
+    children: Vec<(String, Box<dyn Handler>)>,
     index: Option<Box<dyn Handler>>,
     fallback: Option<Box<dyn Handler>>,
 }
@@ -65,20 +65,15 @@ impl Layout {
 
     #[track_caller]
     fn insert(&mut self, path: &str, handler: Box<dyn Handler>) {
-        let own: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
         assert!(
-            !own.is_empty(),
+            segments(path).next().is_some(),
             "`{path}` names no segment; the handler of the layout's own path is its index"
         );
         for (other, _) in &self.children {
-            assert!(!other.starts_with(&own), "there is a handler at `{path}` already");
-            assert!(
-                !own.starts_with(other),
-                "`{}` on the way to `{path}` is a handler already",
-                other.join("/")
-            );
+            assert!(!begins_with(other, path), "there is a handler at `{path}` already");
+            assert!(!begins_with(path, other), "`{other}` on the way to `{path}` is a handler already");
         }
-        self.children.push((own, handler));
+        self.children.push((path.to_owned(), handler));
     }
 
     /// Sets the handler of the layout's own path.
@@ -126,12 +121,9 @@ impl Layout {
 
 impl Handler for Layout {
     fn handle(&self, request: Request) -> Response {
-        let child = self.children.iter().find(|(path, _)| {
-            let mut segments = request.target().segments();
-            path.iter().all(|segment| segments.next() == Some(segment))
-        });
+        let child = self.children.iter().find(|(path, _)| begins_with(request.target().as_str(), path));
         match (child, &self.index, &self.fallback) {
-            (Some((path, child)), ..) => child.handle(path.iter().fold(request, |rest, _| rest.descend())),
+            (Some((path, child)), ..) => child.handle(segments(path).fold(request, |rest, _| rest.descend())),
             (None, Some(index), _) if request.target().current().is_none() => {
                 match request.path().ends_with('/') {
                     true => index.handle(request),
@@ -142,6 +134,15 @@ impl Handler for Layout {
             (None, _, None) => Response::error(Status::NOT_FOUND),
         }
     }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+fn begins_with(path: &str, start: &str) -> bool {
+    let mut rest = segments(path);
+    segments(start).all(|segment| rest.next() == Some(segment))
 }
 
 /// Sends `/name?query` to `/name/?query`. The status keeps the method and the body (RFC 9110 §15.4.9).

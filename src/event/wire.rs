@@ -195,8 +195,7 @@ impl<'a, T: Data> Event<'a, T> {
         if matches!(&self.event_type, Some(event_type) if holds(event_type, is_line_end)) {
             return Err(SendError::InvalidEventType);
         }
-        if matches!(&self.id, Some(id) if holds(id, |byte| byte == 0 || is_line_end(byte)) || id == FINISHED_ID)
-        {
+        if matches!(&self.id, Some(id) if !is_id(id)) {
             return Err(SendError::InvalidId);
         }
         Ok(())
@@ -284,8 +283,8 @@ pub(super) fn write_retry(out: &mut String, retry: Duration) {
 /// Appends a line that tells a client which id it came with, as part of the block that comes next. An id that is none it
 /// had of nobody here.
 pub(super) fn write_known_id(out: &mut String, id: &str) {
-    if let Ok(block) = Event::without_data().id(id).encode() {
-        out.push_str(&block[..block.len() - 1]);
+    if is_id(id) {
+        field(out, "id: ", id);
     }
 }
 
@@ -314,6 +313,10 @@ fn holds(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
 }
 
 /// What ends a line, and nothing else does (HTML §9.2.5).
+fn is_id(text: &str) -> bool {
+    !holds(text, |byte| byte == 0 || is_line_end(byte)) && text != FINISHED_ID
+}
+
 fn is_line_end(byte: u8) -> bool {
     (byte == b'\r') | (byte == b'\n')
 }

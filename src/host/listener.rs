@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -177,13 +177,16 @@ fn wake_tcp(listener: TcpListener) {
 #[cfg(unix)]
 fn wake_unix(listener: UnixListener) {
     let path = path(&listener);
-    let (sender, receiver) = mpsc::channel();
+    let answer = Arc::new((Mutex::new(None), Condvar::new()));
+    let told = Arc::clone(&answer);
     let connect = move || {
         let is_connected = path.map_or(false, |path| UnixStream::connect(path).is_ok());
-        let _ = sender.send(is_connected); // unless it is awaited no more
+        *lock(&told.0) = Some(is_connected);
+        told.1.notify_one();
     };
-    let _ = threads::make_shared("brooklet-wake", Box::new(connect)); // without it the sender is gone
-    if receiver.recv_timeout(CONNECT) != Ok(true) {
+    let is_asked = threads::make_shared("brooklet-wake", Box::new(connect)).is_ok();
+    let patience = if is_asked { CONNECT } else { Duration::ZERO };
+    if *wait_while(&answer.1, lock(&answer.0), patience, |answer| answer.is_none()) != Some(true) {
         let _ = UnixStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
     }
 }
@@ -192,6 +195,7 @@ fn wake_unix(listener: UnixListener) {
 #[cfg(unix)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
     use std::thread;
 
     const HANGS: Duration = Duration::from_secs(60);
