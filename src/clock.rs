@@ -1,8 +1,8 @@
 //! What time it is for a stream: the system's time, or that of a test, which passes only where a stream waits.
 //!
-//! A stream asks its clock instead of the system whenever it waits, or notes when something happened. What a peer is
-//! given to read or write keeps to the system's time: a socket in memory never makes its writer wait. How long "never" is
-//! stands here as well, for all who wait.
+//! A stream asks its clock instead of the system whenever it waits, or notes when something happened. The deadlines of
+//! reads and writes keep to the system's time: a socket in memory never makes its writer wait. [`NEVER`], the longest
+//! wait of all, stands here as well.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
@@ -52,8 +52,8 @@ impl Clock {
     }
 }
 
-/// A time that stands still until a stream waits, and then has passed. A trait, since what makes it pass is for tests
-/// alone, and is not to be in every program.
+/// A time that stands still until a stream waits, and then has passed. It is a trait, so that a program that does not
+/// use `testing` is linked without the code that makes the time pass.
 pub(crate) trait VirtualTime: Send + Sync {
     fn now(&self) -> Instant;
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::http::{split_scheme, Head, Response, Status};
 
-/// What the script of a page may send along; a browser asks before it sends others than the plainest.
+/// The fields that the script of a page may send. A browser asks before it sends any but the simplest ones.
 ///
 /// `Last-Event-ID` because browsers other than Chromium ask for long or unusual ids.
 const DEFAULT_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Last-Event-ID";
@@ -91,7 +91,7 @@ impl Cors {
 
     /// Pages of every origin, but without cookies and other credentials.
     ///
-    /// On loopback that is an invitation to every page that the user of this machine visits.
+    /// On loopback, every page that the user of this machine visits can then read the answers.
     ///
     /// ```
     /// use brooklet::{Cors, Host, Request, Response};
@@ -111,7 +111,7 @@ impl Cors {
     ///
     /// # Panics
     ///
-    /// If every origin is allowed: any page could act in the name of those who visit it.
+    /// If every origin is allowed: any page could act in the name of its visitors.
     ///
     /// ```
     /// # use brooklet::Cors;

@@ -1,4 +1,4 @@
-//! Locking and waking, without a word of poison: no code that can panic runs under a lock of this crate.
+//! Locking and waking. Poison is ignored: no code that can panic runs under a lock of this crate.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -16,7 +16,7 @@ pub(crate) fn wait<'l, T>(told: &Condvar, guard: MutexGuard<'l, T>, patience: Du
     told.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Does so again and again while `is_pending`, for `patience` at most.
+/// Waits until `is_pending` is false, or `patience` has passed.
 pub(crate) fn wait_while<'l, T>(
     told: &Condvar,
     guard: MutexGuard<'l, T>,

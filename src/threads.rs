@@ -7,7 +7,7 @@ use std::thread;
 /// Of the threads that all hosts share, in bytes; zero is std's own size.
 static SHARED_STACK_SIZE: AtomicUsize = AtomicUsize::new(0);
 
-/// A box for each, or all that std does to make a thread would be there for each kind of work.
+/// The work comes in a box: without it, the compiler would repeat std's code that makes a thread for each kind of work.
 pub(crate) fn make(name: &str, work: Box<dyn FnOnce() + Send>, stack_size: Option<usize>) -> io::Result<()> {
     let mut builder = thread::Builder::new().name(String::from(name));
     if let Some(bytes) = stack_size {
@@ -16,7 +16,7 @@ pub(crate) fn make(name: &str, work: Box<dyn FnOnce() + Send>, stack_size: Optio
     builder.spawn(work).map(drop)
 }
 
-/// The same for a thread that works for all hosts of the process.
+/// Makes a thread that works for all hosts of the process.
 pub(crate) fn make_shared(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let bytes = SHARED_STACK_SIZE.load(Ordering::Relaxed);
     make(name, work, (bytes > 0).then_some(bytes))

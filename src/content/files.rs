@@ -24,9 +24,9 @@ use crate::layout::to_slash;
 
 /// Longer files are not kept in memory.
 const SMALL: u64 = 64 * 1024;
-/// Of a small one no more is read, however it grows meanwhile: those below `/proc` say that they are empty.
+/// No more is read of a small file, even if it grows meanwhile. Files below `/proc` give a length of 0 and have bytes.
 const MOST_GROWTH: u64 = 1024 * 1024;
-/// A large file that has changed within this time may do so again without that its time tells: FAT counts in steps of 2 s.
+/// A large file that changed within this time may change again and keep the same time: FAT counts in steps of 2 s.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Answers with the file that the path of the request leads to, below `root`.
@@ -51,7 +51,7 @@ pub(super) fn answer_below(
 }
 
 /// A browser that goes to an address says so, and gets the page that knows what to do with it. A script or a picture
-/// that is missing is missing: a page in its place would be a riddle.
+/// that is missing is `404`: a page in its place would be read as a script.
 fn wants_page(request: &Request) -> bool {
     request.header("Accept").map_or(false, |accept| accept.contains("text/html"))
 }
@@ -93,7 +93,7 @@ fn within(root: &Path, path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Whether a name is one of those that everybody may see.
+/// Whether a name is one that may be served: not hidden, and no device.
 fn is_shown(name: &str) -> bool {
     // On Windows a colon leads to another stream of a file, and some names to devices, whatever the folder.
     !name.starts_with('.') && !(cfg!(windows) && (name.contains(':') || is_device(name)))
@@ -138,7 +138,7 @@ pub(super) fn answer(
         answer = conditional::apply(request, answer.header("ETag", tag));
     }
     Ok(match range {
-        // What the client has already it need not be sent a part of (RFC 9110 §13.2.2).
+        // A client that has the file already is not sent a part of it (RFC 9110 §13.2.2).
         Some(part) if answer.status_code() == Status::OK => answer
             .status(Status::PARTIAL_CONTENT)
             .header("Content-Range", format!("bytes {}-{}/{length}", part.start, part.end - 1)),
@@ -172,8 +172,8 @@ fn time_tag(metadata: &Metadata) -> Option<String> {
     (age >= SETTLED).then(|| format!("\"{:x}-{time:x}\"", metadata.len()))
 }
 
-/// When the file, or what its name means, has changed last. On Unix not by the time that archives, packages and copies
-/// set to what they like.
+/// When the file, or what its name means, has changed last. On Unix that is `ctime`: archives, packages and copies set
+/// `mtime` to any time they like.
 #[cfg(unix)]
 fn changed(metadata: &Metadata) -> Option<SystemTime> {
     use std::os::unix::fs::MetadataExt;
@@ -185,7 +185,8 @@ fn changed(metadata: &Metadata) -> Option<SystemTime> {
     metadata.modified().ok()
 }
 
-/// Whether a client that has a part has it of this very file (RFC 9110 §13.1.5). We name no dates, so none is right.
+/// Whether the part that a client has is of the file as it is now (RFC 9110 §13.1.5). We send no `Last-Modified`, so no
+/// date can be right.
 fn is_same(request: &Request, tag: Option<&str>) -> bool {
     request.header("If-Range").map_or(true, |known| Some(known) == tag)
 }

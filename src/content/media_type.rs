@@ -1,4 +1,4 @@
-//! What a file most likely is, by the end of its name: what browsers, and the servers of their files, know.
+//! The media type of a file, guessed from the end of its name.
 
 use std::path::Path;
 

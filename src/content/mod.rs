@@ -45,7 +45,7 @@ enum Source {
         bytes: Arc<[u8]>,
         entity_tag: FieldValue,
     },
-    // Answered by what is named here, so that programs without files do without the code for it.
+    // A pointer to the function that answers: a program without files is then linked without that function.
     File {
         path: PathBuf,
         answer: fn(&Path, Option<&FieldValue>, &Request) -> io::Result<Response>,
@@ -92,8 +92,8 @@ impl Content {
     /// The script of `SharedEventSource`: an `EventSource` of which all tabs of a browser have one connection together.
     ///
     /// A browser has six connections for a host, so that the seventh tab with a stream of its own hangs. This has the
-    /// interface of `EventSource`, and more to it: the page leaves when it is left and comes back where it was, and only
-    /// `204` ends it for good. What it does in a page is told [in the guide](crate::guide::clients#one-stream-for-all-tabs).
+    /// interface of `EventSource`, and does two things more: it closes its stream when its page is left, and goes on
+    /// where it was when the user comes back; and only `204` ends it for good. What it does in a page is told [in the guide](crate::guide::clients#one-stream-for-all-tabs).
     ///
     /// ```
     /// use brooklet::{Content, EventSource, Layout};

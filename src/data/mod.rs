@@ -1,4 +1,4 @@
-//! Values to text: what an event says of a number, a list, a struct. Knows nothing of the rest.
+//! Values to text: what an event says of a number, a list, a struct. Nothing here uses another folder.
 
 mod writer;
 
@@ -29,7 +29,7 @@ pub use writer::{to_json, List, Object, Writer};
 /// | [`Text`] | the `Display` of any type | a string |
 /// | [`RawJson`] | JSON from elsewhere, as it is | as it is |
 ///
-/// By hand a type can be written as whatever you like:
+/// A type of your own can write itself in any form:
 ///
 /// ```
 /// use brooklet::{Data, Writer};

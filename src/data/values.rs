@@ -23,8 +23,8 @@ macro_rules! data {
     };
 }
 
-/// The same for types that a [`Formatting`](super::Formatting) may have another text for, and where `overridden_number`
-/// asks for it, one that stays a number inside JSON.
+/// Implements `Data` for types that a [`Formatting`](super::Formatting) may have another text for. With
+/// `overridden_number`, that text stays a number inside JSON.
 macro_rules! data_unless {
     ($overridden:ident, |$value:ident, $out:ident| $write:expr; $($type:ty),+) => {
         data! { |$value, $out| if !$out.$overridden($value) { $write }; $([] $type),+ }
@@ -57,7 +57,7 @@ data_unless! { overridden, |value, out| out.display(value);
 
 impl Data for str {
     fn write(&self, out: &mut Writer<'_>) {
-        // An override is registered for String, and a borrowed text is made one only if somebody asks.
+        // An override is registered for String. A borrowed text is copied into one only where there are overrides.
         if out.is_plain() || !out.overridden(&self.to_owned()) {
             out.text(self);
         }

@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
     /// # assert_eq!(brooklet::Event::new(Celsius(20.5)).encode().unwrap(), "data: 20.5 °C\n\n");
     /// ```
     pub fn overridden<T: Any>(&mut self, value: &T) -> bool {
-        // This runs for each value, and hardly any source overrides something.
+        // This runs for each value, and few sources override anything.
         !self.is_plain() && self.write_override(value)
     }
 
@@ -72,7 +72,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The same for a number, whose text stays a number inside JSON where it reads as one.
+    /// Writes the text that the [`Formatting`] has for a number. Inside JSON it stays a number where it reads as one.
     pub(super) fn overridden_number<T: Any>(&mut self, value: &T) -> bool {
         !self.is_plain() && self.write_number_override(value)
     }
@@ -133,7 +133,7 @@ impl<'a> Writer<'a> {
     }
 
     fn text_of(&mut self, value: fmt::Arguments<'_>) {
-        // A String takes everything. An error can only be the value's own; what it wrote until then stands.
+        // Writing to a String never fails. An error is the value's own, and what it wrote until then stays.
         let _ = match self.is_nested {
             false => self.out.write_fmt(value),
             true => {
@@ -155,7 +155,7 @@ impl<'a> Writer<'a> {
         self.out.push_str(Digits::of(number).as_str());
     }
 
-    /// The same of a number that may be negative.
+    /// Writes a number that may be negative.
     pub(super) fn signed(&mut self, number: i64) {
         if number < 0 {
             self.out.push('-');

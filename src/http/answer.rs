@@ -26,9 +26,9 @@ pub(crate) fn make_chunk(text: &mut String) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Persistence {
     Close,
-    /// What HTTP/1.1 takes for granted.
+    /// It stays open, as HTTP/1.1 has it where nothing else is said.
     Stay,
-    /// The same, for an HTTP/1.0 client that asked for it.
+    /// It stays open, for an HTTP/1.0 client that asked for that.
     StayByRequest,
 }
 

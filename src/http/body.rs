@@ -19,12 +19,12 @@ const MAX_CHUNK_DIGITS: usize = 16;
 const MAX_EXTENSIONS: usize = 4 * 1024;
 /// All trailer fields of a body together. Go: 4 KiB of buffer.
 const MAX_TRAILER: usize = 8 * 1024;
-/// What a large body leaves of a process's memory: without it, other allocations would fail, and end the process.
+/// A large body leaves this much of the process's memory free: an allocation that fails elsewhere ends the process.
 const SPARE: usize = 1024 * 1024;
 /// A client that sends this much in a second never meets the body's deadline. Apache: `MinRate=500`.
 const MIN_BYTES_PER_SECOND: u32 = 500;
 
-/// What the bodies of a host's requests take of memory, all together.
+/// The memory that the bodies of a host's requests take together.
 pub(crate) struct Bodies {
     taken: AtomicUsize,
     max: usize,
@@ -36,7 +36,7 @@ impl Bodies {
     }
 }
 
-/// A body, whose memory is given back when nobody has its request any more.
+/// A body. Its memory counts against the host's limit until the last handle of its request is dropped.
 pub(crate) struct Body {
     pub(super) bytes: Vec<u8>,
     all: Arc<Bodies>,

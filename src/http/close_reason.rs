@@ -1,4 +1,4 @@
-//! Why connections and streams end: one list for the log, the statistics and whoever has to decide.
+//! Why connections and streams end: one list for the log, for the statistics and for the code that decides by it.
 
 use std::fmt;
 

@@ -22,16 +22,18 @@ pub(crate) const WRITE_PROGRESS: usize = 64 * 1024;
 
 /// What a client may send into its stream; one that sends more is cut off.
 const MAX_STRAY_BYTES: u32 = 64 * 1024;
-/// It is thrown away in pieces of so much: on the stack of each stream, of which two pages would do else.
+/// Such bytes are read and dropped in pieces of this size. A piece is on the stack of the stream's thread, which uses
+/// two pages without it.
 const STRAY_PIECE: usize = 64;
-/// What a write may take when its deadline has passed.
+/// The time for one more write after the deadline has passed.
 const LAST_ATTEMPT: Duration = Duration::from_millis(1);
-/// Read and thrown away when a connection is closed gently. Go drains 256 KiB.
+/// The most bytes that closing gently reads and drops. Go drains 256 KiB.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Apache lingers for 2 s at most.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// `shutdown` does not end the reads of other threads on Windows: there they look up this often.
+/// On Windows `shutdown` does not end a read under way in another thread: there a read returns after this time, looks
+/// whether the host stops, and reads on.
 const LONGEST_READ: Duration = if cfg!(windows) { Duration::from_millis(250) } else { Duration::MAX };
 
 /// What a read found.
@@ -44,17 +46,17 @@ pub(crate) enum Incoming {
     Closed(CloseReason),
 }
 
-/// Small, since there may be thousands that do nothing but be there.
+/// Kept small: a host may have thousands of idle ones.
 pub(crate) struct Connection {
     /// There until it is dropped.
     socket: Option<AnySocket>,
     registration: Arc<dyn Registration>,
     pub(crate) stop: StopSignal,
-    /// In milliseconds, as the next.
+    /// In milliseconds.
     write_deadline: u32,
     /// Where the thread of a stream waits.
     parker: Parker,
-    /// The read timeout that the socket has, so that setting it again costs nothing.
+    /// The read timeout that the socket has, in milliseconds: setting the same again is left out.
     read_timeout: AtomicU32,
     /// Whether reads and writes return at once; kept for the same reason.
     is_nonblocking: AtomicBool,
@@ -137,8 +139,8 @@ impl Connection {
     /// Reads what arrives within `timeout`: at once, what is there, if that is zero. The kernel's timers of sockets are
     /// late by up to an eighth.
     ///
-    /// A read is interrupted when the process is stopped and continued. What is left of its time is counted anew, and
-    /// what has arrived meanwhile is read before anybody judges that.
+    /// A signal that stops and continues the process interrupts a read. The read then goes on for the time that is
+    /// left; where none is left, it still takes what has arrived.
     pub(crate) fn read(&self, buffer: &mut [u8], timeout: Duration) -> Incoming {
         let clock = self.clock();
         let started = clock.now();
@@ -184,8 +186,8 @@ impl Connection {
         self.parker.park(patience, || self.stop.is_requested() || self.ended().is_some());
     }
 
-    /// Waits whether the client of a stream leaves. It has nothing to say any more; what it says all the same is
-    /// thrown away, up to a limit.
+    /// Waits for `timeout`, or until the client of a stream leaves. The client has nothing more to send; what it sends
+    /// all the same is dropped, up to [`MAX_STRAY_BYTES`].
     pub(crate) fn watch(&self, timeout: Duration) -> Result<(), CloseReason> {
         let found = self.read(&mut [0; STRAY_PIECE], timeout);
         self.judge_stray(found)
@@ -282,7 +284,7 @@ impl Connection {
         }
     }
 
-    /// `written` is told how far it has got.
+    /// Adds what was written to `written`, also where it fails.
     fn write_until_done(&self, bytes: &[u8], written: &mut usize) -> io::Result<()> {
         let mut deadline = Instant::now() + self.write_deadline();
         let mut renewed_at = 0;
@@ -297,13 +299,15 @@ impl Connection {
         let mut is_last = false;
         while *written < bytes.len() {
             let now = Instant::now();
-            // First of all: one call may have taken as long as it was allowed to, and got on all the while.
+            // Before the deadline is judged: one write may take all of its time, and the client may have taken bytes
+            // during all of it.
             if *written - renewed_at >= WRITE_PROGRESS {
                 deadline = now + self.write_deadline();
                 renewed_at = *written;
                 is_last = false;
             }
-            // The process may have been stopped while the time passed, and the client has room: one more attempt tells.
+            // A signal may have stopped the process while the time passed, and the client may have room now. One more
+            // write shows it.
             let remaining = deadline.saturating_duration_since(now);
             if remaining.is_zero() && std::mem::replace(&mut is_last, true) {
                 return Err(ErrorKind::TimedOut.into());

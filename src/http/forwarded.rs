@@ -1,7 +1,7 @@
 //! Whom a proxy speaks for: `X-Forwarded-For`, or `Forwarded` (RFC 7239).
 //!
-//! Each proxy adds an entry at the end. The last one is that of the proxy which is known; those before it may be what
-//! anybody has sent.
+//! Each proxy adds an entry at the end. The last one is from the proxy in front of this host. The entries
+//! before it may be a client's own words.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -21,17 +21,17 @@ pub(super) struct FramingFields {
     codings: Codings,
 }
 
-/// What there is of transfer codings.
+/// The transfer codings that the fields have named so far.
 #[derive(Debug, Default, Clone, Copy)]
 enum Codings {
     #[default]
     None,
     Chunked,
-    /// Others, which are not known here.
+    /// Codings that are not known here.
     Unknown,
-    /// Such ones, and `chunked` behind them.
+    /// Codings that are not known here, and `chunked` behind them.
     UnknownThenChunked,
-    /// None that anybody can read.
+    /// The field is malformed.
     Invalid,
 }
 
@@ -48,8 +48,8 @@ impl FramingFields {
         Ok(())
     }
 
-    /// `chunked` has to be the only coding. Where it stands, but not once and last, the length is anybody's guess
-    /// (§6.3 rule 4: 400); other codings are merely unknown here (§6.1: 501).
+    /// `chunked` has to be the only coding. Where it stands, but not once and last, the length cannot be told
+    /// (§6.3 rule 4: 400). Other codings are unknown here (§6.1: 501).
     pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
         for coding in list_elements(value) {
             let name = without_parameters(coding);

@@ -32,7 +32,7 @@ const VERSION_LENGTH: usize = 9;
 /// Each byte is looked at once, however small the pieces are.
 pub(super) struct HeadScan {
     max_head: usize,
-    /// Where to go on.
+    /// How many bytes were looked at: the next call begins there.
     at: usize,
     line_start: usize,
     /// Lines that have ended, without an empty one before the request line.
@@ -111,7 +111,8 @@ impl HeadScan {
         }
     }
 
-    /// How many bytes there are to the limit that is met first, which is the same one in however many pieces they come.
+    /// How many bytes of the line are left to the limit that is met first. The result does not depend on the pieces in
+    /// which the bytes arrive.
     fn room(&self) -> usize {
         self.line_limit().min(self.head_limit()) + 1 - self.at
     }

@@ -48,7 +48,7 @@ impl<R: IntoResponse, E: Into<BoxError>> IntoResponse for Result<R, E> {
     }
 }
 
-/// A page that says so from 400 on, and nothing below.
+/// From 400 on the page of [`Response::error`], below that an empty body.
 impl IntoResponse for Status {
     fn into_response(self) -> Response {
         match self.code() {
@@ -58,7 +58,7 @@ impl IntoResponse for Status {
     }
 }
 
-/// The answer with another status.
+/// The answer of the second value, with the status of the first.
 impl<R: IntoResponse> IntoResponse for (Status, R) {
     fn into_response(self) -> Response {
         self.1.into_response().status(self.0)

@@ -1,7 +1,7 @@
 //! Bytes to requests, responses to bytes: HTTP/1.1 by hand (RFC 9110, RFC 9112).
 //!
-//! This room reads from and writes to a [`Socket`]; it never connects, never spawns, and knows nothing of the
-//! host or of events.
+//! This folder reads from and writes to a [`Socket`]. It opens no connection and makes no thread, and it uses nothing
+//! of the host or of events.
 
 mod byte_class;
 mod rows;
@@ -52,8 +52,9 @@ pub(crate) use target::{split_port, split_scheme};
 /// `Result` among others, whose error is answered `500` and logged. So are [`Layout`](crate::Layout),
 /// [`Content`](crate::Content), [`EventSource`](crate::EventSource) and [`Control`](crate::Control).
 ///
-/// A wrapper, for authentication say, is a closure around another handler. (How to compare a secret without telling
-/// by the time how much of it was right is in the guide: [access](crate::guide::access#passwords-and-tokens).)
+/// A wrapper, for authentication say, is a closure around another handler. (The comparison
+/// here takes longer, the more of the token is right. The guide has one that does not:
+/// [access](crate::guide::access#passwords-and-tokens).)
 ///
 /// ```
 /// use brooklet::{Handler, Request, Response, Status};

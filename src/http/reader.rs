@@ -22,7 +22,7 @@ pub(super) const BODY_READ: u64 = 64 * 1024;
 /// Why there is no request, or not all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadError {
-    /// Not even a first byte came within the idle deadline. Nobody waits for an answer.
+    /// Not even a first byte came within the idle deadline: no client waits for an answer.
     Idle,
     Closed(CloseReason),
     Refused(Refusal),
@@ -47,12 +47,12 @@ impl Reader {
         Self { connection, max_head, buffer: Vec::new(), unread: 0..0 }
     }
 
-    /// Whether bytes have arrived that nobody has read yet.
+    /// Whether the buffer holds bytes that no request has used yet.
     pub(crate) fn has_unread(&self) -> bool {
         !self.unread.is_empty()
     }
 
-    /// Whether a next request has begun to arrive, or anything else has happened: looks without waiting.
+    /// Whether a next request has begun to arrive, or the connection has ended. Does not wait.
     pub(crate) fn has_news(&mut self) -> bool {
         self.has_unread() || self.take(Connection::try_read) != Incoming::Nothing
     }

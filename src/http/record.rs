@@ -1,4 +1,4 @@
-//! What became of a connection: kept beside it, for whoever looks after it has ended.
+//! What became of a connection: kept beside it, so that it can be read after the connection has ended.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -30,7 +30,8 @@ impl Record {
     }
 }
 
-/// What a connection is registered as with whoever serves it: held until its last handle is gone. It keeps the record.
+/// The entry of a connection with its host, or with a simulation. The connection holds it until its own last handle is
+/// dropped. It keeps the record.
 pub(crate) trait Registration: Send + Sync {
     fn record(&self) -> &Record;
 

@@ -47,7 +47,7 @@ impl Request {
         Self { received: Arc::new(Received { head, peer }), body, position: 0 }
     }
 
-    /// The same for whoever keeps it for long and needs no body.
+    /// This request without its body, for a stream, which may keep it for long.
     pub(crate) fn without_body(&self) -> Self {
         Self { body: None, ..self.clone() }
     }

@@ -1,4 +1,4 @@
-//! The response as handlers make it: a value, judged by nobody and written by the connection's loop.
+//! The response as handlers make it: a value, which the connection's loop writes.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -130,7 +130,8 @@ impl Response {
         Self::text(format!("{status}\n")).status(status)
     }
 
-    /// The same, and a sentence that explains it. Take care not to repeat what the client sent.
+    /// The plain page of [`error`](Self::error), and a sentence that explains it. Do not repeat in it what the client
+    /// sent.
     ///
     /// ```
     /// # use brooklet::{Response, Status};
@@ -143,7 +144,7 @@ impl Response {
     }
 
     /// The answer to a method that a handler does not serve (RFC 9110 §9.1): `405` where the method is known, `501`
-    /// where nobody knows it, and to OPTIONS, which asks just that, `204`; with the methods that are `allowed`.
+    /// where it is no method of HTTP, and `204` to OPTIONS, which asks for the methods; with the `allowed` methods.
     ///
     /// ```
     /// # use brooklet::{Response, Status};

@@ -127,11 +127,11 @@ impl AnySocket {
     }
 }
 
-/// The host's wish that everything end, shared by all of its connections.
+/// Whether the host is to stop: one flag, which all of its connections share.
 #[derive(Clone, Default)]
 pub(crate) struct StopSignal(Arc<StopState>);
 
-/// Somebody who sleeps elsewhere, and has to look up when the host stops.
+/// A thread or a channel that sleeps elsewhere, and that a stop of the host has to wake.
 pub(crate) trait Wake: Send + Sync {
     fn wake(&self);
 }
@@ -162,7 +162,7 @@ impl StopSignal {
         first
     }
 
-    /// Has somebody woken when a stop is requested, as long as there is anybody to wake.
+    /// Registers what a requested stop wakes. An entry is forgotten once what it would wake is dropped.
     pub(crate) fn wake_on_request(&self, sleeper: &Weak<dyn Wake>) {
         let mut sleepers = lock(&self.0.sleepers);
         if !sleepers.iter().any(|known| known.ptr_eq(sleeper)) {

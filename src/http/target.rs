@@ -1,7 +1,7 @@
 //! The request target: its four forms (RFC 9112 §3.2), and the authority and path within.
 //!
 //! Refused beyond the grammar: paths in which a segment decodes to `.` or `..`, or holds `/`, `\` or NUL,
-//! since whoever maps such a path to something else is in for a surprise.
+//! since a handler that maps such a path to a file could be led out of its folder.
 
 use std::net::Ipv6Addr;
 

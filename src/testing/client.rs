@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::NEVER;
 
-/// For whatever has to happen at all. It is long, since a busy machine is no defect.
+/// The deadline of everything that has to happen. It is long, since a busy machine is no defect.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A client of a stream, or of a page: what it asks for, and whom.

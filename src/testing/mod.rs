@@ -1,7 +1,7 @@
-//! Testing for those who use it: a generator in memory by a virtual clock, and a client over TCP.
+//! For the tests of your own program: a generator in memory by a virtual clock, and a client over TCP.
 //!
-//! A test of a generator that waits would have to wait as well, and one of its keep-alives for a long time. In memory
-//! it does not: the clock is virtual, a wait is over at once, and what happens when is the same each time.
+//! Over TCP the test of a generator that waits takes as long as the waits, and that of a keep-alive 15 seconds. In
+//! memory it does not: the clock is virtual, a wait is over at once, and each run brings the same at the same times.
 //!
 //! ```
 //! use brooklet::testing::Client;
@@ -68,8 +68,8 @@
 //!   sleeps.
 //! - What another thread sends or publishes is there in time only if it was there before: a wait that finds
 //!   nothing is over at once. Let the test do it, at its time: [`Simulation::at`].
-//! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. When its client is to
-//!   come back is left to chance, as ever.
+//! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. The time after which
+//!   its client is to come back is drawn at random, as on a host.
 //! - [`follow`](crate::EventConnection::follow) keeps the stream on its thread, as if the generator had
 //!   [subscribed](crate::Channel::subscribe): greeting, events, `reset` and `finish` are what a follower
 //!   gets, but the channel's own threads, and what they do about slow clients, are tested over TCP. It

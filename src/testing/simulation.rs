@@ -16,7 +16,7 @@ use crate::http::{
     StopSignal, MAX_HEAD,
 };
 
-/// A stream that goes on for longer, or brings more, has probably lost its end.
+/// A stream that lasts longer, or brings more events, probably never ends.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
 const MAX_EVENTS: usize = 100_000;
 

@@ -76,7 +76,7 @@ impl Transcript {
         &self.received.bytes
     }
 
-    /// The same as text. What is no UTF-8 becomes U+FFFD; there is nothing of that in a stream.
+    /// The body as text. Bytes that are not UTF-8 become U+FFFD; a stream has none of those.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.received.bytes)
     }
@@ -96,7 +96,7 @@ impl Transcript {
         &self.received.items
     }
 
-    /// The same, a line for each, to be compared as a whole: `20s price: 129.5`.
+    /// Everything that came as a line each, to be compared as a whole: `20s price: 129.5`.
     pub fn timeline(&self) -> Vec<String> {
         self.last_lines(self.received.items.len())
     }
