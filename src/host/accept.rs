@@ -1,8 +1,8 @@
 //! How a connection gets its thread: leader and followers.
 //!
 //! One thread accepts on each listener, its leader. Where another thread is idle, a leader that has accepted hands the
-//! listener to it, which leads from then on, and serves the connection itself: no connection changes threads, and the new
-//! leader is in `accept` before the connection has been answered. Where none is idle, the connection waits for the next
+//! listener to it and serves the connection itself. The other thread leads from then on: no connection changes threads,
+//! and the new leader is in `accept` before the connection has been answered. Where none is idle, the connection waits for the next
 //! thread that is free or made ([`Workers`]), and the leader goes on accepting: so a burst leaves the system's backlog as
 //! fast as one thread can accept.
 //!
@@ -13,16 +13,16 @@
 //!     +---+ accepted, none is idle: queue ---+            +--> LEADING, or ended: not needed, or stopped
 //! ```
 //!
-//! - *Who may accept*: whoever owns the [`Leader`]. There is one for each listener, and it cannot be copied. Its first
-//!   thread is made when the host starts, which fails without it; whoever drops it closes the listener.
+//! - *Who may accept*: the thread that owns the [`Leader`]. There is one for each listener, and it cannot be copied.
+//!   Its first thread is made when the host starts, which fails without it. Dropping the `Leader` closes the listener.
 //! - *A leader never waits* but in `accept` and after an error: it takes a slot, or closes the connection. Handlers, log
 //!   listeners and clients never hold it up.
 //! - *Without descriptors*, `accept` fails: the leader keeps leading, and waits longer each time, a second at most.
 //! - *Without threads*, the connections that wait for one are closed. The leader closes an idle one besides, whose thread
 //!   is free then, and waits as above.
 //! - *The stop* sets its signal and then connects to the listener. The signal is looked at before and after each call of
-//!   `accept`, and a connection stays in the backlog until it is accepted: so the leader of that moment, whoever it is,
-//!   finds one or the other. It closes the listener and ends, and nobody leads any more.
+//!   `accept`, and a connection stays in the backlog until it is accepted: so the leader of that moment
+//!   finds one or the other. It closes the listener and ends, and no thread leads any more.
 //!
 //! Why not each connection by the next leader alone, with a new thread where none is idle: of 10,000 that connect at once
 //! to a backlog of 4,096, some waited 3.2 s, since a new leader has to be scheduled before it accepts; with the queue 0.7

@@ -121,7 +121,7 @@ impl Control {
     /// told when to come back, and every call of a generator that waits returns.
     ///
     /// It returns when everything has ended, or after `grace`, when what is left is cut off. A handler or
-    /// generator that calls nothing of ours cannot be ended from outside: it is left behind, and a later stop does not
+    /// generator that calls nothing of this crate cannot be ended from outside: its thread goes on, and a later stop does not
     /// wait for it again. Called from a handler or a generator of the host itself, it does not wait for that one.
     ///
     /// ```

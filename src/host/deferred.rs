@@ -1,5 +1,5 @@
-//! What has to be told later, by another thread than the one that noticed: in its order, one thing at a time. From a stop
-//! on a second thread goes on with the queue, since the first may be the one that stops the host.
+//! Jobs for another thread than the one that has them: calls of log listeners. They are done in order, one at a time.
+//! When a stop is called on the queue's own thread, by a listener say, a second thread goes on with the queue.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -34,7 +34,8 @@ impl Deferred {
         self.begin_or_work(state);
     }
 
-    /// The same for a thread that must not do it: it is done when there is another, or not at all where too much waits.
+    /// Has a job done by another thread than the calling one: as soon as there is one, or not at all where too many
+    /// jobs wait.
     pub(super) fn push_elsewhere(self: &Arc<Self>, job: Job) {
         let mut state = lock(&self.state);
         if state.queue.len() < MAX_DEFERRED {

@@ -2,7 +2,7 @@
 //!
 //! A page from anywhere can point its own name at 127.0.0.1 (DNS rebinding) and then read whatever a server there
 //! answers, as its own. What such a page cannot do is to change the name that the browser says it asks for:
-//! so on loopback only names are answered that nobody else can own.
+//! so on loopback only names are answered that no other machine can have.
 //!
 //! A page from anywhere can send a form to a host, which acts although the page cannot read the answer: so methods that
 //! act are answered to our own pages alone. That needs no names and holds on every interface.
@@ -27,9 +27,9 @@ const OTHER_PAGE: &str =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rules {
     None,
-    /// That for methods that act.
+    /// The rule for methods that act.
     Acts,
-    /// That, and those for names and for reading.
+    /// The rule for methods that act, and the rules for names and for reading.
     All,
 }
 
@@ -160,7 +160,7 @@ impl Guard {
     }
 }
 
-/// The authority of an origin. An opaque one, `null`, has none and belongs to nobody.
+/// The authority of an origin. An opaque origin, `null`, has none, and no page is allowed by it.
 fn authority(origin: &[u8]) -> Option<&str> {
     std::str::from_utf8(origin).ok().and_then(split_scheme).map(|(_, authority)| authority)
 }

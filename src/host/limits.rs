@@ -117,8 +117,8 @@ impl Limits {
         self
     }
 
-    /// How many bytes the bodies of all requests may take together, for as long as anybody has the requests; 64 MiB
-    /// unless set, and one body of the size of [`max_body`](Self::max_body) in any case.
+    /// How many bytes the bodies of all requests may take together; 64 MiB unless set, and one body of the size of
+    /// [`max_body`](Self::max_body) in any case. A body counts until the last clone of its request is dropped.
     ///
     /// What does not fit is answered `503` with `Retry-After`, and so is a body for which the system has no memory.
     ///

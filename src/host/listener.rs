@@ -97,7 +97,7 @@ fn path(listener: &UnixListener) -> Option<PathBuf> {
     listener.local_addr().ok()?.as_pathname().map(Path::to_owned)
 }
 
-/// The listeners of a host that are open: to wake who accepts there, and to wait until they are closed.
+/// The listeners of a host that are open: a stop wakes the threads that accept there, and waits until all are closed.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     open: Mutex<Open>,
@@ -169,11 +169,11 @@ fn wake_tcp(listener: TcpListener) {
     }
 }
 
-/// Where nobody takes the connection, its path being gone say, the listener is shut down. That wakes the thread that
-/// accepts as well, but would end it for other processes, too.
+/// Where the connection fails, because the path is gone say, the listener is shut down. That wakes the thread that
+/// accepts as well, but it ends the listener in other processes, too.
 ///
-/// Another thread connects, since std cannot bound that: it waits as long as the backlog is full, and nobody may accept
-/// any more. Shutting the listener down ends this wait as well.
+/// Another thread connects, since std cannot bound that: it waits as long as the backlog is full, and it may stay full.
+/// Shutting the listener down ends this wait as well.
 #[cfg(unix)]
 fn wake_unix(listener: UnixListener) {
     let path = path(&listener);
@@ -200,7 +200,8 @@ mod tests {
 
     const HANGS: Duration = Duration::from_secs(60);
 
-    /// Whoever accepted there may have closed its own descriptor before the stop connects, or be another process.
+    /// The thread that accepted there may have closed its descriptor before the stop connects. It may also be in another
+    /// process.
     #[test]
     fn a_full_backlog_holds_up_no_stop() {
         let path = std::env::temp_dir().join(format!("brooklet-full-{}.sock", std::process::id()));

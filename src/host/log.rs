@@ -1,4 +1,4 @@
-//! What the host has to say, and to whom.
+//! The notices of a host, the lines they are printed as, and the listeners that get them.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -76,7 +76,7 @@ pub enum Notice<'a> {
         /// How long it was open.
         duration: Duration,
     },
-    /// A handler or a generator failed or panicked. With `panic = "abort"` nobody is told of a panic: it ends the program.
+    /// A handler or a generator failed or panicked. With `panic = "abort"` a panic ends the program without this notice.
     #[non_exhaustive]
     Failed {
         /// What was asked for, and by whom; a generator's has no body.
@@ -150,7 +150,7 @@ fn is_steering(char: char) -> bool {
         || matches!(char, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Who asked for what, with the query only where it is asked for.
+/// The client, the method and the target, with the query only where the format asks for it.
 fn write_request(f: &mut Escaped<'_, '_>, request: &Request) -> fmt::Result {
     write_peer(f, request.peer())?;
     write!(f, " {} ", request.method())?;
@@ -168,7 +168,7 @@ fn write_peer(f: &mut Escaped<'_, '_>, peer: Option<SocketAddr>) -> fmt::Result 
     }
 }
 
-/// A duration in the unit that people would use, and no more of it than has passed.
+/// A duration in the unit that people would use, rounded down.
 struct Short(Duration);
 
 impl fmt::Display for Short {
@@ -184,7 +184,7 @@ impl fmt::Display for Short {
 
 type Listener = dyn Fn(&Notice<'_>) + Send + Sync;
 
-/// Everybody who listens. Cheap to clone.
+/// The log listeners of a host. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Log {
     listeners: Arc<Vec<Arc<Listener>>>,
@@ -207,7 +207,7 @@ impl Log {
         self.tell(notice);
     }
 
-    /// For the thread that accepts, which must not wait for listeners: another one tells them.
+    /// For the thread that accepts, which must not wait for listeners: another thread calls them.
     pub(super) fn write_elsewhere(&self, notice: Notice<'static>, deferred: &Arc<Deferred>) {
         self.write_line(&notice);
         if !self.listeners.is_empty() {
@@ -216,7 +216,7 @@ impl Log {
         }
     }
 
-    // There is nobody left whom a listener's own panic could be told, or that of an error which cannot be displayed.
+    // A panic of a listener itself, or of the `Display` of an error, is dropped: a notice of it would end the same way.
 
     fn tell(&self, notice: &Notice<'_>) {
         for listener in &*self.listeners {

@@ -1,6 +1,6 @@
-//! The server: the only room that knows about TCP and threads.
+//! The server: the only folder that uses TCP and makes threads for connections.
 //!
-//! It serves whatever a handler answers, streams included, and knows neither events nor channels.
+//! It serves every answer of a handler, streams included, and uses nothing of events or channels.
 
 mod start;
 mod listener;
@@ -55,7 +55,7 @@ pub use stats::Stats;
 /// }
 /// ```
 ///
-/// All that can be said of one:
+/// Every setting:
 ///
 /// ```
 /// use brooklet::{Control, Cors, Host, Layout, Limits};
@@ -188,8 +188,8 @@ impl Host {
 
     /// Serves the connections of a Unix socket's listener. Its path is not removed when the host stops.
     ///
-    /// To stop, the host connects to its path. Where nobody answers there within a second, it shuts the listener down, for
-    /// other processes that have it as well.
+    /// To stop, the host connects to its path. Where that takes longer than a second or fails, it shuts the listener
+    /// down, which ends it in other processes, too.
     ///
     /// ```
     /// # use brooklet::{Host, Layout};
@@ -231,8 +231,8 @@ impl Host {
 
     /// Adds what most pages want: an `ETag` where the handler has set none, so that clients that have the page already
     /// are answered `304 Not Modified`, `X-Content-Type-Options: nosniff`, and `Cross-Origin-Opener-Policy: same-origin`,
-    /// so that a page elsewhere which has opened this one in a window can neither look at it nor steer it. The last two
-    /// where the handler has not said otherwise.
+    /// so that a page elsewhere which has opened this one in a window can neither look at it nor steer it. A handler
+    /// that sets one of these fields itself keeps its own.
     pub fn defaults(mut self) -> Self {
         self.settings.has_defaults = true;
         self
@@ -249,9 +249,9 @@ impl Host {
     /// Writes a line to standard error for each answer, and for a stream one when it opens and one when it
     /// ends.
     ///
-    /// One thread of the process writes them all, so that nobody waits for a terminal or a pipe that takes none: 64 KiB
-    /// of lines may wait, further ones are counted, and a line says how many are missing. A stop gives the last ones a
-    /// second.
+    /// One thread of the process writes them all, so that no connection waits for a terminal or a pipe that takes
+    /// nothing. 64 KiB of lines may wait; further ones are dropped and counted, and a line says how many are missing. A
+    /// stop waits for the last lines for a second.
     ///
     /// ```text
     /// listening on http://127.0.0.1:8080
@@ -281,7 +281,7 @@ impl Host {
         self
     }
 
-    /// Has this host stopped, and its numbers told, by a control that was made before it.
+    /// Gives this host a control that was made before it, to stop it and to read its numbers.
     pub fn control(mut self, control: &Control) -> Self {
         self.settings.service = Arc::clone(&control.service);
         self
@@ -349,7 +349,8 @@ impl Host {
         Ok(host)
     }
 
-    /// Serves one connection on this thread, whatever it is made of, and returns when it is over, or handed on.
+    /// Serves one connection over any [`Socket`] on this thread. Returns when the connection has ended, or when a
+    /// channel has taken its stream over.
     ///
     /// For an example, over a Unix socket, see [`Socket`].
     pub fn serve(&self, socket: impl Socket + 'static) {

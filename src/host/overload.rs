@@ -11,9 +11,9 @@ use crate::locks::lock;
 
 /// Connections above the limit that are told to come back; what is above these is closed at once.
 const MAX_TURNED_AWAY: usize = 32;
-/// How long the search for connections that can give way is not repeated after it has found none.
+/// After a search has found no connection that can give way, the next search is this much later.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(50);
-/// What happens again and again is logged this often.
+/// A condition that lasts is logged once in this time.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the thread that accepts remembers of an overload.

@@ -46,7 +46,7 @@ impl PhaseWord {
     /// Changes it, unless it is in another phase than `from`.
     pub(super) fn change(&self, from: Phase, to: Phase, since: u64) -> bool {
         let word = self.0.load(Ordering::Acquire);
-        // Nobody but the connection's own thread changes it from one of the first three to another of them. So where
+        // Only the connection's own thread changes it from one of the first three to another of them. So where
         // the word has changed meanwhile, it has left `from` for good or is in it anew.
         unpack(word).0 == from
             && self.0.compare_exchange(word, pack(to, since), Ordering::AcqRel, Ordering::Acquire).is_ok()

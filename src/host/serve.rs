@@ -22,9 +22,10 @@ use crate::random;
 
 /// Above the limit of connections a client gets this long to say what it wants.
 const OVERFLOW_HEAD: Duration = Duration::from_secs(1);
-/// So often others get their turn before a thread that waits for the next request goes to sleep.
+/// A thread that waits for the next request yields and polls this often before it sleeps: on a busy host the client has
+/// mostly sent it by then.
 const TURNS: usize = 4;
-/// When clients that were sent away shall come back, spread out.
+/// When clients that were sent away come back: at a random time in this range, so that they do not come together.
 const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
 
 /// Serves a connection to its end, or until its stream is handed to a channel, on the calling thread.
@@ -121,7 +122,7 @@ impl Settings {
         self.log.write(&Notice::Failed { request, error });
     }
 
-    /// Adds what all answers of a host say, whoever made them.
+    /// Adds the fields that all answers of a host have, those of the host itself and those of its handler.
     fn complete(&self, rules: Rules, head: Option<&Head>, mut response: Response) -> Response {
         if self.has_defaults {
             response = or_header(response, "X-Content-Type-Options", "nosniff");
@@ -163,8 +164,8 @@ struct Conversation<'h> {
 }
 
 impl Conversation<'_> {
-    /// Looks whether the client asks on at once. On a busy host it has done so by the time that others have had their
-    /// turn, and a thread that has not gone to sleep need not be woken.
+    /// Polls for the client's next request, and yields in between. On a busy host it has come by then, and a thread
+    /// that does not sleep need not be woken.
     fn let_others_run(&mut self) {
         for _ in 0..TURNS {
             if self.reader.has_news() {
@@ -234,7 +235,7 @@ impl Conversation<'_> {
         }
     }
 
-    /// The answer to what is asked of the host itself: what it can (RFC 9110 §9.3.7), and whom it lets read.
+    /// The host's own answer to `OPTIONS *` (RFC 9110 §9.3.7), and to a browser that asks by CORS before it sends.
     fn own_answer(&self, head: &Head) -> Option<Response> {
         match &self.settings.guard.cors {
             _ if head.is_asterisk => Some(Response::new(Status::OK)),
@@ -253,7 +254,7 @@ impl Conversation<'_> {
     ) -> (Response, Persistence) {
         let (mut response, persistence) = match outcome {
             Ok(response) => (response, persistence),
-            // Who knows what the panic has left behind: this connection, at least, is not used again.
+            // What the panic has left behind is not known: this connection, at least, is not used again.
             Err(panic) => {
                 (Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(panic.into()), Persistence::Close)
             }
@@ -291,7 +292,7 @@ impl Conversation<'_> {
         let bytes = match self.answers.write(connection, request.method(), &mut response, persistence) {
             Ok(bytes) => bytes,
             Err(_) => {
-                // Nobody is left to read it, or a file could not be read to its end.
+                // The client has left, or a file could not be read to its end.
                 if let Some(error) = response.error.take() {
                     self.settings.report(request, &*error);
                 }
@@ -302,7 +303,7 @@ impl Conversation<'_> {
             let stream = |stream| Next::Stream(request.without_body(), stream);
             return response.into_stream().map_or(Next::Close, stream);
         }
-        // Where nobody listens, nobody asks the clock either.
+        // Without a log listener, the clock is not read either.
         if !self.settings.log.is_silent() {
             self.settings.log.write(&Notice::Answered {
                 request,
@@ -338,7 +339,7 @@ impl Conversation<'_> {
         }
     }
 
-    /// Answers a request that no handler saw. What else the client sends has lost its meaning.
+    /// Answers a request that no handler saw, and closes: what follows it cannot be told apart from its body.
     fn refuse(&mut self, head: Option<&Head>, status: Status, why: &'static str) -> Next {
         let mut response = self.settings.complete(self.rules, head, Response::explain(status, why));
         if status == Status::SERVICE_UNAVAILABLE {

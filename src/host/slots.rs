@@ -1,4 +1,4 @@
-//! The slots of a host: one for each connection, held as long as anybody holds the connection.
+//! The slots of a host: one for each connection, held until the last handle of the connection is dropped.
 //!
 //! A stop waits until they are free, and overload looks among them for who gives way. A stream may outlive the thread
 //! that opened it: so what has to happen when a connection has ended, its slot given back, its numbers added to the
@@ -90,7 +90,7 @@ impl Slots {
         self.left.notify_all();
     }
 
-    /// Lets a connection be found by others.
+    /// Lets the stop and the search for connections that give way find a connection.
     pub(super) fn enter(&self, slot: &Arc<Slot>, connection: &Arc<Connection>) {
         lock(&self.table).open[slot.number as usize] = (Arc::downgrade(connection), Arc::downgrade(slot));
     }
@@ -182,7 +182,8 @@ impl Slots {
         self.counters.stats(connections, events, bytes)
     }
 
-    /// Lets a stop that the calling thread calls know that it must not wait for this slot, until that is dropped.
+    /// Notes that the calling thread serves this slot, until the result is dropped: a stop that is called on this
+    /// thread does not wait for it.
     pub(super) fn serving(&self, number: u32) -> Serving {
         Serving { outer: SERVED.with(|served| served.replace((self.identity(), number))) }
     }
@@ -251,7 +252,7 @@ pub(super) struct Slot {
     is_stream: AtomicBool,
     word: PhaseWord,
     record: Record,
-    /// Where nobody listens, idle streams need not keep their requests.
+    /// Without a log listener, idle streams need not keep their requests.
     last_line: Mutex<Option<Box<LastLine>>>,
 }
 

@@ -3,8 +3,9 @@
 //! A task goes to the thread that became idle last, whose stack is warm. Where none is idle it waits in a queue, for the
 //! first thread that has served its connection, or for a new one. One thread is made at a time, and it is the new thread
 //! that makes the next one, before it takes a task itself: at once, where no thread has come back for one since the last
-//! was made, as with streams; and not as long as some do, each millisecond, as with short requests. So whoever brings tasks
-//! makes one thread at most, whatever comes at once, and few threads do many short tasks.
+//! was made, as with streams. As long as one does come back within each millisecond, as with short requests, it makes none. So
+//! a thread that brings tasks makes one thread at most, however many tasks come at once, and few threads do many short
+//! tasks.
 //!
 //! The invariants, under one lock: a thread that is in the list of the idle has no task; where a task waits in the queue, a
 //! thread is being made, no thread is idle, and every thread looks into the queue before it becomes idle.
@@ -21,7 +22,7 @@ use crate::threads;
 
 /// How many threads may be idle: as many as a burst that overflows std's backlog leaves behind.
 const MAX_IDLE: usize = 256;
-/// And for how long: connections that come one after the other come sooner.
+/// How long a thread stays idle before it ends: connections that come one after the other come sooner.
 const IDLE_TIME: Duration = Duration::from_millis(500);
 
 /// How long a thread that may have to make the next one waits where others take tasks.
