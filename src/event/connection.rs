@@ -11,7 +11,8 @@ use super::wire::{self, Event, SendError};
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
-/// `send_all` writes when this much has gathered. Half as much is a tenth slower: a write wakes the reader.
+/// `send_all` writes when this many bytes have gathered. With half as many it is a tenth slower: each write wakes the
+/// reader.
 const GATHER: usize = 128 * 1024;
 
 /// One client's event stream, as the generator sees it.
@@ -39,8 +40,8 @@ const GATHER: usize = 128 * 1024;
 ///
 /// # Errors
 ///
-/// Everything that sends or waits fails with [`SendError::Closed`] when the stream is over, whoever has ended it: the
-/// client, the host, the generator itself. Nothing is written then. What else can go wrong is said where it can.
+/// Everything that sends or waits fails with [`SendError::Closed`] when the stream is over: the client has left, the
+/// host stops, or the generator has ended it. Nothing is written then. Each method says how else it can fail.
 ///
 /// In the guide: [sending](crate::guide::sending), [resuming](crate::guide::resuming),
 /// [lifecycle](crate::guide::lifecycle).
@@ -73,12 +74,14 @@ impl<'r> EventConnection<'r> {
     /// What is borrowed from it does not borrow the connection, so that it can be used while sending:
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// let user = connection.request().query("user").unwrap_or("nobody");
-    /// connection.event("greeting", format_args!("hello {user}"))?;
-    /// connection.event("goodbye", user)?;
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, EventSource};
+    /// let source = EventSource::new(|connection| {
+    ///     let user = connection.request().query("user").unwrap_or("you");
+    ///     connection.event("greeting", format_args!("hello {user}"))?;
+    ///     Ok(connection.event("goodbye", user)?)
+    /// });
+    /// let stream = Client::get("/?user=Ada").in_memory(&source).run();
+    /// assert_eq!(stream.timeline(), ["0s greeting: hello Ada", "0s goodbye: Ada"]);
     /// ```
     pub fn request(&self) -> &'r Request {
         self.request
@@ -90,14 +93,16 @@ impl<'r> EventConnection<'r> {
     /// query as `lastEventId` or `last_event_id`.
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// let next = match connection.last_event_id() {
-    ///     Some(id) => id.parse::<u64>()? + 1, // whatever a client says
-    ///     None => 1,
-    /// };
-    /// connection.send(brooklet::Event::new("an event").id(next.to_string()))?;
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, Event, EventSource};
+    /// let source = EventSource::new(|connection| {
+    ///     let next = match connection.last_event_id() {
+    ///         Some(id) => id.parse::<u32>()?.saturating_add(1), // a client may say anything
+    ///         None => 1,
+    ///     };
+    ///     Ok(connection.send(Event::new("an event").id(next.to_string()))?)
+    /// });
+    /// let stream = Client::get("/").last_event_id("7").in_memory(&source).run();
+    /// assert_eq!(stream.timeline(), ["0s message #8: an event"]);
     /// ```
     pub fn last_event_id(&self) -> Option<&'r str> {
         self.last_event_id
@@ -109,13 +114,15 @@ impl<'r> EventConnection<'r> {
     /// loop that does nothing else can call `wait(Duration::ZERO)`.
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// while connection.connected() {
-    ///     let _ = connection.data("tick"); // a failure shows in the loop's condition
-    ///     let _ = connection.wait(std::time::Duration::from_secs(1));
-    /// }
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, EventSource};
+    /// let source = EventSource::new(|connection| {
+    ///     while connection.connected() {
+    ///         let _ = connection.data("tick"); // a failure shows in the loop's condition
+    ///         let _ = connection.wait(std::time::Duration::from_secs(1));
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(Client::get("/").in_memory(&source).leave_after(3).run().events().len(), 3);
     /// ```
     pub fn connected(&self) -> bool {
         self.stream.is_open()
@@ -124,10 +131,10 @@ impl<'r> EventConnection<'r> {
     /// Sends a comment, which clients ignore. Text of several lines becomes several comment lines.
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// connection.comment("two lines\nof comment")?; // ": two lines", ": of comment"
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, EventSource};
+    /// let source = EventSource::new(|connection| Ok(connection.comment("two lines\nof comment")?));
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// assert_eq!(stream.timeline(), ["0s : two lines", "0s : of comment"]);
     /// ```
     pub fn comment(&mut self, text: &str) -> Result<(), SendError> {
         wire::write_comment(self.stream.begin()?, text);
@@ -137,12 +144,14 @@ impl<'r> EventConnection<'r> {
     /// Sends data as an event without a type: `send(Event::new(value))`.
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// connection.data("text")?;           // data: text
-    /// connection.data(42.1)?;             // data: 42.1
-    /// connection.data(["a", "b"])?;       // data: ["a","b"]
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, EventSource};
+    /// let source = EventSource::new(|connection| {
+    ///     connection.data("text")?;
+    ///     connection.data(42.1)?;
+    ///     Ok(connection.data(["a", "b"])?)
+    /// });
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// assert_eq!(stream.timeline(), ["0s message: text", "0s message: 42.1", r#"0s message: ["a","b"]"#]);
     /// ```
     pub fn data(&mut self, value: impl Data) -> Result<(), SendError> {
         self.send(Event::new(value))
@@ -151,10 +160,9 @@ impl<'r> EventConnection<'r> {
     /// Sends data as an event of a type: `send(Event::new(value).event_type(event_type))`.
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// connection.event("AAPL", 129.5)?;   // event: AAPL, data: 129.5
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, EventSource};
+    /// let source = EventSource::new(|connection| Ok(connection.event("AAPL", 129.5)?));
+    /// assert_eq!(Client::get("/").in_memory(&source).run().timeline(), ["0s AAPL: 129.5"]);
     /// ```
     pub fn event<'e>(
         &mut self,
@@ -167,11 +175,11 @@ impl<'r> EventConnection<'r> {
     /// Sends an event, in one write: clients get all of it or none.
     ///
     /// ```
-    /// # use brooklet::Event;
-    /// # brooklet::EventSource::new(|connection| {
-    /// connection.send(Event::new(129.5).event_type("AAPL").id("4711"))?;
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, Event, EventSource};
+    /// let source = EventSource::new(|connection| {
+    ///     Ok(connection.send(Event::new(129.5).event_type("AAPL").id("4711"))?)
+    /// });
+    /// assert_eq!(Client::get("/").in_memory(&source).run().timeline(), ["0s AAPL #4711: 129.5"]);
     /// ```
     ///
     /// # Errors
@@ -194,11 +202,11 @@ impl<'r> EventConnection<'r> {
     /// As [`send`](Self::send). At an event that cannot be sent it stops; those before it are sent.
     ///
     /// ```
-    /// # use brooklet::Event;
-    /// # brooklet::EventSource::new(|connection| {
-    /// connection.send_all((1..=1000).map(|number| Event::new(number).id(number.to_string())))?;
-    /// # Ok(())
-    /// # });
+    /// # use brooklet::{testing::Client, Event, EventSource};
+    /// let source = EventSource::new(|connection| {
+    ///     Ok(connection.send_all((1..=1000).map(|number| Event::new(number).id(number.to_string())))?)
+    /// });
+    /// assert_eq!(Client::get("/").in_memory(&source).run().events().len(), 1000);
     /// ```
     pub fn send_all<'e, T: Data>(
         &mut self,
@@ -226,11 +234,14 @@ impl<'r> EventConnection<'r> {
     /// To set the delay and go on, use [`Event::retry`] or [`EventSource::retry`](super::EventSource::retry).
     ///
     /// ```
+    /// # use brooklet::{testing::Client, EventSource};
     /// # use std::time::Duration;
-    /// # brooklet::EventSource::new(|connection| {
-    /// connection.event("closed", "back at nine")?;
-    /// Ok(connection.retry(Duration::from_secs(3600))?) // the last thing that this generator does
-    /// # });
+    /// let source = EventSource::new(|connection| {
+    ///     connection.event("closed", "back at nine")?;
+    ///     Ok(connection.retry(Duration::from_secs(3600))?) // the last thing that this generator does
+    /// });
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// assert_eq!(stream.retry(), Some(Duration::from_secs(3600)));
     /// ```
     pub fn retry(&mut self, delay: Duration) -> Result<(), SendError> {
         wire::write_retry(self.stream.begin()?, delay);
@@ -239,18 +250,20 @@ impl<'r> EventConnection<'r> {
 
     /// Ends the stream for good: the client is not to come back.
     ///
-    /// An `EventSource` in a browser reconnects whenever a stream ends; only an answer that is no stream stops
-    /// it. So the last event, of type `finish`, has a reserved id, and the reconnect that brings it is answered
-    /// `204 No Content` without asking anybody. A page may as well close its `EventSource` when it sees `finish`.
-    /// A client that comes back after 204, or anew without the id, cannot be stopped.
+    /// An `EventSource` in a browser reconnects whenever a stream ends; only an answer that is no stream stops it. So
+    /// the last event, of type `finish`, has a reserved id, and the reconnect that brings it is answered `204 No
+    /// Content` without calling the inspector or the generator. A page may as well close its `EventSource` when it sees
+    /// `finish`. A client that comes back after 204, or anew without the id, cannot be stopped.
     ///
     /// ```
-    /// # brooklet::EventSource::new(|connection| {
-    /// for percent in 0..=100 {
-    ///     connection.event("progress", percent)?;
-    /// }
-    /// Ok(connection.finish()?) // a browser that comes back is answered 204
-    /// # });
+    /// # use brooklet::{testing::Client, EventSource, Status};
+    /// let source = EventSource::new(|connection| {
+    ///     connection.event("progress", 100)?;
+    ///     Ok(connection.finish()?)
+    /// });
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// let back = Client::get("/").last_event_id(stream.last_event_id());
+    /// assert_eq!(back.in_memory(&source).run().status(), Status::NO_CONTENT);
     /// ```
     pub fn finish(&mut self) -> Result<(), SendError> {
         wire::write_finish(self.stream.begin()?);
@@ -264,13 +277,14 @@ impl<'r> EventConnection<'r> {
     /// the client is still there.
     ///
     /// ```
+    /// # use brooklet::{testing::Client, CloseReason, EventSource};
     /// # use std::time::Duration;
-    /// # brooklet::EventSource::new(|connection| {
-    /// loop {
+    /// let source = EventSource::new(|connection| loop {
     ///     connection.data("tick")?;
-    ///     connection.wait(Duration::from_secs(1))?; // where `thread::sleep` would notice nothing
-    /// }
-    /// # });
+    ///     connection.wait(Duration::from_secs(1))?; // `thread::sleep` would not notice that the client has left
+    /// });
+    /// let stream = Client::get("/").in_memory(&source).leave_after(3).run();
+    /// assert_eq!(stream.reason(), Some(CloseReason::PeerClosed));
     /// ```
     pub fn wait(&mut self, duration: Duration) -> Result<(), SendError> {
         self.stream.wait(duration)
@@ -303,7 +317,7 @@ impl<'r> EventConnection<'r> {
     /// Waits for a value from another thread: `None` when every sender is gone.
     ///
     /// While it waits the stream is kept alive, and a client that leaves, and a stop, are noticed within
-    /// a second. The commonest way to embed: the tool's own threads send, the stream's thread receives.
+    /// a second. It suits most programs: the program's own threads send, the stream's thread receives.
     ///
     /// ```
     /// use brooklet::EventSource;
@@ -339,19 +353,27 @@ impl<'r> EventConnection<'r> {
         }
     }
 
-    /// Has this client be sent at most one write of a [channel](crate::Channel)'s events in each `interval`, for what
-    /// follows: what is published meanwhile goes together, or where the channel keeps the latest of each topic, only the
-    /// newest of it. Zero, which is usual, is as soon as there is something.
+    /// Sends this client at most one write of a [channel](crate::Channel)'s events in each `interval` from now on.
+    /// Events that are published meanwhile leave together; where the channel keeps the latest of each topic, only the
+    /// newest of each leaves. Zero, the default, sends each as soon as it is published.
     ///
     /// ```
-    /// # use brooklet::{Channel, EventSource};
+    /// # use brooklet::{testing::Client, Channel, Event, EventSource};
     /// # use std::time::Duration;
     /// let sensors = Channel::setup().latest().open();
-    /// EventSource::new(move |connection| {
-    ///     let pace = connection.request().query("pace").and_then(|millis| millis.parse().ok());
-    ///     connection.pace(Duration::from_millis(pace.unwrap_or(0)));
-    ///     Ok(connection.follow(&sensors)?)
+    /// let followed = sensors.clone();
+    /// let source = EventSource::new(move |connection| {
+    ///     let pace = connection.request().query("pace").and_then(|seconds| seconds.parse().ok());
+    ///     connection.pace(Duration::from_secs(pace.unwrap_or(0)));
+    ///     Ok(connection.follow(&followed)?)
     /// });
+    /// let mut client = Client::get("/?pace=5").in_memory(&source).leave_after(2);
+    /// for second in 1..=10 {
+    ///     let sensors = sensors.clone();
+    ///     client = client.at(Duration::from_secs(second), move || drop(sensors.publish(Event::new(second))));
+    /// }
+    /// let stream = client.run();
+    /// assert_eq!(stream.events().iter().map(|event| &*event.data).collect::<Vec<_>>(), ["1", "6"]);
     /// ```
     pub fn pace(&mut self, interval: Duration) {
         self.pace = Some(interval).filter(|interval| !interval.is_zero());

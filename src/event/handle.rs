@@ -1,4 +1,4 @@
-//! What ends one stream from elsewhere, or at its own time.
+//! Ends one stream: from another thread, or at a set time.
 
 use std::fmt;
 use std::sync::{Arc, Weak};

@@ -1,6 +1,6 @@
 //! Server-sent events (HTML §9.2): the wire format, and the handler whose generators speak it.
 //!
-//! This room knows requests, responses and connections, but not the host that serves them.
+//! This folder uses requests, responses and connections, and nothing of the host that serves them.
 
 mod wire;
 mod stream;

@@ -15,8 +15,8 @@ use crate::panics;
 
 /// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// What browsers wait unless told otherwise. Said all the same: a page that was told another delay once, by a failure or
-/// a stop, is done with that.
+/// What browsers wait unless told otherwise. It is sent all the same: a page that was told another delay before, after
+/// a failure or a stop, goes back to this one.
 const RETRY: Duration = Duration::from_secs(3);
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 
@@ -30,19 +30,26 @@ type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 /// Answers with a stream of events that a generator makes, one call of it for each client.
 ///
 /// ```
-/// use brooklet::{Admission, EventSource, Response, Status};
+/// use brooklet::{testing::Client, Admission, EventSource, Formatting, Response, Status};
 /// use std::time::Duration;
 ///
 /// let source = EventSource::new(|connection| {
-///     connection.data("hello")?;
-///     Ok(())
+///     connection.event("price", 129.5)?;
+///     connection.wait(Duration::from_secs(70))?;
+///     Err("the exchange has closed".into())
 /// })
 /// .inspector(|request, _last_event_id| match request.query("user") {
 ///     Some(_) => Admission::Accept,
 ///     None => Admission::Reject(Response::error(Status::UNAUTHORIZED)),
 /// })
-/// .retry(Duration::from_secs(5));
-/// # brooklet::Layout::new().add("events", source);
+/// .formatting(Formatting::new().add(|price: &f64| format!("{price:.2}")))
+/// .keep_alive(Duration::from_secs(30))
+/// .retry(Duration::from_secs(5))
+/// .error_retry(Duration::from_secs(60));
+///
+/// let stream = Client::get("/?user=Ada").in_memory(&source).run();
+/// assert_eq!(stream.timeline(), ["0s price: 129.50", "30s :", "60s :", "70s retry 60s"]);
+/// assert_eq!(Client::get("/").in_memory(&source).run().status(), Status::UNAUTHORIZED);
 /// ```
 ///
 /// The head of the answer leaves before the generator runs, so a client knows at once that it is connected.
@@ -57,20 +64,20 @@ type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 /// | it … | then … |
 /// |---|---|
 /// | sends after [`retry`](EventConnection::retry), [`finish`](EventConnection::finish) or [`follow`](EventConnection::follow) | nothing is written, the call fails |
-/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing. With `panic = "abort"` a panic ends the program, of handlers and listeners, too: all streams break off, nobody is told when to come back, and std's message is all that is said. Errors are dealt with as ever |
-/// | panics while it holds a lock of its own | that lock is poisoned, as always; none of ours is ever held then |
+/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing. With `panic = "abort"` a panic ends the program, those of handlers and listeners, too: all streams break off, no client is told when to come back, and only std's message is printed. Errors are handled in the same way |
+/// | panics while it holds a lock of its own | that lock is poisoned, as always; no lock of this crate is held then |
 /// | sends 10 MB in one event | it is sent, in one piece, and the memory given back |
 /// | sends without ever waiting | as fast as the client reads; one that reads nothing ends it at the write deadline |
 /// | hands its connection to a scoped thread | that thread may send; two at once cannot, by type |
-/// | calls nothing of ours any more | it notices nothing, and a stop leaves it behind |
+/// | calls nothing of this crate any more | it notices nothing, and a stop goes on without it |
 ///
 /// In the guide: [lifecycle](crate::guide::lifecycle), [errors](crate::guide::errors).
 #[must_use = "a source answers when it is part of a Layout or of a Host"]
 pub struct EventSource {
     generator: Arc<Generator>,
     inspector: Option<Box<Inspector>>,
-    /// Whether there is nothing to come for who has seen this id last. No channel itself, which programs that have
-    /// none need not carry along.
+    /// Whether nothing is to come for a client that has seen this id last. It is a closure, so that a program without
+    /// channels is linked without their code.
     is_over: Option<Box<IsOver>>,
     otherwise: Option<Box<dyn Handler>>,
     methods: Vec<Cow<'static, str>>,
@@ -80,15 +87,16 @@ pub struct EventSource {
 /// What an inspector decides before anything is sent.
 ///
 /// ```
-/// use brooklet::{Admission, EventSource, Response, Status};
+/// use brooklet::{testing::Client, Admission, EventSource, Response, Status};
 ///
-/// EventSource::new(|connection| Ok(connection.data("hello")?)).inspector(|request, last_event_id| {
-///     match (request.header("Authorization"), last_event_id) {
-///         (None, _) => Admission::Reject(Response::error(Status::UNAUTHORIZED)),
-///         (Some(_), Some("the last one")) => Admission::NoContent,
-///         (Some(_), _) => Admission::Accept,
-///     }
+/// let source = EventSource::new(|connection| Ok(connection.data("hello")?));
+/// let source = source.inspector(|request, last_event_id| match (request.header("Authorization"), last_event_id) {
+///     (None, _) => Admission::Reject(Response::error(Status::UNAUTHORIZED)),
+///     (Some(_), Some("the last one")) => Admission::NoContent,
+///     (Some(_), _) => Admission::Accept,
 /// });
+/// let client = Client::get("/").header("Authorization", "Bearer x");
+/// assert_eq!(client.last_event_id("the last one").in_memory(&source).run().status(), Status::NO_CONTENT);
 /// ```
 #[derive(Debug)]
 pub enum Admission {
@@ -151,13 +159,12 @@ impl EventSource {
     /// answered `204`.
     ///
     /// ```
-    /// use brooklet::{Channel, Event, EventSource, Layout};
+    /// use brooklet::{testing::Client, Channel, EventSource, Status};
     ///
     /// let news = Channel::new();
-    /// let app = Layout::new().add("news", EventSource::channel(&news));
-    /// news.publish(Event::new("hello"))?;
-    /// # drop(app);
-    /// # Ok::<(), brooklet::SendError>(())
+    /// let source = EventSource::channel(&news);
+    /// news.close();
+    /// assert_eq!(Client::get("/").in_memory(&source).run().status(), Status::NO_CONTENT);
     /// ```
     pub fn channel(channel: &Channel) -> Self {
         let (followed, asked) = (channel.clone(), channel.clone());
@@ -168,14 +175,7 @@ impl EventSource {
 
     /// Looks at each request, and at the last event id if there is one, before anything is answered.
     ///
-    /// ```
-    /// # use brooklet::{Admission, EventSource};
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.inspector(|request, _last_event_id| match request.query("room") {
-    ///     Some(_) => Admission::Accept,
-    ///     None => Admission::NoContent,
-    /// });
-    /// ```
+    /// For an example see [`Admission`].
     pub fn inspector(
         mut self,
         inspector: impl Fn(&Request, Option<&str>) -> Admission + Send + Sync + 'static,
@@ -184,13 +184,7 @@ impl EventSource {
         self
     }
 
-    /// Overrides the text of values of some types.
-    ///
-    /// ```
-    /// # use brooklet::{EventSource, Formatting};
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.formatting(Formatting::new().add(|price: &f64| format!("{price:.2}")));
-    /// ```
+    /// Overrides the text of values of some types, as in the example of [`EventSource`].
     pub fn formatting(mut self, formatting: Formatting) -> Self {
         self.settings().formatting = Arc::new(formatting);
         self
@@ -198,29 +192,15 @@ impl EventSource {
 
     /// Tells clients how long to wait before they reconnect: three seconds, unless set.
     ///
-    /// It is the first line of each stream that answers a GET, and leaves with the head. What answers other methods is
-    /// read by clients that look at the first line, so it says nothing of that; [`Event::retry`](crate::Event::retry)
-    /// does.
-    ///
-    /// ```
-    /// # use brooklet::EventSource;
-    /// # use std::time::Duration;
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.retry(Duration::from_secs(5));
-    /// ```
+    /// It is the first line of each stream that answers a GET, and leaves with the head. Streams that answer other
+    /// methods have no such line, since their clients expect an event first; [`Event::retry`](crate::Event::retry)
+    /// sends it there.
     pub fn retry(mut self, delay: Duration) -> Self {
         self.settings().retry = delay;
         self
     }
 
-    /// When clients shall come back after the generator failed: ten seconds, unless set.
-    ///
-    /// ```
-    /// # use brooklet::EventSource;
-    /// # use std::time::Duration;
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.error_retry(Duration::from_secs(60));
-    /// ```
+    /// How long clients wait before they come back after the generator has failed or panicked: ten seconds, unless set.
     pub fn error_retry(mut self, delay: Duration) -> Self {
         self.settings().error_retry = Some(delay);
         self
@@ -230,30 +210,24 @@ impl EventSource {
     ///
     /// Proxies cut silent streams, and some notice only by the next bytes that a client has left. It is sent
     /// while the generator waits or receives.
-    ///
-    /// ```
-    /// # use brooklet::EventSource;
-    /// # use std::time::Duration;
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.keep_alive(Duration::from_secs(30));
-    /// ```
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.settings().keep_alive = (!interval.is_zero()).then_some(interval);
         self
     }
 
-    /// Keeps streams alive by an event of this type, with empty data, in place of the comment: a page sees no comments, and so
-    /// cannot tell a silent stream from one that is dead.
+    /// Keeps streams alive by an event of this type, with empty data, in place of the comment: a page sees no comments,
+    /// so it cannot tell a silent stream from a dead one.
     ///
     /// It comes when nothing else was sent for as long as [`keep_alive`](Self::keep_alive) says. It has no id, is in no
-    /// channel's history, and does not count as an event. A client that comes back is told anew which id it had, or one
-    /// that reads by the letter would forget it by an event without.
+    /// channel's history, and does not count as an event. The first block of a stream repeats the id that the client
+    /// came with: clients that follow the standard to the letter would forget it at an event without an id.
     ///
     /// ```
-    /// # use brooklet::EventSource;
+    /// # use brooklet::{testing::Client, EventSource};
     /// # use std::time::Duration;
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.heartbeat("beat").keep_alive(Duration::from_secs(5)); // event: beat
+    /// let source = EventSource::new(|connection| Ok(connection.wait(Duration::from_secs(12))?));
+    /// let source = source.heartbeat("beat").keep_alive(Duration::from_secs(5));
+    /// assert_eq!(Client::get("/").in_memory(&source).run().timeline(), ["5s beat: ", "10s beat: "]);
     /// ```
     ///
     /// # Panics
@@ -266,32 +240,27 @@ impl EventSource {
         self
     }
 
-    /// Ends each stream when it is so old, or up to a fifth younger, so that not all end at once; never, unless set or if zero.
+    /// Ends each stream at a random age from four fifths of this to all of it, so that not all end at once. Never,
+    /// unless set, or if zero.
     ///
     /// It ends between two events, and the client is told to come back in some seconds. That moves clients to another
     /// instance behind a balancer, asks again for their credentials, and is the only bound for a stream whose
     /// client has vanished without a word.
     ///
     /// ```
-    /// # use brooklet::EventSource;
+    /// # use brooklet::{testing::Client, CloseReason, EventSource};
     /// # use std::time::Duration;
-    /// # let source = EventSource::new(|_| Ok(()));
-    /// source.max_age(Duration::from_secs(600));
+    /// let source = EventSource::new(|connection| Ok(connection.wait(Duration::MAX)?));
+    /// let stream = Client::get("/").in_memory(&source.max_age(Duration::from_secs(600))).run();
+    /// assert_eq!(stream.reason(), Some(CloseReason::MaxAge));
     /// ```
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings().max_age = (!age.is_zero()).then_some(age);
         self
     }
 
-    /// Sends each client at most one write of a channel's events in each `interval`; as soon as there are some, unless set.
-    /// See [`EventConnection::pace`].
-    ///
-    /// ```
-    /// # use brooklet::{Channel, EventSource};
-    /// # use std::time::Duration;
-    /// let sensors = Channel::setup().latest().open();
-    /// EventSource::channel(&sensors).pace(Duration::from_millis(500));
-    /// ```
+    /// Sends each client at most one write of a channel's events in each `interval`; as soon as there are some, unless
+    /// set. For an example see [`EventConnection::pace`].
     pub fn pace(mut self, interval: Duration) -> Self {
         self.settings().pace = (!interval.is_zero()).then_some(interval);
         self
@@ -299,18 +268,24 @@ impl EventSource {
 
     /// Sends each stream in chunks to clients of HTTP/1.1, so that they can tell an end from a cut.
     ///
-    /// A stream ends with its connection, and one that breaks off looks the same. Who comes back by itself loses nothing by
-    /// that. Who does not, and that is most who POST, takes half an answer for a whole one: OpenAI's clients end their loop
-    /// without an error. With chunks the last one says that all is there. It is sent when the generator has returned `Ok`
-    /// or [finished](EventConnection::finish); not where it failed or panicked, where the host stopped, the stream was too
-    /// old or was ended by its [handle](EventConnection::handle).
+    /// A stream ends with its connection, and one that breaks off looks the same. A client that comes back by itself
+    /// loses nothing by that. Most clients that POST do not come back, and take half an answer for a whole one:
+    /// OpenAI's clients end their loop without an error. With chunks the last one says that all is there. It is sent
+    /// when the generator has returned `Ok` or [finished](EventConnection::finish). It is not sent where the generator
+    /// failed or panicked, the host stopped, the stream was too old or was ended by its
+    /// [handle](EventConnection::handle).
     ///
     /// Chunks also help clients that read in blocks, such as Python's `requests`, which otherwise hands out lines late.
-    /// They are off unless asked for, because HAProxy holds back what comes in chunks, by a fifth of a second, unless it
-    /// is told `option http-no-delay`. Who follows a channel in chunks keeps a thread.
+    /// They are off unless asked for, because HAProxy holds back chunks for a fifth of a second, unless its
+    /// configuration has `option http-no-delay`. A stream in chunks that follows a channel keeps its thread.
     ///
     /// ```
-    /// brooklet::EventSource::new(|connection| Ok(connection.data("all there is")?)).methods(["POST"]).chunked();
+    /// # use brooklet::{testing::Client, EventSource, Host};
+    /// let source = EventSource::new(|connection| Ok(connection.data("all there is")?)).methods(["POST"]).chunked();
+    /// let host = Host::new(source).bind("127.0.0.1:0").start()?;
+    /// let stream = Client::new("POST", "/").connect(host.address())?;
+    /// assert_eq!(stream.header("Transfer-Encoding"), Some("chunked"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn chunked(mut self) -> Self {
         self.settings().is_chunked = true;
@@ -322,13 +297,16 @@ impl EventSource {
     /// Clients that use `fetch` may POST; the body was read before the generator runs.
     ///
     /// ```
-    /// use brooklet::EventSource;
+    /// use brooklet::{testing::Client, EventSource, Status};
     ///
-    /// EventSource::new(|connection| {
+    /// let source = EventSource::new(|connection| {
     ///     let question = String::from_utf8_lossy(connection.request().body());
     ///     Ok(connection.data(format!("you asked: {question}"))?)
     /// })
-    /// .methods(["GET", "POST"]); // to others: 405, and which ones are allowed
+    /// .methods(["GET", "POST"]);
+    /// let stream = Client::new("POST", "/").body("why?").in_memory(&source).run();
+    /// assert_eq!(stream.timeline(), ["0s message: you asked: why?"]);
+    /// assert_eq!(Client::new("PUT", "/").in_memory(&source).run().status(), Status::METHOD_NOT_ALLOWED);
     /// ```
     pub fn methods<M: Into<Cow<'static, str>>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         self.methods = methods.into_iter().map(Into::into).collect();
@@ -354,7 +332,7 @@ impl EventSource {
         self
     }
 
-    /// To be changed: nobody else has them yet.
+    /// The settings, to be changed: no stream shares them yet.
     fn settings(&mut self) -> &mut StreamSettings {
         Arc::make_mut(&mut self.settings)
     }
@@ -376,7 +354,7 @@ impl EventSource {
 
     fn admit(&self, request: &Request, last_event_id: Option<&str>) -> Admission {
         match (&self.inspector, last_event_id) {
-            // Before the inspector, which may think otherwise of an id that it never gave.
+            // Before the inspector, which need not know the reserved id.
             (_, Some(FINISHED_ID)) => Admission::NoContent,
             _ if matches!(&self.is_over, Some(is_over) if is_over(last_event_id)) => Admission::NoContent,
             (Some(inspector), _) => inspector(request, last_event_id),
@@ -412,8 +390,7 @@ impl Handler for EventSource {
         }
         let fields = vec![
             ("Content-Type", "text/event-stream; charset=utf-8".into()),
-            // Nothing on the way shall keep or change it. Nginx, which buffers all that it passes on, knows only the
-            // second of these.
+            // No proxy may keep or change it. Nginx, which buffers what it passes on, knows only the second of these.
             ("Cache-Control", "no-cache, no-transform".into()),
             ("X-Accel-Buffering", "no".into()),
         ];
@@ -427,10 +404,10 @@ impl Handler for EventSource {
     }
 }
 
-/// What the client has seen last; empty is as good as nothing (HTML §9.2.6).
+/// The id of the last event that the client has seen; an empty one counts as none (HTML §9.2.6).
 ///
-/// The field holds UTF-8 (HTML §9.2.4), and what is none is still an id, if one that nobody gave. Clients that
-/// cannot set fields say it in the query.
+/// The field holds UTF-8 (HTML §9.2.4). Other bytes are decoded with U+FFFD: that is no id of ours, but the client must
+/// not pass for one that has seen nothing. Clients that cannot set fields say the id in the query.
 fn last_event_id(request: &Request) -> Option<String> {
     match request.header_bytes("Last-Event-ID") {
         Some(id) if !id.is_empty() => return Some(String::from_utf8_lossy(id).into_owned()),

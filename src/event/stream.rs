@@ -11,14 +11,14 @@ use crate::http::{BoxError, CloseReason, Connection};
 use crate::panics::Panic;
 use crate::random;
 
-/// So often a stream that waits for something else than the socket looks whether its client is still there.
+/// A stream that waits for something else than its socket looks this often whether its client is still there.
 const LOOK: Duration = Duration::from_secs(1);
-/// What a wait that reads leaves at least to the sleep behind it.
+/// The least part of a wait that is slept, after the part that reads.
 const SLEPT: Duration = Duration::from_millis(900);
 /// Winsock counts the timeouts of reads in half seconds, and wakes no reader of another thread.
 const IS_READ_COARSE: bool = cfg!(windows);
-/// What a buffer may keep for the next event. One large event is no reason to hold on to its memory for the rest of a
-/// long stream.
+/// The most that a buffer keeps for the next event: the memory of one large event is given back, since a stream may
+/// last long.
 const KEPT_BUFFER: usize = 32 * 1024;
 
 /// What a source says of each of its streams.
@@ -29,7 +29,7 @@ pub(super) struct StreamSettings {
     /// The event that keeps it alive; a comment, where there is none.
     pub(super) heartbeat: Option<Arc<str>>,
     pub(super) retry: Duration,
-    /// When to come back after a failure; `None` where no client would understand that.
+    /// When the client comes back after a failure; `None` for a body that is no event stream.
     pub(super) error_retry: Option<Duration>,
     pub(super) max_age: Option<Duration>,
     /// The least time between two writes of a channel's events.
@@ -96,7 +96,8 @@ impl<'r> Stream<'r> {
         self.expires = Some(self.expires.map_or(at, |expires| expires.min(at)));
     }
 
-    /// Whether it has to stay on its thread: by a virtual clock, or since somebody has to put it into chunks.
+    /// Whether it has to stay on its thread: in a test with a virtual clock, and where it is sent in chunks, which
+    /// writers do not make.
     pub(super) fn is_bound(&self) -> bool {
         self.is_chunked || self.clock.is_virtual()
     }
@@ -134,13 +135,13 @@ impl<'r> Stream<'r> {
         Ok(())
     }
 
-    /// The same, when more is to come.
+    /// Hands what is being sent to the socket, where more is to come.
     pub(super) fn flush_some(&mut self, events: u64) -> Result<(), SendError> {
         if !self.buffer.is_empty() {
             if self.is_chunked {
                 make_chunk(&mut self.buffer);
             }
-            // Before they leave: a client that has one may look at the counter.
+            // Before they leave: a client that has got one may read the counter.
             self.connection.count_events(events);
             if let Err(reason) = self.connection.write_all(self.buffer.as_bytes()) {
                 self.connection.discount_events(events);
@@ -169,7 +170,7 @@ impl<'r> Stream<'r> {
         Ok(())
     }
 
-    /// Ends the stream, and says so to whoever reads chunks if nothing is missing.
+    /// Ends the stream, and sends the last chunk where the client reads chunks and nothing is missing.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         if self.is_whole && self.is_chunked {
             // Whether it arrives or not, the stream is over.
@@ -198,9 +199,9 @@ impl<'r> Stream<'r> {
 
     /// Waits until then, or for a part of that, and sees whether the client is still there.
     ///
-    /// A read would end with the client's departure, but the kernel's timers for sockets are late by up to an eighth,
-    /// and its timers for sleeping threads by some microseconds. So a long wait reads first, with a timeout that ends
-    /// in time even so, and what is left of it is slept: a second at most. The host's stop ends both.
+    /// A read ends when the client leaves, but the kernel's timers for sockets are late by up to an eighth; its timers
+    /// for sleeping threads are late by some microseconds. So a long wait reads first, with a timeout that is over in
+    /// time even if it is late. The rest, a second at most, is slept. The host's stop ends both.
     fn pause(&mut self, now: Instant, until: Instant) -> Result<(), SendError> {
         let remaining = until.saturating_duration_since(now);
         match &self.clock {
@@ -219,8 +220,8 @@ impl<'r> Stream<'r> {
         self.look()
     }
 
-    /// For those who wait for something else than the socket: looks at it and keeps it alive when it is time, and
-    /// says how long they may wait.
+    /// For a caller that waits for something else than the socket: looks whether the client is there, sends a
+    /// keep-alive when one is due, and returns until when the caller may wait.
     pub(super) fn tick(&mut self) -> Result<Instant, SendError> {
         self.check()?;
         let now = self.clock.now();
@@ -245,7 +246,7 @@ impl<'r> Stream<'r> {
         if self.connection.stop.is_requested() {
             return Err(self.leave(CloseReason::Stopped));
         }
-        // The last write knows the time; a generator that never waits need not ask the clock for its age.
+        // The time of the last write will do: a generator that never waits then reads no clock for its age.
         self.check_age(self.last_write)
     }
 
@@ -297,8 +298,8 @@ impl<'r> Stream<'r> {
         }
     }
 
-    /// Ends the stream after whoever has filled it, with a time to come back where that has failed. What is returned is
-    /// for the log.
+    /// Ends the stream after its generator has returned. Where that failed, the client is told when to come back. The
+    /// error that is returned is for the log.
     pub(super) fn conclude(&mut self, outcome: Result<Result<(), BoxError>, Panic>) -> Result<(), BoxError> {
         let (reason, result) = match outcome {
             Ok(Ok(())) => (CloseReason::Returned, Ok(())),
@@ -318,7 +319,7 @@ impl<'r> Stream<'r> {
             let _ = self.flush(0);
         }
         self.end(reason);
-        // Where the client is talking, what it was sent would be lost with a plain close.
+        // The client may be sending: a plain close would then destroy what it has not read yet.
         let _ = self.connection.look();
         if self.connection.has_strayed() {
             self.connection.close_gently();

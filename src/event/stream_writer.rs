@@ -1,4 +1,4 @@
-//! Answers of any type that are written as they come.
+//! Answers of any media type that a handler writes bit by bit.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -10,7 +10,7 @@ use super::wire::SendError;
 use crate::http::{BoxError, Connection, FieldValue, Response, StreamStart};
 use crate::panics;
 
-/// What is written is sent when this much has gathered.
+/// Bytes that gather before they are sent.
 const GATHER: usize = 64 * 1024;
 
 /// What an answer is written to as it comes: see [`Response::stream`].
@@ -60,9 +60,9 @@ impl Response {
     /// `200 OK` with a body of any type that `write` makes while it is sent: JSON by the line, pictures of a camera, a
     /// large export.
     ///
-    /// It has no length, and ends with its connection, as event streams do; it has the same deadlines, and ends as they do
-    /// when the client leaves or the host stops. An error is logged. Since an end looks like a break, say in the last
-    /// line that it is the last where that matters, or send what has a length by
+    /// It has no length, and ends with its connection, as event streams do; it has the same deadlines, and ends as they
+    /// do when the client leaves or the host stops. An error is logged. Since an end looks like a break, say in the
+    /// last line that it is the last where that matters, or send what has a length by
     /// [`Content::file`](crate::Content::file).
     ///
     /// ```

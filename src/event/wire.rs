@@ -22,10 +22,11 @@ pub(super) const FINISHED_ID: &str = "brooklet-finished";
 /// fetch-event-source dispatch an empty event.
 pub(super) const KEEP_ALIVE: &str = ":\n";
 
-/// When to come back after a stop, or at the end of a stream's age: spread out, so that not everybody comes at once.
+/// When clients come back after a stop, or at the end of a stream's age: at a random time in this range, so that they
+/// do not come together.
 const COMEBACK: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(4500));
 
-/// One event: data, and what else it says.
+/// One event: data, and optionally a type, an id, a comment, a retry delay and a topic.
 ///
 /// ```
 /// use brooklet::Event;
@@ -110,8 +111,8 @@ impl<'a, T: Data> Event<'a, T> {
         self
     }
 
-    /// Says what the event is about, for those who follow [some topics](super::EventConnection::follow_topics) of a
-    /// channel. It is not sent. Any text will do, as `"user/17"`; topics are the same if their names are.
+    /// Sets the topic, for clients that follow [some topics](super::EventConnection::follow_topics) of a channel. It is
+    /// not sent. Any text will do, as `"user/17"`; topics are the same if their names are.
     ///
     /// ```
     /// # use brooklet::Event;
@@ -165,7 +166,7 @@ impl<'a, T: Data> Event<'a, T> {
         Ok(())
     }
 
-    /// The same, with an id that was judged before in place of the event's own.
+    /// Appends the event with this id, which was judged before, in place of its own.
     pub(super) fn write_with_id(
         mut self,
         out: &mut String,
@@ -280,15 +281,15 @@ pub(super) fn write_retry(out: &mut String, retry: Duration) {
     field(out, "retry: ", Digits::of(retry.as_millis().min(FOREVER) as u64).as_str());
 }
 
-/// Appends a line that tells a client which id it came with, as part of the block that comes next. An id that is none it
-/// had of nobody here.
+/// Appends a line with the id that the client came with, as part of the next block. An id that could not be sent is
+/// left out: it was not one of this host's.
 pub(super) fn write_known_id(out: &mut String, id: &str) {
     if is_id(id) {
         field(out, "id: ", id);
     }
 }
 
-/// Appends the block after which the client shall not come back.
+/// Appends the block after which the client does not come back.
 ///
 /// With an empty data line, since clients keep only the ids of events that they dispatch.
 pub(super) fn write_finish(out: &mut String) {
@@ -306,8 +307,8 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push('\n');
 }
 
-/// Most text holds none, so all of it is looked at: without a way out in between a processor compares many bytes at
-/// once.
+/// Most text holds none. So the loop looks at all of it and has no early exit: that lets the compiler compare many
+/// bytes at once.
 fn holds(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(0, |found, byte| found | u8::from(is_wanted(byte))) != 0
 }
