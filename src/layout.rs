@@ -49,13 +49,12 @@ impl Layout {
     /// reported with the line that it is in.
     ///
     /// ```
-    /// use brooklet::{Layout, Request, Response};
+    /// use brooklet::{testing::Client, Layout, Request, Response};
     ///
     /// let app = Layout::new()
     ///     .add("time", |_: Request| Response::text("noon"))
-    ///     .add("api/v1/users", |_: Request| Response::json("[]"))
-    ///     .add("api/v1/groups", |_: Request| Response::json("[]"));
-    /// # drop(app);
+    ///     .add("api/v1/users", |_: Request| Response::json("[]"));
+    /// assert_eq!(Client::get("/api/v1/users").in_memory(&app).run().text(), "[]");
     /// ```
     #[track_caller]
     pub fn add(mut self, path: &str, handler: impl Handler) -> Self {
@@ -83,11 +82,12 @@ impl Layout {
     /// If there is one already.
     ///
     /// ```
-    /// use brooklet::{Content, Layout};
+    /// use brooklet::{testing::Client, Content, Layout};
     ///
-    /// let help = Layout::new().index(Content::html("<h1>Help</h1>")); // /help/, as it is added here:
-    /// let app = Layout::new().index(Content::html("<h1>Home</h1>")).add("help", help);
-    /// # drop(app);
+    /// let help = Layout::new().index(Content::text("Help"));
+    /// let app = Layout::new().index(Content::text("Home")).add("help", help);
+    /// assert_eq!(Client::get("/").in_memory(&app).run().text(), "Home");
+    /// assert_eq!(Client::get("/help/").in_memory(&app).run().text(), "Help");
     /// ```
     #[track_caller]
     pub fn index(mut self, handler: impl Handler) -> Self {
@@ -103,13 +103,10 @@ impl Layout {
     /// If there is one already.
     ///
     /// ```
-    /// use brooklet::{Layout, Request, Response, Status};
+    /// use brooklet::{testing::Client, Layout, Request, Response};
     ///
-    /// let app = Layout::new().fallback(|request: Request| {
-    ///     println!("there is no handler for {}", request.path());
-    ///     Response::explain(Status::NOT_FOUND, "this tool has no such page")
-    /// });
-    /// # drop(app);
+    /// let app = Layout::new().fallback(|request: Request| Response::text(format!("nothing at {}", request.path())));
+    /// assert_eq!(Client::get("/a/b").in_memory(&app).run().text(), "nothing at /a/b");
     /// ```
     #[track_caller]
     pub fn fallback(mut self, handler: impl Handler) -> Self {

@@ -17,7 +17,7 @@ use crate::http::{FieldValue, Handler, Request, Response, Status};
 /// client that has them already.
 ///
 /// ```
-/// use brooklet::{Content, Layout};
+/// use brooklet::{testing::Client, Content, Layout};
 ///
 /// let app = Layout::new()
 ///     .index(Content::html("<!DOCTYPE html><title>Hello</title>"))
@@ -25,7 +25,8 @@ use crate::http::{FieldValue, Handler, Request, Response, Status};
 ///     .add("logo.png", Content::bytes("image/png", &b"\x89PNG..."[..]))
 ///     .add("report", Content::file("Cargo.toml")?.media_type("text/plain; charset=utf-8"))
 ///     .add("pictures", Content::folder("src")?);
-/// # drop(app);
+/// let logo = Client::get("/logo.png").in_memory(&app).run();
+/// assert_eq!(logo.header("Content-Type"), Some("image/png"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
@@ -154,12 +155,14 @@ impl Content {
     /// If it is no folder now. It may go and come back later, as that of a build does.
     ///
     /// ```
-    /// use brooklet::{Content, Layout};
+    /// use brooklet::{testing::Client, Content, Layout, Status};
     ///
     /// let app = Layout::new()
-    ///     .add("assets", Content::folder("src")?) // /assets/lib.rs
+    ///     .add("assets", Content::folder("src")?)
     ///     .fallback(Content::folder("examples")?); // everything that has no handler of its own
-    /// # drop(app);
+    /// for path in ["/assets/lib.rs", "/stock.rs"] {
+    ///     assert_eq!(Client::get(path).in_memory(&app).run().status(), Status::OK);
+    /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn folder(path: impl AsRef<Path>) -> io::Result<Self> {
@@ -182,11 +185,10 @@ impl Content {
     /// If this is no [`folder`](Self::folder): an error in the program.
     ///
     /// ```
-    /// # use brooklet::{Content, Host, Layout};
-    /// let app = Layout::new()
-    ///     .add("api/time", |_: brooklet::Request| brooklet::Response::text("noon"))
-    ///     .fallback(Content::folder("examples")?.fallback("index.html")); // /settings/theme is its business
-    /// # drop(app);
+    /// # use brooklet::{testing::Client, Content};
+    /// let app = Content::folder("src")?.fallback("lib.rs"); // in a page's place
+    /// let page = Client::get("/settings/theme").header("Accept", "text/html").in_memory(&app).run();
+    /// assert!(page.text().starts_with("//! Server-sent events"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
@@ -201,9 +203,10 @@ impl Content {
     /// Sets the media type, in place of the one that was guessed.
     ///
     /// ```
-    /// # use brooklet::Content;
+    /// # use brooklet::{testing::Client, Content};
     /// let config = Content::file("Cargo.toml")?.media_type("text/plain; charset=utf-8");
-    /// # let _ = config;
+    /// let answer = Client::get("/").in_memory(&config).run();
+    /// assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn media_type(mut self, media_type: impl Into<Cow<'static, str>>) -> Self {

@@ -47,16 +47,12 @@ impl Formatting {
     /// A panic in `format` ends the stream as a panic of the generator does.
     ///
     /// ```
-    /// use brooklet::{EventSource, Formatting};
+    /// use brooklet::{testing::Client, EventSource, Formatting};
     /// use std::time::Duration;
     ///
-    /// let formatting = Formatting::new().add(|pause: &Duration| format!("{} ms", pause.as_millis()));
-    /// let source = EventSource::new(|connection| {
-    ///     connection.data(Duration::from_secs(2))?; // data: 2000 ms
-    ///     Ok(())
-    /// });
-    /// let source = source.formatting(formatting);
-    /// # drop(source);
+    /// let source = EventSource::new(|connection| Ok(connection.data(Duration::from_secs(2))?));
+    /// let source = source.formatting(Formatting::new().add(|pause: &Duration| format!("{} ms", pause.as_millis())));
+    /// assert_eq!(Client::get("/").in_memory(&source).run().timeline(), ["0s message: 2000 ms"]);
     /// ```
     #[must_use]
     #[allow(clippy::should_implement_trait)] // it adds, but no sum

@@ -47,8 +47,12 @@ impl Host {
     /// this host, say. `*.example` are all names below `example`.
     ///
     /// ```
-    /// # use brooklet::{Host, Layout};
-    /// Host::new(Layout::new()).allow_host("tool.example").allow_host("*.tail1234.ts.net");
+    /// # use brooklet::{testing::Client, Host, Request, Response, Status};
+    /// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0").allow_host("*.example").start()?;
+    /// for (name, expected) in [("tool.example", Status::OK), ("elsewhere.test", Status::FORBIDDEN)] {
+    ///     assert_eq!(Client::get("/").header("Host", name).connect(host.address())?.status(), expected);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn allow_host(mut self, name: impl AsRef<str>) -> Self {
         self.settings.guard.names.push(normal(split_port(name.as_ref()).0));
@@ -57,10 +61,6 @@ impl Host {
 
     /// Keeps the rules for loopback on every interface: see [Safe on localhost](#safe-on-localhost).
     ///
-    /// ```
-    /// # use brooklet::{Host, Layout};
-    /// Host::new(Layout::new()).bind("0.0.0.0:8080").guard().allow_host("tool.lan");
-    /// ```
     pub fn guard(mut self) -> Self {
         self.settings.guard.rules = Some(Rules::All);
         self
@@ -82,8 +82,12 @@ impl Host {
     /// and addresses that cannot be understood, count as if there were none.
     ///
     /// ```
-    /// # use brooklet::{Host, Layout};
-    /// Host::new(Layout::new()).behind_proxy().allow_host("tool.example");
+    /// # use brooklet::{testing::Client, Host, Request, Response};
+    /// let who = |request: Request| Response::text(request.peer().map_or(String::new(), |peer| peer.ip().to_string()));
+    /// let host = Host::new(who).bind("127.0.0.1:0").behind_proxy().start()?;
+    /// let client = Client::get("/").header("X-Forwarded-For", "192.0.2.7");
+    /// assert_eq!(client.connect(host.address())?.read_to_end()?, b"192.0.2.7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn behind_proxy(mut self) -> Self {
         self.settings.is_behind_proxy = true;

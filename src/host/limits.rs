@@ -25,11 +25,14 @@ use crate::http::MAX_HEAD;
 /// | [`write_deadline`](Self::write_deadline) | 30 s for each 64 KiB | the connection is closed | |
 ///
 /// ```
-/// use brooklet::{Host, Limits, Request, Response};
+/// use brooklet::{testing::Client, Host, Limits, Request, Response, Status};
 /// use std::time::Duration;
 ///
-/// let limits = Limits::default().max_connections(4096).idle_deadline(Duration::from_secs(5));
-/// Host::new(|_: Request| Response::text("hello")).limits(limits);
+/// let limits = Limits::default().max_connections(4096).idle_deadline(Duration::from_secs(5)).max_body(8);
+/// let host = Host::new(|_: Request| Response::text("hello")).limits(limits).bind("127.0.0.1:0").start()?;
+/// let answer = Client::new("POST", "/").body("nine bytes").connect(host.address())?;
+/// assert_eq!(answer.status(), Status::CONTENT_TOO_LARGE);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "limits hold when a Host is given them"]
@@ -65,12 +68,6 @@ impl Limits {
     /// How many connections are served at once, streams included: 512 unless set, and at least one.
     ///
     /// Each is a descriptor, and a thread unless it follows a channel: mind `ulimit -n` when you raise it.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// let limits = Limits::default().max_connections(4096);
-    /// # let _ = limits;
-    /// ```
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
         self
@@ -80,12 +77,6 @@ impl Limits {
     ///
     /// A head usually arrives in one piece. Where many do not, clients may be sending theirs byte by byte to take all
     /// connections: the one that is longest at it is closed.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// let limits = Limits::default().max_heads(32);
-    /// # let _ = limits;
-    /// ```
     pub fn max_heads(mut self, connections: usize) -> Self {
         self.max_heads = connections.max(1);
         self
@@ -94,24 +85,12 @@ impl Limits {
     /// How many bytes the head of a request may have, which any one line may fill; 32 KiB unless set.
     ///
     /// Cookies do not know ports: those of all tools on localhost come in one field.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// let limits = Limits::default().max_head(64 * 1024);
-    /// # let _ = limits;
-    /// ```
     pub fn max_head(mut self, bytes: usize) -> Self {
         self.max_head = bytes.min(i32::MAX as usize); // a head's parts are told in 32 bits
         self
     }
 
     /// How many bytes the body of a request may have; 1 MiB unless set.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// let limits = Limits::default().max_body(16 * 1024 * 1024);
-    /// # let _ = limits;
-    /// ```
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.max_body = bytes;
         self
@@ -121,12 +100,6 @@ impl Limits {
     /// [`max_body`](Self::max_body) in any case. A body counts until the last clone of its request is dropped.
     ///
     /// What does not fit is answered `503` with `Retry-After`, and so is a body for which the system has no memory.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// let limits = Limits::default().max_body(16 * 1024 * 1024).max_bodies(128 * 1024 * 1024);
-    /// # let _ = limits;
-    /// ```
     pub fn max_bodies(mut self, bytes: u64) -> Self {
         self.max_bodies = bytes;
         self
@@ -137,26 +110,12 @@ impl Limits {
     }
 
     /// How long a request's head may take from its first byte to its last: 10 s unless set.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// # use std::time::Duration;
-    /// let limits = Limits::default().head_deadline(Duration::from_secs(5));
-    /// # let _ = limits;
-    /// ```
     pub fn head_deadline(mut self, deadline: Duration) -> Self {
         self.head_deadline = at_least_a_tick(deadline);
         self
     }
 
     /// How long a request's body may take: 20 s unless set, and each 500 bytes that arrive add a second.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// # use std::time::Duration;
-    /// let limits = Limits::default().body_deadline(Duration::from_secs(60));
-    /// # let _ = limits;
-    /// ```
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.body_deadline = at_least_a_tick(deadline);
         self
@@ -166,26 +125,12 @@ impl Limits {
     ///
     /// That is longer than proxies and load balancers keep theirs, which is 60 s in many, so that none of them sends a
     /// request on a connection that is about to be closed.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// # use std::time::Duration;
-    /// let limits = Limits::default().idle_deadline(Duration::from_secs(5));
-    /// # let _ = limits;
-    /// ```
     pub fn idle_deadline(mut self, deadline: Duration) -> Self {
         self.idle_deadline = at_least_a_tick(deadline);
         self
     }
 
     /// How long a client may take for 64 KiB of what is sent to it: 30 s unless set.
-    ///
-    /// ```
-    /// # use brooklet::Limits;
-    /// # use std::time::Duration;
-    /// let limits = Limits::default().write_deadline(Duration::from_secs(10));
-    /// # let _ = limits;
-    /// ```
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.write_deadline = at_least_a_tick(deadline);
         self

@@ -270,11 +270,16 @@ impl Host {
     ///
     /// ```
     /// use brooklet::{Host, Notice, Request, Response};
+    /// use std::sync::mpsc;
     ///
-    /// Host::new(|_: Request| Response::text("hello")).log(|notice| match notice {
-    ///     Notice::Failed { error, .. } => eprintln!("something failed: {error}"),
-    ///     _ => {}
+    /// let (sender, notices) = mpsc::sync_channel(100);
+    /// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0");
+    /// let host = host.log(move |notice| if let Notice::Listening { .. } = notice {
+    ///     let _ = sender.try_send(notice.to_string()); // never waits
     /// });
+    /// let host = host.start()?;
+    /// assert_eq!(notices.recv().unwrap(), format!("listening on http://{}", host.address()));
+    /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn log(mut self, listener: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.settings.log.add(listener);
@@ -319,7 +324,7 @@ impl Host {
     /// let host = Host::new(|_: Request| Response::text("hello")).bind("127.0.0.1:0").start()?;
     /// println!("see http://{}", host.address());
     /// // … the program's work …
-    /// host.stop();
+    /// assert_eq!(host.stop().forced, 0); // how many connections did not end by themselves
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn start(self) -> Result<RunningHost, StartError> {

@@ -21,9 +21,7 @@ const LAST_MOMENT: Duration = Duration::from_millis(250);
 /// # use brooklet::{Host, Layout};
 /// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
 /// let report = host.stop();
-/// if report.forced > 0 {
-///     eprintln!("{} did not end by themselves", report.forced);
-/// }
+/// assert_eq!((report.ended, report.forced), (0, 0)); // there was no connection
 /// # Ok::<(), brooklet::StartError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,10 @@ pub(crate) use target::{split_port, split_scheme};
 ///         _ => Response::error(Status::UNAUTHORIZED).header("WWW-Authenticate", "Bearer"),
 ///     }
 /// }
-/// # guarded("secret", |_: Request| Response::text("inside"));
+/// # use brooklet::testing::Client;
+/// let app = guarded("secret", |_: Request| Response::text("inside"));
+/// assert_eq!(Client::get("/?token=secret").in_memory(&app).run().text(), "inside");
+/// assert_eq!(Client::get("/?token=guess").in_memory(&app).run().status(), Status::UNAUTHORIZED);
 /// ```
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. It runs on the connection's own thread and may block.

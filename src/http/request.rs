@@ -88,7 +88,9 @@ impl Request {
     /// fn any_language(inner: impl Handler) -> impl Handler {
     ///     move |request: Request| inner.handle(request.descend())
     /// }
-    /// # any_language(brooklet::Layout::new());
+    /// # use brooklet::{testing::Client, Layout, Response};
+    /// let app = any_language(Layout::new().add("stock", |_: Request| Response::text("stock")));
+    /// assert_eq!(Client::get("/de/stock").in_memory(&app).run().text(), "stock");
     /// ```
     #[must_use]
     pub fn descend(mut self) -> Self {
@@ -102,13 +104,13 @@ impl Request {
     /// A key without a value (`?debug`) has an empty one; a key that is not there has none.
     ///
     /// ```
-    /// # use brooklet::{Request, Response};
-    /// // GET /search?q=green+tea&debug
-    /// |request: Request| {
-    ///     let text = request.query("q").unwrap_or_default();     // "green tea"
-    ///     let is_debugging = request.query("debug").is_some();   // true
-    ///     Response::text(format!("{text} {is_debugging}\n"))
+    /// # use brooklet::{testing::Client, Request, Response};
+    /// let search = |request: Request| {
+    ///     let text = request.query("q").unwrap_or_default();
+    ///     let is_debugging = request.query("debug").is_some();
+    ///     Response::text(format!("{text}, {is_debugging}"))
     /// };
+    /// assert_eq!(Client::get("/?q=green+tea&debug").in_memory(&search).run().text(), "green tea, true");
     /// ```
     pub fn query(&self, key: &str) -> Option<&str> {
         self.head().query.get(key)
@@ -117,12 +119,13 @@ impl Request {
     /// All values of a key in the query, in order.
     ///
     /// ```
-    /// # use brooklet::{Request, Response};
-    /// // GET /quotes?symbol=AAPL&symbol=MSFT
-    /// |request: Request| {
-    ///     let symbols: Vec<&str> = request.query_all("symbol").collect(); // ["AAPL", "MSFT"]
+    /// # use brooklet::{testing::Client, Request, Response};
+    /// let quotes = |request: Request| {
+    ///     let symbols: Vec<&str> = request.query_all("symbol").collect();
     ///     Response::text(symbols.join(" "))
     /// };
+    /// let stream = Client::get("/?symbol=AAPL&symbol=MSFT").in_memory(&quotes).run();
+    /// assert_eq!(stream.text(), "AAPL MSFT");
     /// ```
     pub fn query_all<'r>(&'r self, key: &'r str) -> impl Iterator<Item = &'r str> {
         self.head().query.all(key)
@@ -131,11 +134,12 @@ impl Request {
     /// The whole query, decoded, in order.
     ///
     /// ```
-    /// # use brooklet::{Request, Response};
-    /// |request: Request| {
-    ///     let lines = request.query_pairs().map(|(key, value)| format!("{key}: {value}\n"));
-    ///     Response::text(lines.collect::<String>())
+    /// # use brooklet::{testing::Client, Request, Response};
+    /// let list = |request: Request| {
+    ///     let pairs = request.query_pairs().map(|(key, value)| format!("{key} is {value}; "));
+    ///     Response::text(pairs.collect::<String>())
     /// };
+    /// assert_eq!(Client::get("/?a=1&b=two").in_memory(&list).run().text(), "a is 1; b is two; ");
     /// ```
     pub fn query_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.head().query.pairs()
@@ -145,11 +149,13 @@ impl Request {
     /// it is when a page submits one.
     ///
     /// ```
-    /// # use brooklet::{Request, Response, Status};
-    /// |request: Request| match request.form().get("text") {
+    /// # use brooklet::{testing::Client, Request, Response, Status};
+    /// let say = |request: Request| match request.form().get("text") {
     ///     Some(text) => Response::text(text.to_owned()),
     ///     None => Response::explain(Status::BAD_REQUEST, "the form lacks a text"),
     /// };
+    /// let client = Client::new("POST", "/").header("Content-Type", "application/x-www-form-urlencoded");
+    /// assert_eq!(client.body("text=green+tea").in_memory(&say).run().text(), "green tea");
     /// ```
     pub fn form(&self) -> Form {
         let media_type = without_parameters(self.header_bytes("Content-Type").unwrap_or_default());
@@ -164,11 +170,9 @@ impl Request {
     /// `None` where it is not UTF-8: see [`header_bytes`](Self::header_bytes).
     ///
     /// ```
-    /// # use brooklet::{Request, Response};
-    /// |request: Request| {
-    ///     let is_json = request.header("content-type") == Some("application/json");
-    ///     Response::text(if is_json { "thanks\n" } else { "JSON, please\n" })
-    /// };
+    /// # use brooklet::{testing::Client, Request, Response};
+    /// let agent = |request: Request| Response::text(request.header("user-agent").unwrap_or("unknown").to_owned());
+    /// assert_eq!(Client::get("/").header("User-Agent", "a test").in_memory(&agent).run().text(), "a test");
     /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
         self.header_bytes(name).and_then(|value| std::str::from_utf8(value).ok())
@@ -182,11 +186,13 @@ impl Request {
     /// The field lines in the order in which they were sent, without the white space around values.
     ///
     /// ```
-    /// # use brooklet::{Request, Response};
-    /// |request: Request| {
+    /// # use brooklet::{testing::Client, Request, Response};
+    /// let names = |request: Request| {
     ///     let names: Vec<&str> = request.headers().map(|(name, _value)| name).collect();
-    ///     Response::text(names.join("\n"))
+    ///     Response::text(names.join(", "))
     /// };
+    /// let stream = Client::get("/").header("X-Room", "7").in_memory(&names).run();
+    /// assert!(stream.text().contains("X-Room"));
     /// ```
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.head().fields()
@@ -196,12 +202,12 @@ impl Request {
     /// [`Limits::max_body`](crate::Limits) bounds it.
     ///
     /// ```
-    /// # use brooklet::{Request, Response};
-    /// |request: Request| {
+    /// # use brooklet::{testing::Client, Request, Response};
+    /// let count = |request: Request| {
     ///     let text = std::str::from_utf8(request.body())?;
-    ///     let count = text.chars().count();
-    ///     Ok::<_, std::str::Utf8Error>(Response::text(format!("{count} characters\n")))
+    ///     Ok::<_, std::str::Utf8Error>(Response::text(format!("{} characters", text.chars().count())))
     /// };
+    /// assert_eq!(Client::new("POST", "/").body("größer").in_memory(&count).run().text(), "6 characters");
     /// ```
     pub fn body(&self) -> &[u8] {
         self.body.as_deref().map_or(&[], |body| &body.bytes)

@@ -28,7 +28,7 @@ const FIELDS_OF_THE_HOST: [&str; 5] =
 ///
 /// let moved = Response::new(Status::SEE_OTHER).header("Location", "/elsewhere");
 /// let page = Response::html("<h1>It works</h1>");
-/// # let _ = (moved, page);
+/// assert_eq!((moved.header_value("Location"), page.status_code()), (Some("/elsewhere"), Status::OK));
 /// ```
 ///
 /// `Date`, `Content-Length` and `Connection` are written by the host. To a client that has the page already, by the
