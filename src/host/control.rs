@@ -2,8 +2,8 @@
 //!
 //! A stop ends a host: everything that waits is woken, every client is told, and it is over in bounded time.
 //!
-//! A stop sets the signal that all connections have, and then wakes whoever may not look at it: threads that read (their
-//! sockets are shut down for reading), generators, followers and idle threads that sleep (by the signal), and the threads
+//! A stop sets the signal that all connections have, and then wakes every thread that waits: those that read (their
+//! sockets are shut down for reading), generators, followers and idle threads that sleep (by the signal), and those
 //! that accept (by a connection). Each of them looks at the signal before it waits again, so none is missed. Then it
 //! waits until the slots are free. What is left at the deadline is cut off, and not waited for by any later stop.
 
@@ -23,10 +23,10 @@ use crate::http::{Handler, Request, Response, StopSignal};
 /// How long a stop waits for what is under way, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// After their sockets were shut down, threads that wait for them have this long to notice.
+/// How long threads that wait for a socket have to end after a stop has shut it down.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
 
-/// What the threads of a host share, with whoever controls it: made before the host, and there after it has ended.
+/// What the threads of a host and its [`Control`] share: made before the host, and there after it has ended.
 #[derive(Default)]
 pub(super) struct Service {
     pub(super) stop: StopSignal,
@@ -173,9 +173,7 @@ impl fmt::Debug for Control {
 /// # use brooklet::{Host, Layout};
 /// let host = Host::new(Layout::new()).bind("127.0.0.1:0").start()?;
 /// let report = host.stop();
-/// if report.forced > 0 {
-///     eprintln!("{} did not end by themselves", report.forced);
-/// }
+/// assert_eq!((report.ended, report.forced), (0, 0)); // there was no connection
 /// # Ok::<(), brooklet::StartError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
