@@ -99,6 +99,7 @@ pub struct EventSource {
 /// assert_eq!(client.last_event_id("the last one").in_memory(&source).run().status(), Status::NO_CONTENT);
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Admission {
     /// The generator runs.
     Accept,
