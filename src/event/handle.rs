@@ -10,7 +10,7 @@ use crate::http::{CloseReason, Connection};
 
 /// Ends one stream from anywhere: a logout, a key that was revoked, a page that says goodbye.
 ///
-/// It is cheap to keep and to clone, and keeps nothing open: neither the connection nor its place. It works as long as
+/// It is cheap to keep and to clone, and keeps nothing open: neither the connection nor its slot. It works as long as
 /// the stream lasts, also while that follows a channel. [`EventConnection::handle`] gives it.
 ///
 /// ```

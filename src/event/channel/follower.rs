@@ -1,4 +1,4 @@
-//! One follower: a socket, a place in the channel, and the rest of what its socket took half of.
+//! One follower: a socket, a position in the channel, and the rest of what its socket took half of.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

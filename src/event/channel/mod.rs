@@ -9,7 +9,7 @@ mod view;
 mod setup;
 mod reader;
 mod follower;
-mod crowd;
+mod followers;
 mod presence;
 mod snapshot;
 mod shared;

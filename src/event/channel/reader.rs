@@ -10,7 +10,7 @@ use super::view::View;
 use crate::data::{Formatting, RawJson};
 use crate::event::wire::{self, Event};
 
-/// A place in a channel.
+/// A position in a channel.
 pub(super) struct Reader {
     /// The event that it needs next. Of one that has everything of its topics: the one after the last it was told of.
     pub(super) cursor: u64,

@@ -150,11 +150,11 @@ impl ChannelSetup {
 
     /// Sends the state of things to clients that are fresh, or have missed something, in place of a replay.
     ///
-    /// The place in the order of events is fixed first, then `snapshot` is called, on a client's own thread; then
+    /// The position in the order of events is fixed first, then `snapshot` is called, on a client's own thread; then
     /// everything follows that was published since. So an event may be both in the snapshot and after it, but is
     /// never in neither. Its id is the channel's to give.
     ///
-    /// It is called once for each place: all who come before the next event is published share one text. So whatever
+    /// It is called once for each position: all clients that come before the next event is published share one text. So whatever
     /// changes the state has to be published as well.
     ///
     /// ```

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::crowd::{Crowd, Parting, Place};
 use super::follower::{Follower, Visit};
+use super::followers::{Followers, Parting, Position};
 use super::log::{Log, Numbering};
 use super::presence::Watchers;
 use super::reader::{write_id, Reader, Step};
@@ -52,20 +52,20 @@ pub(super) struct State {
 /// What one writer has of a channel.
 #[derive(Default)]
 struct Share {
-    crowd: Crowd,
-    /// Whether somebody visits the crowd, and has it.
+    followers: Followers,
+    /// Whether a thread visits the followers, and has them.
     is_out: bool,
-    /// Whether the channel is on the writer's agenda, or comes there when the crowd is back.
+    /// Whether the channel is on the writer's agenda, or comes there when the followers are back.
     is_called: bool,
     /// Whether a host has stopped since the last visit.
     is_alarmed: bool,
     /// Those whom no visit has taken yet.
     newcomers: Vec<Follower>,
-    /// The first event that somebody in the crowd has not got yet, or had not when it went out; none where nobody is.
+    /// The first event that one of the followers has not got yet, or had not when they went out; none without followers.
     slowest: Option<u64>,
 }
 
-/// What a visit of a crowd is for, beside what is new.
+/// What a visit of followers is for, beside what is new.
 pub(super) enum Task<'t> {
     News,
     /// A host has stopped.
@@ -88,8 +88,8 @@ pub(super) struct Visited {
     pub(super) gone: Vec<Parting>,
 }
 
-/// A crowd that a publisher serves itself, with its number.
-type Direct = (usize, Crowd);
+/// The followers of one writer that a publisher serves itself, with the number of their share.
+type Direct = (usize, Followers);
 
 /// Who is to be told of an event.
 pub(super) struct Audience {
@@ -167,7 +167,7 @@ impl Shared {
         reader.look(&state.log, state.is_closed, &self.settings, view)
     }
 
-    /// Makes somebody a subscriber, with the place where it begins and what it is told there.
+    /// Makes a client a subscriber, with the position where it begins and what it is told there.
     pub(super) fn join<G>(
         &self,
         topics: Option<&[String]>,
@@ -230,16 +230,16 @@ impl Shared {
             if share.slowest().is_none() {
                 continue;
             }
-            if share.is_out || share.is_called || share.crowd.next != sequence {
+            if share.is_out || share.is_called || share.followers.next != sequence {
                 audience.called |= share.call() << index;
                 continue;
             }
-            match share.crowd.audience(topic) {
+            match share.followers.audience(topic) {
                 0 => {
-                    share.crowd.next += 1;
+                    share.followers.next += 1;
                     share.slowest = share.slowest.map(|slowest| slowest + u64::from(slowest == sequence));
                 }
-                count if count <= FEW && share.crowd.is_rested(topic, &self.settings, now) => {
+                count if count <= FEW && share.followers.is_rested(topic, &self.settings, now) => {
                     audience.direct.push((index, share.take()));
                 }
                 _ => audience.called |= share.call() << index,
@@ -261,15 +261,15 @@ impl Shared {
     /// Serves those whom the publisher serves itself. `part` gets those of a writer who are over.
     pub(super) fn serve_directly(&self, audience: &mut Audience, part: impl Fn(usize, Vec<Parting>)) {
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
-        for (index, mut crowd) in std::mem::take(&mut audience.direct) {
-            crowd.serve(&mut Visit {
+        for (index, mut followers) in std::mem::take(&mut audience.direct) {
+            followers.serve(&mut Visit {
                 settings: &self.settings,
                 view: &mut audience.view,
                 now: audience.now,
                 look: &look,
             });
-            let (due, gone) = (crowd.due(), std::mem::take(&mut crowd.gone));
-            let is_called = self.put_back(index, crowd, |share| {
+            let (due, gone) = (followers.due(), std::mem::take(&mut followers.gone));
+            let is_called = self.put_back(index, followers, |share| {
                 share.is_called |= due.is_some();
                 share.is_called
             });
@@ -322,42 +322,42 @@ impl Shared {
         share.slowest = share.slowest();
         let is_alarmed = std::mem::take(&mut share.is_alarmed);
         let newcomers = std::mem::take(&mut share.newcomers);
-        let mut crowd = share.take();
+        let mut followers = share.take();
         drop(state);
-        if crowd.is_empty() {
-            crowd.next = next;
+        if followers.is_empty() {
+            followers.next = next;
         }
         let keep_alive = newcomers.iter().filter_map(Follower::keep_alive).min();
-        newcomers.into_iter().for_each(|newcomer| crowd.add(newcomer));
+        newcomers.into_iter().for_each(|newcomer| followers.add(newcomer));
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
         let mut visit = Visit { settings: &self.settings, view, now, look: &look };
-        crowd.catch_up(next, &mut visit);
-        crowd.serve_waiting(&mut visit);
+        followers.catch_up(next, &mut visit);
+        followers.serve_waiting(&mut visit);
         if is_closed {
-            crowd.finish(&mut visit);
+            followers.finish(&mut visit);
         }
         let left = match task {
-            _ if is_alarmed => crowd.tend(None, &mut { usize::MAX }, &mut visit, None),
+            _ if is_alarmed => followers.tend(None, &mut { usize::MAX }, &mut visit, None),
             Task::News | Task::Alarm => 0,
             Task::Tend(left, budget) => {
-                let place = if crowd.has_topics() { self.place(crowd.next) } else { None };
-                crowd.tend(left, budget, &mut visit, place.as_ref())
+                let position = if followers.has_topics() { self.position(followers.next) } else { None };
+                followers.tend(left, budget, &mut visit, position.as_ref())
             }
         };
         view.clear();
-        crowd.tidy();
-        let (due, gone) = (crowd.due(), std::mem::take(&mut crowd.gone));
+        followers.tidy();
+        let (due, gone) = (followers.due(), std::mem::take(&mut followers.gone));
         let (is_called, is_empty) =
-            self.put_back(index, crowd, |share| (share.is_called, share.slowest().is_none()));
+            self.put_back(index, followers, |share| (share.is_called, share.slowest().is_none()));
         Some(Visited { is_called, due, keep_alive, is_empty, left, gone })
     }
 
-    /// Gives a crowd back, and asks its share.
-    fn put_back<T>(&self, index: usize, crowd: Crowd, ask: impl FnOnce(&mut Share) -> T) -> T {
-        let slowest = crowd.slowest();
+    /// Puts followers back, and asks their share.
+    fn put_back<T>(&self, index: usize, followers: Followers, ask: impl FnOnce(&mut Share) -> T) -> T {
+        let slowest = followers.slowest();
         let mut state = self.state();
         let share = &mut state.shares[index];
-        (share.slowest, share.crowd, share.is_out) = (slowest, crowd, false);
+        (share.slowest, share.followers, share.is_out) = (slowest, followers, false);
         let answer = ask(share);
         self.tell_progress(&state);
         answer
@@ -365,11 +365,11 @@ impl Shared {
 
     /// How often a writer's followers are to be kept alive at least.
     pub(super) fn keep_alive(&self, index: usize) -> Option<Duration> {
-        self.state().shares.get(index)?.crowd.keep_alive()
+        self.state().shares.get(index)?.followers.keep_alive()
     }
 
     /// Where those stand who have everything before an event, if that has an id.
-    fn place(&self, next: u64) -> Option<Place> {
+    fn position(&self, next: u64) -> Option<Position> {
         let state = self.state();
         let id = state.log.id_of(next - 1)?;
         let middle = (state.log.history_start() + next) / 2;
@@ -378,7 +378,7 @@ impl Shared {
         write_id(&mut id_block, &id);
         // An id of the publisher's is of no use any more when it has left the history.
         let is_urgent = matches!(self.settings.numbering, Numbering::Publisher);
-        Some(Place {
+        Some(Position {
             id_block: id_block.into(),
             middle,
             quiet: if is_urgent { Duration::ZERO } else { QUIET },
@@ -420,9 +420,9 @@ impl Share {
         self.slowest.into_iter().chain(newcomers).min()
     }
 
-    fn take(&mut self) -> Crowd {
+    fn take(&mut self) -> Followers {
         self.is_out = true;
-        std::mem::take(&mut self.crowd)
+        std::mem::take(&mut self.followers)
     }
 }
 

@@ -71,7 +71,7 @@ impl Feed {
             Some((gap.next, gap))
         };
         let joined = shared.join(topics, begin);
-        let (reader, gap) = joined.expect("there is a place for everybody to begin at");
+        let (reader, gap) = joined.expect("every client has a position to begin at");
         (Self::new(channel, reader), gap)
     }
 
@@ -80,7 +80,7 @@ impl Feed {
         Self { shared, reader: Some(reader), view: View::default(), told: VecDeque::new() }
     }
 
-    /// The place, for a writer to have it, with the snapshot if that is still to be sent.
+    /// The position, for a writer to have it, with the snapshot if that is still to be sent.
     pub(super) fn into_parts(mut self) -> Option<(Arc<Shared>, Reader, Option<Arc<str>>)> {
         Some((Arc::clone(&self.shared), self.reader.take()?, self.told.pop_front()))
     }
@@ -202,7 +202,7 @@ impl Drop for Feed {
     }
 }
 
-/// A generator's own place in a channel, for streams that mix its events with others.
+/// A generator's own position in a channel, for streams that mix its events with others.
 ///
 /// ```
 /// use brooklet::{Channel, EventSource};
@@ -350,7 +350,7 @@ pub(super) struct Messages(Feed);
 impl Messages {
     pub(super) fn new(channel: &Channel) -> Self {
         let (mut feed, gap) = Feed::join(channel, None, None);
-        // A place is of no use to somebody who does not come back, and a snapshot that cannot be made is left out.
+        // A position is of no use to a reader that does not come back, and a snapshot that cannot be made is left out.
         let gap = Gap { text: String::new(), ..gap };
         let _ = feed.tell(gap, || Ok(()));
         Self(feed)

@@ -2,18 +2,19 @@
 //!
 //! Theory of operation. There are as many slots for writers as processors, [`MAX_WRITERS`] at most. A follower belongs
 //! to one slot from the hand-over to its end; a slot has a thread as long as it has followers. The followers of one
-//! channel at one slot are a [`Crowd`](super::crowd::Crowd).
+//! channel at one slot are a [`Followers`](super::followers::Followers).
 //!
-//! - A channel has a share for each slot, under the channel's lock: the crowd, the newcomers that are not in it yet,
+//! - A channel has a share for each slot, under the channel's lock: the followers, the newcomers that are not among them yet,
 //!   how far its slowest follower is, and whether the channel is on the writer's agenda.
-//! - Whoever visits a crowd takes it out of the share, so that it has it for itself without a lock, and puts it back.
-//!   A visit brings all that is new to those who have everything before it, then looks after those who wait: for room
-//!   in their sockets, for their pace, or for what they have missed.
+//! - A thread that visits the followers of a share takes them out of it, so that no other thread has them and no lock is
+//!   needed, and puts them back. A visit brings all that is new to those who have everything before it, then looks after
+//!   those who wait: for room in their sockets, for their pace, or for what they have missed.
 //! - Whoever publishes, joins or closes marks under the channel's lock the shares that have to look, and afterwards puts
 //!   the channel on the agendas of those that were not marked yet. So a channel is on an agenda once, until its writer
-//!   visits it, and a flood costs one entry. Where the crowd is out, whoever has it finds the mark when it is put back.
+//!   visits it, and a flood costs one entry. Where the followers are out, the thread that has them finds the mark when it
+//!   puts them back.
 //! - An event for few, who were not sent anything in this millisecond, its publisher brings them itself: it visits the
-//!   crowd as a writer does, and whom it cannot serve without waiting it leaves to the writer. That saves the switch to
+//!   followers as a writer does, and whom it cannot serve without waiting it leaves to the writer. That saves the switch to
 //!   another thread, which costs as much as the write. A flood goes to the writers, who send many events in one write.
 //! - A writer sleeps on the slot's own lock until the agenda has an entry, a host stops, a follower is due, or some are
 //!   to be looked after. All are looked after once in a second, some in each sixteenth of it.
@@ -28,8 +29,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::crowd::Parting;
 use super::follower::Follower;
+use super::followers::Parting;
 use super::shared::{Audience, Shared, Task, Visited};
 use super::view::View;
 use crate::http::{StopSignal, Wake};
@@ -45,7 +46,7 @@ const PARTS: u32 = 16;
 
 static SLOTS: [Slot; MAX_WRITERS] = [Slot::new(), Slot::new(), Slot::new(), Slot::new()];
 
-/// One writer's place in the process.
+/// One writer's slot in the process.
 struct Slot {
     inbox: Mutex<Inbox>,
     news: Condvar,

@@ -1,8 +1,8 @@
 //! One writer's followers of one channel: who has everything, who waits, and who follows which topic.
 //!
-//! Whoever visits the crowd has it for itself: a writer, or a publisher with an event for few. Those who have everything
-//! need no place of their own: what they have is what the crowd has. So an event is brought to those whom it is for, and
-//! nobody else is looked at.
+//! The thread that visits them has them for itself: a writer, or a publisher with an event for few. For those who have
+//! everything one number says what they need next, [`Followers::next`]. So an event is brought to those whom it is for, and
+//! no other follower is looked at.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use crate::http::CloseReason;
 use crate::panics;
 
 #[derive(Default)]
-pub(super) struct Crowd {
+pub(super) struct Followers {
     /// By the number that the lists have; some are free.
-    followers: Vec<Option<Follower>>,
+    members: Vec<Option<Follower>>,
     free: Vec<u32>,
     /// Those who follow everything.
     of_all: Vec<u32>,
@@ -32,9 +32,9 @@ pub(super) struct Crowd {
     pub(super) gone: Vec<Parting>,
 }
 
-impl Crowd {
+impl Followers {
     pub(super) fn len(&self) -> usize {
-        self.followers.len() - self.free.len()
+        self.members.len() - self.free.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -48,14 +48,14 @@ impl Crowd {
 
     /// The first event that somebody here has not got yet; none where nobody is.
     pub(super) fn slowest(&self) -> Option<u64> {
-        let waiting = self.waiting.iter().filter_map(|(_, at)| self.followers[*at as usize].as_ref());
+        let waiting = self.waiting.iter().filter_map(|(_, at)| self.members[*at as usize].as_ref());
         let served = (self.len() > self.waiting.len()).then_some(self.next);
         waiting.map(|follower| follower.reader.cursor).chain(served).min()
     }
 
     /// How often those here are to be kept alive at least.
     pub(super) fn keep_alive(&self) -> Option<Duration> {
-        self.followers.iter().flatten().filter_map(Follower::keep_alive).min()
+        self.members.iter().flatten().filter_map(Follower::keep_alive).min()
     }
 
     /// When the first of those who wait is to be looked after.
@@ -81,10 +81,10 @@ impl Crowd {
     pub(super) fn is_rested(&self, topic: u32, settings: &Settings, now: Instant) -> bool {
         let is_rested = |follower: &Follower| follower.is_rested(settings, now);
         match topic {
-            0 => self.followers.iter().flatten().all(is_rested),
+            0 => self.members.iter().flatten().all(is_rested),
             _ => {
                 let chosen = self.of_all.iter().chain(self.of_topic(topic));
-                chosen.filter_map(|at| self.followers[*at as usize].as_ref()).all(is_rested)
+                chosen.filter_map(|at| self.members[*at as usize].as_ref()).all(is_rested)
             }
         }
     }
@@ -92,7 +92,7 @@ impl Crowd {
     /// Those who get events of these topics.
     fn chosen(&self, topics: &[u32]) -> Vec<u32> {
         if topics.contains(&0) {
-            return (0..self.followers.len() as u32).collect();
+            return (0..self.members.len() as u32).collect();
         }
         let mut chosen = self.of_all.clone();
         topics.iter().for_each(|topic| chosen.extend(self.of_topic(*topic)));
@@ -104,15 +104,15 @@ impl Crowd {
     /// Takes somebody in.
     pub(super) fn add(&mut self, follower: Follower) {
         let at = self.free.pop().unwrap_or_else(|| {
-            if self.followers.len() < 4 {
-                self.followers.reserve_exact(1); // most channels have few followers
+            if self.members.len() < 4 {
+                self.members.reserve_exact(1); // most channels have few followers
             }
-            self.followers.push(None);
-            self.followers.len() as u32 - 1
+            self.members.push(None);
+            self.members.len() as u32 - 1
         });
         self.change_lists(&follower.reader.interest, |list| list.push(at));
         self.waiting.extend(follower.due().map(|due| (due, at)));
-        self.followers[at as usize] = Some(follower);
+        self.members[at as usize] = Some(follower);
     }
 
     /// Changes the lists that somebody is on.
@@ -132,7 +132,7 @@ impl Crowd {
     }
 
     fn remove(&mut self, at: u32, reason: CloseReason) {
-        if let Some(follower) = self.followers[at as usize].take() {
+        if let Some(follower) = self.members[at as usize].take() {
             self.change_lists(&follower.reader.interest, |list| {
                 if let Some(index) = list.iter().position(|listed| *listed == at) {
                     list.swap_remove(index);
@@ -152,7 +152,7 @@ impl Crowd {
                 // Events are gone that some of them may need: each goes on by itself.
                 _ => {
                     let start = std::mem::replace(&mut self.next, until);
-                    for at in 0..self.followers.len() as u32 {
+                    for at in 0..self.members.len() as u32 {
                         self.look_at_served(at, |follower| follower.go_on_from(start, visit.now));
                     }
                 }
@@ -177,7 +177,7 @@ impl Crowd {
 
     /// Ends the streams of those who have everything: nothing is to come.
     pub(super) fn finish(&mut self, visit: &mut Visit<'_>) {
-        for at in 0..self.followers.len() as u32 {
+        for at in 0..self.members.len() as u32 {
             self.look_at_served(at, |follower| follower.finish(visit));
         }
     }
@@ -188,23 +188,23 @@ impl Crowd {
         left: Option<usize>,
         budget: &mut usize,
         visit: &mut Visit<'_>,
-        place: Option<&Place>,
+        position: Option<&Position>,
     ) -> usize {
         let next = self.next;
-        let mut left = left.map_or(self.followers.len(), |left| left.min(self.followers.len()));
+        let mut left = left.map_or(self.members.len(), |left| left.min(self.members.len()));
         while left > 0 && *budget > 0 {
             left -= 1;
             *budget -= 1;
             self.look_at(left as u32, |follower| {
-                let place = place.filter(|place| {
-                    let is_quiet = follower.due().is_none() && follower.quiet(visit) >= place.quiet;
+                let position = position.filter(|position| {
+                    let is_quiet = follower.due().is_none() && follower.quiet(visit) >= position.quiet;
                     let has_topics = !matches!(follower.reader.interest, Interest::All);
-                    is_quiet && has_topics && follower.reader.cursor < place.middle
+                    is_quiet && has_topics && follower.reader.cursor < position.middle
                 });
-                if place.is_some() {
+                if position.is_some() {
                     follower.reader.cursor = next;
                 }
-                follower.tend(visit, place.map(|place| &place.id_block))
+                follower.tend(visit, position.map(|position| &position.id_block))
             });
         }
         left
@@ -212,7 +212,7 @@ impl Crowd {
 
     /// Does something with one, if it is there.
     fn look_at(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
-        let follower = match &mut self.followers[at as usize] {
+        let follower = match &mut self.members[at as usize] {
             Some(follower) => follower,
             None => return,
         };
@@ -228,7 +228,7 @@ impl Crowd {
 
     /// The same with one that has everything.
     fn look_at_served(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
-        if matches!(&self.followers[at as usize], Some(follower) if follower.due().is_none()) {
+        if matches!(&self.members[at as usize], Some(follower) if follower.due().is_none()) {
             self.look_at(at, act);
         }
     }
@@ -239,9 +239,9 @@ impl Crowd {
             self.waiting = BTreeSet::new(); // an empty one may keep memory
         }
         if self.is_empty() || self.free.len() > 64 + 2 * self.len() {
-            let Self { followers, next, gone, .. } = std::mem::take(self);
+            let Self { members, next, gone, .. } = std::mem::take(self);
             (self.next, self.gone) = (next, gone);
-            followers.into_iter().flatten().for_each(|follower| self.add(follower));
+            members.into_iter().flatten().for_each(|follower| self.add(follower));
         }
     }
 }
@@ -249,8 +249,8 @@ impl Crowd {
 /// A follower that is over, and why.
 pub(super) type Parting = (Follower, CloseReason);
 
-/// Where those stand who have everything, for those who have to be told.
-pub(super) struct Place {
+/// The position of those who have everything, for followers that have to be told it.
+pub(super) struct Position {
     pub(super) id_block: Arc<str>,
     /// Whoever was told of none from there on is told, …
     pub(super) middle: u64,
