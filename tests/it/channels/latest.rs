@@ -3,7 +3,7 @@
 //! Which of the superseded events somebody still gets is up to the writers. So it says of each that is not sent why
 //! it need not be: it was superseded or forgotten, or was told as a gap since it did not fit any more.
 
-use super::model::{Client, Model, Seen, WINDOW};
+use super::model::{is_cut_id, Client, Model, Seen, WINDOW};
 use super::FINISH;
 use std::collections::BTreeSet;
 
@@ -57,6 +57,11 @@ impl Model {
 
     /// What a client may be told first, and the first event that follows.
     pub(super) fn latest_greetings(&self, seen: Option<&Seen>, topics: Option<&[u8]>) -> Vec<(String, u64)> {
+        if let Some(Seen::Superseded(sequence)) = seen {
+            let as_known = self.latest_greetings(Some(&Seen::Event(*sequence)), topics);
+            let as_other = self.latest_greetings(Some(&Seen::Other(self.id(*sequence))), topics);
+            return as_known.into_iter().chain(as_other).collect();
+        }
         let last = self.published();
         // The place is somewhere between what is gone and what is there.
         let gone = self.latest.expired.iter().next_back().copied().unwrap_or(0);
@@ -82,7 +87,7 @@ impl Model {
                 return vec![(String::new(), sequence + 1)];
             }
             Some(Seen::Event(_)) => "expired",
-            Some(Seen::Other(_)) => "unknown",
+            Some(_) => "unknown",
         };
         if self.has_snapshot {
             let reset = self.reset(last, reason, None);
@@ -125,13 +130,14 @@ impl Client {
     pub(super) fn check_latest(&self, model: &Model) -> Result<bool, String> {
         let is_closed = self.valve.is_closed(); // first: then the text is all
         let text = self.valve.text();
-        let greeting = self.greetings.iter().find(|(greeting, _)| text.starts_with(greeting));
-        let (mut rest, mut cursor) = match greeting {
-            Some((greeting, first)) => (&text[greeting.len()..], *first),
-            None if self.greetings.iter().any(|(greeting, _)| greeting.starts_with(&text)) => {
-                return Ok(false)
+        let told = self.greetings.iter().filter(|(greeting, _)| text.starts_with(greeting));
+        let is_cut = || self.greetings.iter().any(|(greeting, _)| greeting.starts_with(&text));
+        let (mut rest, mut cursor) = match told.max_by_key(|(greeting, _)| greeting.len()) {
+            Some((greeting, first)) if !greeting.is_empty() || text.is_empty() || !is_cut() => {
+                (&text[greeting.len()..], *first)
             }
-            None => return Err(format!("another greeting: {text:.300?}")),
+            _ if is_cut() => return Ok(false),
+            _ => return Err(format!("another greeting: {text:.300?}")),
         };
         let topics = self.topics.as_deref();
         let missing = |from: u64, to: u64| {
@@ -158,11 +164,7 @@ impl Client {
                 (cursor, rest) = (next, others);
             } else if is_begun && to_come.any(|event| model.event(event).starts_with(rest)) {
                 return Ok(false);
-            } else if is_begun
-                && topics.is_some()
-                && rest.starts_with("id: ")
-                && !rest.trim_end().contains('\n')
-            {
+            } else if is_begun && topics.is_some() && is_cut_id(rest) {
                 return Ok(false); // of a place
             } else if is_begun && model.is_within_latest_gap(rest) {
                 return Ok(false);

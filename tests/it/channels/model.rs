@@ -126,7 +126,7 @@ impl Model {
                     Seen::Event(sequence) => {
                         self.reset(before, "expired", topics.is_none().then_some(before - sequence))
                     }
-                    Seen::Other(_) => self.reset(before, "unknown", None),
+                    _ => self.reset(before, "unknown", None),
                 };
                 (reset + &state(), before + 1)
             }
@@ -147,9 +147,18 @@ impl Model {
     }
 }
 
+/// Whether that is the beginning of an event's id, or of a block that has an id alone.
+pub(super) fn is_cut_id(text: &str) -> bool {
+    let is_begun = text.starts_with("id: ") || !text.is_empty() && "id: ".starts_with(text);
+    is_begun && !text.trim_end().contains('\n')
+}
+
 /// What a client says that it has seen last.
 pub(super) enum Seen {
     Event(u64),
+    /// One with an id of the publisher's, of whose topic a newer one came. The id is known if the event had been let go of
+    /// before, and nothing was since: by when they are let go of is up to the writers.
+    Superseded(u64),
     Other(String),
 }
 
@@ -187,8 +196,7 @@ impl Client {
                 rest = others;
                 continue;
             }
-            let is_cut_id = rest.starts_with("id: ") || !rest.is_empty() && "id: ".starts_with(rest);
-            if topics.is_some() && is_cut_id && !rest.trim_end().contains('\n') {
+            if topics.is_some() && is_cut_id(rest) {
                 return Ok(false); // of an event, or of a place
             }
             if cursor > model.published() {

@@ -217,7 +217,7 @@ impl Run {
             0 => Seen::Other("x".to_owned()),
             1 if !superseded.is_empty() => {
                 let at = self.random.below(superseded.len());
-                Seen::Other(self.model.id(*superseded.iter().nth(at).expect("there is one")))
+                Seen::Superseded(*superseded.iter().nth(at).expect("there is one"))
             }
             _ if !history.is_empty() => Seen::Event(history[self.random.below(history.len())]),
             _ => return,
@@ -227,7 +227,7 @@ impl Run {
 
     fn join(&mut self, seen: Option<Seen>) {
         let id = match &seen {
-            Some(Seen::Event(sequence)) => Some(self.model.id(*sequence)),
+            Some(Seen::Event(sequence) | Seen::Superseded(sequence)) => Some(self.model.id(*sequence)),
             Some(Seen::Other(id)) => Some(id.clone()),
             None => None,
         };
