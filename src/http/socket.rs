@@ -197,4 +197,23 @@ mod tests {
             assert_eq!(is_local(address.parse().ok()), expected, "{address}");
         }
     }
+
+    #[test]
+    fn a_stop_wakes_all_that_are_there() {
+        struct Sleeper(AtomicBool);
+        impl Wake for Sleeper {
+            fn wake(&self) {
+                assert!(!self.0.swap(true, Ordering::Relaxed), "once each");
+            }
+        }
+        let stop = StopSignal::default();
+        let sleepers: Vec<_> = (0..4).map(|_| Arc::new(Sleeper(AtomicBool::new(false)))).collect();
+        for sleeper in sleepers.iter().chain(&sleepers) {
+            let sleeper: Weak<Sleeper> = Arc::downgrade(sleeper);
+            stop.wake_on_request(&(sleeper as Weak<dyn Wake>));
+        }
+        assert!(stop.request());
+        assert!(!stop.request());
+        assert!(sleepers.iter().all(|sleeper| sleeper.0.load(Ordering::Relaxed)));
+    }
 }

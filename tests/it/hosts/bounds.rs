@@ -77,3 +77,17 @@ fn bodies_together() {
         matches!(presence.recv().unwrap(), Presence::Joined { request, .. } if request.body().is_empty())
     );
 }
+
+/// A body in chunks grows up to its own bound, and takes no more than that of what all may take together.
+#[test]
+fn one_body_in_chunks() {
+    const MAX: usize = 100_000; // no doubling of what a body begins with
+    let length = |request: Request| Response::text(request.body().len().to_string());
+    let limits = unhurried().max_body(MAX as u64).max_bodies(MAX as u64);
+    let host = host(length).limits(limits).start().unwrap();
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (length, status) in [(MAX, 200), (MAX + 1, 413)] {
+        let body = format!("{length:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(length));
+        assert_eq!(ask(&host, &(head.to_owned() + &body)).answer(false).unwrap().status, status, "{length}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Closures: what they may return, and what a request tells them.
 
 use super::{Site, NOT_FOUND};
-use brooklet::{Content, Layout, Request, Response, Status};
+use brooklet::{testing::Client, Content, Layout, Request, Response, Status};
 
 #[test]
 fn closures() {
@@ -55,4 +55,20 @@ fn one_connection_for_many_pages() {
         site.check("/none", 204, "");
     }
     assert_eq!(site.host.stats().accepted, 1);
+}
+
+/// A body is a form by its type alone.
+#[test]
+fn forms() {
+    check("application/x-www-form-urlencoded", "Some(\"green tea\")");
+    check("Application/X-WWW-Form-Urlencoded; charset=utf-8", "Some(\"green tea\")");
+    check("text/plain", "None");
+    check("", "None");
+
+    #[track_caller]
+    fn check(media_type: &str, expected: &str) {
+        let text = |request: Request| Response::text(format!("{:?}", request.form().get("text")));
+        let client = Client::new("POST", "/").header("Content-Type", media_type).body("text=green+tea");
+        assert_eq!(client.in_memory(&text).run().text(), expected, "{media_type:?}");
+    }
 }
