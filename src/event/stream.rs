@@ -49,7 +49,7 @@ impl StreamSettings {
         let age = self.max_age?;
         let age = match clock {
             Clock::System => random::between(age - age / 5, age),
-            Clock::Virtual(_) => age, // nobody else ends with it, and what a test sees is the same each time
+            Clock::Virtual(_) => age, // no other stream ends with it, and what a test sees is the same each time
         };
         clock.now().checked_add(age)
     }

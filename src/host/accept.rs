@@ -65,7 +65,7 @@ impl Task for Work {
 
     fn give_up(self, error: &io::Error) {
         if let Self::Serve { settings, .. } = self {
-            settings.report_trouble(error); // nobody leads without a thread
+            settings.report_trouble(error); // without a thread there is no leader
         }
     }
 }

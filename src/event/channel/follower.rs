@@ -20,7 +20,7 @@ const LATER: Duration = Duration::from_millis(20);
 pub(super) enum Behind {
     /// It goes on with the oldest event that is there, and is told so.
     GoesOn,
-    /// Somebody has what it lacks, and it comes back for that.
+    /// It is closed, and comes back to the generator, which has what it lacks.
     Leaves,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Extras {
     /// The least time between two writes.
     pub(super) pace: Option<Duration>,
     pub(super) behind: Behind,
-    /// Kept where somebody wants to know who leaves.
+    /// Kept where presence is watched.
     pub(super) request: Option<Request>,
 }
 
@@ -190,7 +190,7 @@ impl Follower {
                         return Ok(Sent::Some);
                     }
                 }
-                // No thread of the crate makes a snapshot. It has to come back for that, or for what somebody else has.
+                // No thread of the crate makes a snapshot. It has to come back for that, or for what the generator has.
                 Step::Gap(gap) if gap.snapshot_id.is_some() || self.behind() == Behind::Leaves => {
                     return Err(CloseReason::Lagged);
                 }
@@ -354,7 +354,7 @@ impl Follower {
         if self.backlog.is_some() {
             return Ok(());
         }
-        // Where nothing is owed, nobody compares the numbers. Thousands that are idle shall not touch their counters.
+        // Where nothing is owed, the numbers are not compared. Thousands that are idle must not touch their counters.
         if self.bytes > 0 {
             self.connection.count_bytes(std::mem::take(&mut self.bytes));
             self.connection.count_events(std::mem::take(&mut self.events));
@@ -384,7 +384,7 @@ impl Follower {
         }
     }
 
-    /// Leaves for good, and closes the connection; returns the reason that counts, and the request if somebody wants to
+    /// Leaves for good, and closes the connection; returns the reason that counts, and the request if a watcher wants to
     /// know. A socket of the user's own that panics ends no less.
     pub(super) fn leave(self, reason: CloseReason) -> (Reader, CloseReason, Option<Request>) {
         let Self { connection, reader, extras, bytes, events, .. } = self;

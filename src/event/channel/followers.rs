@@ -41,12 +41,12 @@ impl Followers {
         self.len() == 0
     }
 
-    /// Whether somebody follows some topics only.
+    /// Whether one of them follows some topics only.
     pub(super) fn has_topics(&self) -> bool {
         self.of_all.len() < self.len()
     }
 
-    /// The first event that somebody here has not got yet; none where nobody is.
+    /// The first event that one of them has not got yet; none where there are none.
     pub(super) fn slowest(&self) -> Option<u64> {
         let waiting = self.waiting.iter().filter_map(|(_, at)| self.members[*at as usize].as_ref());
         let served = (self.len() > self.waiting.len()).then_some(self.next);
@@ -101,7 +101,7 @@ impl Followers {
         chosen
     }
 
-    /// Takes somebody in.
+    /// Takes a follower in.
     pub(super) fn add(&mut self, follower: Follower) {
         let at = self.free.pop().unwrap_or_else(|| {
             if self.members.len() < 4 {
@@ -115,7 +115,7 @@ impl Followers {
         self.members[at as usize] = Some(follower);
     }
 
-    /// Changes the lists that somebody is on.
+    /// Changes the lists that a follower is on.
     fn change_lists(&mut self, interest: &Interest, change: impl Fn(&mut Vec<u32>)) {
         for topic in interest.lists() {
             match topic.checked_sub(1) {
@@ -252,7 +252,7 @@ pub(super) type Parting = (Follower, CloseReason);
 /// The position of those who have everything, for followers that have to be told it.
 pub(super) struct Position {
     pub(super) id_block: Arc<str>,
-    /// Whoever was told of none from there on is told, …
+    /// A follower that was told of none from there on is told, …
     pub(super) middle: u64,
     /// … if it was sent nothing for so long.
     pub(super) quiet: Duration,

@@ -1,8 +1,8 @@
 //! What a channel remembers: its events in the order of their sequence numbers, and how far it has let go of what.
 //!
 //! An event is encoded once. Readers take handles of some events under the channel's lock ([`View::fill`]), and put
-//! together what they write without it. Of each topic the log knows the newest event that it has let go of: so whoever
-//! follows some topics is told of a gap in those, and of no other.
+//! together what they write without it. Of each topic the log knows the newest event that it has let go of: so a
+//! subscriber of some topics is told of a gap in those, and of no other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(super) enum Resume {
     Fresh,
     /// It has seen everything up to this sequence number.
     After(u64),
-    /// Something that it has not seen is not there any more; `None` where nobody knows what it has seen.
+    /// Something that it has not seen is not there any more; `None` where it is not known what it has seen.
     Lost(Option<u64>),
 }
 
@@ -124,7 +124,7 @@ impl Log {
         self.events.range(start..).filter(|event| !event.text.is_empty())
     }
 
-    /// What somebody is interested in who names topics, or no topics.
+    /// What a subscriber is interested in that names topics, or no topics.
     pub(super) fn follow(&mut self, topics: Option<&[String]>) -> Interest {
         let interest = match topics {
             None => Interest::All,
@@ -151,8 +151,8 @@ impl Log {
         self.topics.get(topic).followers as usize
     }
 
-    /// Appends an event whose bytes lack nothing but the id, and returns that and its topic's number. What nobody
-    /// needs any more is let go: who is slowest needs this one.
+    /// Appends an event whose bytes lack nothing but the id, and returns that and its topic's number. What no
+    /// subscriber needs any more is let go: the slowest needs this one.
     pub(super) fn append(
         &mut self,
         event: &str,
@@ -186,7 +186,7 @@ impl Log {
         (id, topic)
     }
 
-    /// Takes the newest event of a topic out; nobody is told.
+    /// Takes the newest event of a topic out. No subscriber is told.
     pub(super) fn forget(&mut self, topic: &str) {
         if let Some(number) = self.topics.known(topic) {
             self.supersede(number);
@@ -261,7 +261,7 @@ impl Log {
         }
     }
 
-    /// The id of an event, or of the last one that was let go of; none where nobody knows.
+    /// The id of an event, or of the last one that was let go of; none where it is not known.
     pub(super) fn id_of(&self, sequence: u64) -> Option<String> {
         match &self.numbering {
             Numbering::Epoch(epoch) => Some(id_in(epoch, sequence)),

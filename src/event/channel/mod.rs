@@ -1,6 +1,6 @@
 //! Publish once, reach everyone: one log of encoded events, a cursor for each subscriber.
 //!
-//! Whoever follows hands its socket to a few writer threads, which send to each what it has not seen yet. Nothing
+//! A connection that follows hands its socket to a few writer threads, which send to each what it has not seen yet. Nothing
 //! that the user wrote runs under the log's lock.
 
 mod topics;
@@ -74,7 +74,7 @@ pub struct Published {
 ///         }
 ///     }));
 ///
-/// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; waits for nobody
+/// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; waits for no client
 /// # Ok::<(), brooklet::SendError>(())
 /// ```
 ///
@@ -106,7 +106,7 @@ pub struct Published {
 ///
 /// # Slow subscribers
 ///
-/// They delay nobody. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
+/// They delay no other. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
 /// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
 /// [`follow_after`](crate::EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back.
 /// A [`Subscription`] is not closed: it gets the `reset` and the snapshot in place.
@@ -178,7 +178,7 @@ impl Channel {
     }
 
     /// Takes the newest event of a topic out of a channel that keeps the [latest](ChannelSetup::latest) of each: who is
-    /// fresh does not get it any more. Nobody is told.
+    /// fresh does not get it any more. No client is told.
     pub fn forget(&self, topic: &str) {
         self.shared.state().log.forget(topic);
     }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::http::{CloseReason, Request};
 use crate::locks::lock;
 
-/// Somebody has joined a channel, or left it.
+/// A client has joined a channel, or left it.
 ///
 /// ```
 /// use brooklet::{Channel, Presence};
@@ -33,7 +33,7 @@ pub enum Presence {
         /// The request that it joined by, without its body.
         request: Request,
     },
-    /// A subscriber has left that had joined while somebody was watching.
+    /// A subscriber has left that had joined while presence was watched.
     #[non_exhaustive]
     Left {
         /// The request that it had joined by, without its body.
@@ -56,7 +56,7 @@ impl Watchers {
         receiver
     }
 
-    /// Returns the request if somebody was told, who then wants to hear of the departure as well.
+    /// Returns the request if a watcher was told, which then wants to hear of the departure as well.
     pub(super) fn tell_joined(&self, request: &Request) -> Option<Request> {
         let request = request.without_body();
         let is_heard = self.tell(&|| Presence::Joined { request: request.clone() });

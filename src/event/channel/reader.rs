@@ -1,4 +1,4 @@
-//! Where somebody stands in a channel, and what comes next: events, a gap, the end. The one rule for all who read.
+//! A subscriber's position in a channel, and what comes next: events, a gap, the end. The one rule for all that read.
 //!
 //! A gap is told where it is found: the event that says so, and then what is there. Where the channel has a snapshot,
 //! that follows instead, whose text only the thread of a client may make.

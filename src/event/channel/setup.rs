@@ -1,4 +1,4 @@
-//! What a channel is set up with, before anybody has it.
+//! What a channel is set up with, before it can be used.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -27,7 +27,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Told when there is something for those who read on threads of their own.
     pub(super) news: Condvar,
-    /// Told when somebody has got on or has left, if anybody waits for that.
+    /// Told when a subscriber has got on or has left, if a thread waits for that.
     progress: Condvar,
     pub(super) watchers: Watchers,
     pub(super) snapshots: Snapshots,
@@ -42,7 +42,7 @@ pub(super) struct State {
     /// How many wait for progress.
     waiting: usize,
     pub(super) subscribers: usize,
-    /// What each writer has of it; none as long as nobody follows.
+    /// What each writer has of it; none before the first follower.
     shares: Vec<Share>,
     /// How far those are whom no writer has, by their numbers.
     cursors: BTreeMap<u64, u64>,
@@ -78,7 +78,7 @@ pub(super) enum Task<'t> {
 pub(super) struct Visited {
     /// Whether there is something new already.
     pub(super) is_called: bool,
-    /// When somebody is to be looked after again.
+    /// When a follower is to be looked after again.
     pub(super) due: Option<Instant>,
     /// How often the newcomers are to be kept alive.
     pub(super) keep_alive: Option<Duration>,
@@ -189,7 +189,7 @@ impl Shared {
         Some((reader, told))
     }
 
-    /// The end of somebody's being a subscriber.
+    /// A subscriber has left.
     pub(super) fn leave(&self, reader: &Reader) {
         let mut state = self.state();
         state.leave(reader);
@@ -303,7 +303,7 @@ impl Shared {
         share.call() > 0
     }
 
-    /// A writer looks after its followers. `None` if somebody else does just now, who will call it.
+    /// A writer looks after its followers. `None` if another thread does just now, which will call it.
     pub(super) fn visit(
         &self,
         index: usize,
@@ -408,13 +408,13 @@ impl State {
 }
 
 impl Share {
-    /// Has the writer look; 1 if it is to be told, since it was not yet and nobody is there who will.
+    /// Has the writer look; 1 if it is to be told, since it was not yet and no other thread is there that will.
     fn call(&mut self) -> u8 {
         let was_called = std::mem::replace(&mut self.is_called, true);
         u8::from(!was_called && !self.is_out)
     }
 
-    /// The first event that somebody here has not got yet; none where nobody is.
+    /// The first event that one of its followers has not got yet; none where there are none.
     fn slowest(&self) -> Option<u64> {
         let newcomers = self.newcomers.iter().map(|newcomer| newcomer.reader.cursor);
         self.slowest.into_iter().chain(newcomers).min()
@@ -426,7 +426,7 @@ impl Share {
     }
 }
 
-/// The first event that somebody has not got yet.
+/// The first event that a subscriber has not got yet.
 fn slowest(shares: &[Share], cursors: &BTreeMap<u64, u64>) -> Option<u64> {
     shares.iter().filter_map(Share::slowest).chain(cursors.values().copied()).min()
 }

@@ -13,7 +13,7 @@ const NAP: Duration = Duration::from_millis(50);
 /// The last text, until something is published.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
-    /// The position, and the text of it; none while somebody makes that.
+    /// The position, and the text of it; none while a thread makes that.
     last: Mutex<Option<(u64, Option<Arc<str>>)>>,
     made: Condvar,
 }
@@ -65,7 +65,7 @@ impl Snapshots {
     }
 }
 
-/// Somebody makes the text. However that ends, others need not wait for it any more.
+/// A thread makes the text. However that ends, other threads need not wait for it any more.
 struct Making<'s> {
     snapshots: &'s Snapshots,
     position: u64,

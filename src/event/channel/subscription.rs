@@ -1,5 +1,5 @@
 //! Reading a channel on a thread of one's own: for a generator that mixes, filters or changes its events, and for
-//! whoever has no connection.
+//! threads without a connection.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -147,7 +147,7 @@ impl Feed {
             state = match clock {
                 Clock::System => self.shared.wait_for_news(state, remaining),
                 Clock::Virtual(time) => {
-                    drop(state); // what happens meanwhile may be that somebody publishes
+                    drop(state); // a thread may publish meanwhile
                     time.advance(until);
                     self.shared.state()
                 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// So many topics are remembered at least that nobody follows, and of which nothing is kept.
+/// So many topics are remembered at least that have no follower, and of which nothing is kept.
 const UNUSED_TOPICS: usize = 1024;
 
-/// What somebody follows of a channel.
+/// What a subscriber follows of a channel.
 pub(super) enum Interest {
     All,
     /// This topic, and what has none; without an allocation, since there may be thousands.
@@ -16,7 +16,7 @@ pub(super) enum Interest {
 }
 
 impl Interest {
-    /// The topics that somebody is listed at: those that were asked for, or 0 for all.
+    /// The topics that a subscriber is listed at: those that were asked for, or 0 for all.
     pub(super) fn lists(&self) -> &[u32] {
         match self {
             Self::All => &[0],
@@ -61,7 +61,7 @@ pub(super) struct Topics {
     none: Topic,
     known: Vec<Topic>,
     free: Vec<u32>,
-    /// How many are followed by nobody and have no event.
+    /// How many have neither a follower nor an event.
     unused: usize,
     /// Of all topics that are not remembered any more.
     forgotten: Gone,

@@ -85,7 +85,7 @@ impl View {
         range.filter(move |event| interest.has(event.topic))
     }
 
-    /// What somebody is to be sent of the events from `cursor` to before `until`, in one write.
+    /// What a subscriber is to be sent of the events from `cursor` to before `until`, in one write.
     pub(super) fn batch(&mut self, cursor: u64, until: u64, interest: &Interest) -> Batch<'_> {
         let next = until.min(self.end);
         let at = self.events.partition_point(|event| event.sequence < cursor);
@@ -114,7 +114,7 @@ impl View {
         Batch { text: &self.chosen, events, next }
     }
 
-    /// The first event that somebody wants of those from `cursor` on: its text, and its number.
+    /// The first event that a subscriber wants of those from `cursor` on: its text, and its number.
     pub(super) fn first(&self, cursor: u64, interest: &Interest) -> Option<(Arc<str>, u64)> {
         let event = self.wanted(cursor, self.end, interest).next()?;
         Some((Arc::clone(&event.text), event.sequence))

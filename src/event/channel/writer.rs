@@ -9,7 +9,7 @@
 //! - A thread that visits the followers of a share takes them out of it, so that no other thread has them and no lock is
 //!   needed, and puts them back. A visit brings all that is new to those who have everything before it, then looks after
 //!   those who wait: for room in their sockets, for their pace, or for what they have missed.
-//! - Whoever publishes, joins or closes marks under the channel's lock the shares that have to look, and afterwards puts
+//! - A thread that publishes, joins or closes marks under the channel's lock the shares that have to look, and afterwards puts
 //!   the channel on the agendas of those that were not marked yet. So a channel is on an agenda once, until its writer
 //!   visits it, and a flood costs one entry. Where the followers are out, the thread that has them finds the mark when it
 //!   puts them back.
@@ -18,7 +18,7 @@
 //!   another thread, which costs as much as the write. A flood goes to the writers, who send many events in one write.
 //! - A writer sleeps on the slot's own lock until the agenda has an entry, a host stops, a follower is due, or some are
 //!   to be looked after. All are looked after once in a second, some in each sixteenth of it.
-//! - It ends when it has no follower and the agenda is empty, which it says under the slot's lock: whoever puts a
+//! - It ends when it has no follower and the agenda is empty, which it says under the slot's lock: a thread that puts a
 //!   channel on the agenda afterwards makes the next thread.
 //!
 //! The locks are taken one at a time, never one under the other.
@@ -154,7 +154,7 @@ fn put_on_agenda(shared: &Arc<Shared>, index: usize) {
     let run = move || Writer::new(index).run();
     if threads::make_shared("brooklet-channel", Box::new(run)).is_err() {
         // No thread to be had: this one has nothing else to do, it was a connection's. That one stays open until
-        // nobody follows any more.
+        // there are no followers any more.
         Writer::new(index).run();
     }
 }
@@ -163,7 +163,7 @@ struct Writer {
     index: usize,
     /// The channels that have followers here, by the address of what their handles share.
     channels: HashMap<usize, Arc<Shared>>,
-    /// When those are to be visited again of which somebody waits.
+    /// When the channels are to be visited again of which a follower waits.
     due: HashMap<usize, Instant>,
     view: View,
     sweep: Sweep,
@@ -214,7 +214,7 @@ impl Writer {
         }
     }
 
-    /// Waits until there is something to do, and returns whether a host has stopped; `None` when nobody is left.
+    /// Waits until there is something to do, and returns whether a host has stopped; `None` when no follower is left.
     fn next_agenda(&mut self, agenda: &mut Vec<Arc<Shared>>) -> Option<bool> {
         let slot = &SLOTS[self.index];
         let wake_at = self.due.values().copied().fold(self.sweep.next_at, Instant::min);
