@@ -48,7 +48,6 @@ pub(crate) enum Incoming {
 
 /// Kept small: a host may have thousands of idle ones.
 pub(crate) struct Connection {
-    /// There until it is dropped.
     socket: Option<AnySocket>,
     registration: Arc<dyn Registration>,
     pub(crate) stop: StopSignal,
@@ -142,11 +141,15 @@ impl Connection {
     /// A signal that stops and continues the process interrupts a read. The read then goes on for the time that is
     /// left; where none is left, it still takes what has arrived.
     pub(crate) fn read(&self, buffer: &mut [u8], timeout: Duration) -> Incoming {
+        self.read_in_slices(buffer, timeout, LONGEST_READ)
+    }
+
+    fn read_in_slices(&self, buffer: &mut [u8], timeout: Duration, longest: Duration) -> Incoming {
         let clock = self.clock();
         let started = clock.now();
         let mut remaining = timeout.min(NEVER);
         while !remaining.is_zero() {
-            let slice = remaining.min(LONGEST_READ);
+            let slice = remaining.min(longest);
             if let Err(reason) = self.set_read_timeout(slice).and_then(|()| self.set_nonblocking(false)) {
                 return Incoming::Closed(reason);
             }
@@ -384,16 +387,64 @@ mod tests {
 
     #[test]
     fn timeouts() {
-        check(Duration::ZERO, 1);
-        check(Duration::from_nanos(1), 1);
-        check(Duration::from_millis(1), 1);
-        check(Duration::from_nanos(1_000_001), 2);
-        check(Duration::from_micros(149_900), 150);
-        check(Duration::MAX, u32::MAX);
-
-        #[track_caller]
-        fn check(timeout: Duration, millis: u32) {
+        for (timeout, millis) in [
+            (Duration::ZERO, 1),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_millis(1), 1),
+            (Duration::from_nanos(1_000_001), 2),
+            (Duration::from_micros(149_900), 150),
+            (Duration::MAX, u32::MAX),
+        ] {
             assert_eq!(timeout_millis(timeout), millis, "{timeout:?}");
         }
+    }
+
+    struct Unregistered(Record);
+
+    impl Registration for Unregistered {
+        fn record(&self) -> &Record {
+            &self.0
+        }
+    }
+
+    /// Takes twice as long as it is told, as old Windows does with a quarter of a second.
+    struct Slow(Arc<(AtomicU32, AtomicU32)>);
+
+    impl Socket for Slow {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            let (timeout, reads) = &*self.0;
+            reads.fetch_add(1, Ordering::Relaxed);
+            let until = Instant::now() + 2 * Duration::from_millis(timeout.load(Ordering::Relaxed).into());
+            while Instant::now() < until {}
+            Err(ErrorKind::TimedOut.into())
+        }
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0 .0.store(timeout.map_or(0, timeout_millis), Ordering::Relaxed);
+            Ok(())
+        }
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn set_nonblocking(&self, _: bool) -> io::Result<()> {
+            Ok(())
+        }
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Four slices of 10 ms would take twice the 40; the last look, without a wait, is the third.
+    #[test]
+    fn slices_are_counted_by_the_clock() {
+        let (told, registration) = (Arc::default(), Arc::new(Unregistered(Record::default())));
+        let socket = AnySocket::Other(Box::new(Slow(Arc::clone(&told))));
+        let connection =
+            Connection::new(socket, StopSignal::default(), NEVER, registration).expect("it is new");
+        let slice = Duration::from_millis(10);
+        let found = connection.read_in_slices(&mut [0; 8], 4 * slice, slice);
+        assert!(found == Incoming::Nothing && told.1.load(Ordering::Relaxed) <= 3);
     }
 }
