@@ -23,6 +23,8 @@ pub(crate) fn make_shared(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Res
 }
 
 /// For the shared threads that are made from now on.
-pub(crate) fn set_shared_stack_size(bytes: usize) {
-    SHARED_STACK_SIZE.store(bytes, Ordering::Relaxed);
+pub(crate) fn set_shared_stack_size(bytes: Option<usize>) {
+    if let Some(bytes) = bytes {
+        SHARED_STACK_SIZE.store(bytes.max(1), Ordering::Relaxed);
+    }
 }

@@ -1,8 +1,10 @@
 //! Jobs for another thread than the one that has them: calls of log listeners. They are done in order, one at a time.
-//! When a stop is called on the queue's own thread, by a listener say, a second thread goes on with the queue.
+//! When a stop is called by a job, a log listener say, another thread goes on with the queue, and the job's own thread ends
+//! after that job.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
 
 use crate::locks::lock;
 use crate::threads;
@@ -20,10 +22,11 @@ pub(super) struct Deferred {
 
 #[derive(Default)]
 struct State {
-    /// That of its thread; std's own where it is not set.
-    stack_size: Option<usize>,
     queue: VecDeque<Job>,
+    /// Whether there is a thread for the queue, or is being made.
     has_thread: bool,
+    /// That thread, once it works.
+    worker: Option<ThreadId>,
 }
 
 impl Deferred {
@@ -44,14 +47,13 @@ impl Deferred {
         }
     }
 
-    pub(super) fn set_stack_size(&self, bytes: Option<usize>) {
-        lock(&self.state).stack_size = bytes;
-    }
-
-    /// The calling thread may be that of the queue, and is about to wait for what is in it: another one goes on.
+    /// The calling thread is about to wait for what is in the queue. Where it is the queue's own, another one goes on.
     pub(super) fn let_others_go_on(self: &Arc<Self>) {
         let mut state = lock(&self.state);
-        state.has_thread = false;
+        if state.worker != Some(thread::current().id()) {
+            return;
+        }
+        (state.has_thread, state.worker) = (false, None);
         if !state.queue.is_empty() {
             self.begin_or_work(state);
         }
@@ -71,23 +73,24 @@ impl Deferred {
     fn begin(self: &Arc<Self>, state: &mut State) {
         if !state.has_thread {
             let deferred = Arc::clone(self);
-            let made = threads::make("brooklet-log", Box::new(move || deferred.work()), state.stack_size);
+            let made = threads::make_shared("brooklet-log", Box::new(move || deferred.work()));
             state.has_thread = made.is_ok();
         }
     }
 
     fn work(&self) {
-        loop {
-            let mut state = lock(&self.state);
-            let job = match state.queue.pop_front() {
-                Some(job) => job,
-                None => {
-                    state.has_thread = false;
-                    return;
+        let own = Some(thread::current().id());
+        let mut state = lock(&self.state);
+        state.worker = own;
+        while state.worker == own {
+            match state.queue.pop_front() {
+                Some(job) => {
+                    drop(state);
+                    job();
+                    state = lock(&self.state);
                 }
-            };
-            drop(state);
-            job();
+                None => (state.has_thread, state.worker) = (false, None),
+            }
         }
     }
 }
@@ -98,6 +101,8 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    const HANGS: Duration = Duration::from_secs(60);
+
     #[test]
     fn jobs_are_done_in_their_order() {
         let deferred = Arc::new(Deferred::default());
@@ -107,7 +112,26 @@ mod tests {
             deferred.push(Box::new(move || sender.send(number).expect("it is awaited")));
         }
         for number in 0..100 {
-            assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(number));
+            assert_eq!(receiver.recv_timeout(HANGS), Ok(number));
         }
+    }
+
+    /// One at a time, also where a stop is called by a thread that has nothing to do with the queue.
+    #[test]
+    fn a_stop_elsewhere_makes_no_second_thread() {
+        let deferred = Arc::new(Deferred::default());
+        let (begun, beginning) = mpsc::channel();
+        let (go_on, going_on) = mpsc::channel::<()>();
+        let (sender, receiver) = mpsc::channel();
+        deferred.push(Box::new(move || {
+            begun.send(thread::current().id()).expect("it is awaited");
+            let _ = going_on.recv();
+        }));
+        let worker = beginning.recv_timeout(HANGS).expect("there is a thread");
+        deferred.push(Box::new(move || sender.send(thread::current().id()).expect("it is awaited")));
+        deferred.let_others_go_on();
+        assert_eq!(lock(&deferred.state).worker, Some(worker));
+        drop(go_on);
+        assert_eq!(receiver.recv_timeout(HANGS), Ok(worker));
     }
 }

@@ -217,15 +217,14 @@ impl Host {
     }
 
     /// Sets the stack of every thread that this host makes, in bytes; std's own 2 MiB unless set. The threads that all
-    /// hosts of the process share, which send what channels publish, write the console, and have a stop reach a Unix
-    /// socket, have what was asked for last.
+    /// hosts of the process share, which send what channels publish, write the console, call log listeners, and have a
+    /// stop reach a Unix socket, have what that host asked for which started or served last.
     ///
     /// It is reserved, not used: what idle streams cost is the pages that were touched. 64 KiB are enough for
     /// generators that keep nothing large on their stack. A system's own least, some 28 KiB with glibc, is what smaller
     /// numbers come to.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
-        threads::set_shared_stack_size(bytes);
         self
     }
 
@@ -331,7 +330,6 @@ impl Host {
         let listeners = start::listen_on(self.binds)?;
         let settings = Arc::new(self.settings);
         let service = Arc::clone(&settings.service);
-        service.deferred.set_stack_size(settings.stack_size);
         let urls: Vec<_> = listeners.iter().map(ToString::to_string).collect();
         let host = RunningHost {
             addresses: listeners.iter().filter_map(Listener::address).collect(),
@@ -339,15 +337,12 @@ impl Host {
         };
         let workers = Workers::new(&service.stop, settings.stack_size);
         for (listener, url) in listeners.into_iter().zip(&urls) {
-            let started = match Leader::new(listener, &settings, &workers) {
-                Ok(leader) => workers.begin(Work::Lead(leader)).map_err(StartError::cannot_make_thread),
-                Err(error) => Err(StartError::cannot_listen(url, error)),
-            };
-            if let Err(error) = started {
-                host.control.request_stop(); // the others close theirs
-                return Err(error);
-            }
+            // Without it the host is dropped, which stops those that have begun.
+            let leader = Leader::new(listener, &settings, &workers)
+                .map_err(|error| StartError::cannot_listen(url, error))?;
+            workers.begin(Work::Lead(leader)).map_err(StartError::cannot_make_thread)?;
         }
+        threads::set_shared_stack_size(settings.stack_size); // such stacks are to be had: there is one
         for url in &urls {
             settings.log.write(&Notice::Listening { url });
         }
@@ -359,6 +354,7 @@ impl Host {
     ///
     /// For an example, over a Unix socket, see [`Socket`].
     pub fn serve(&self, socket: impl Socket + 'static) {
+        threads::set_shared_stack_size(self.settings.stack_size);
         // Connections made by hand are not the host's to turn away.
         if let Some(slot) = self.settings.service.slots.take(Phase::Idle, usize::MAX) {
             serve::serve(&self.settings, slot, AnySocket::Other(Box::new(socket)));

@@ -23,6 +23,11 @@ pub(crate) fn alone(name: &str, test: fn()) {
     eprintln!("{text}");
 }
 
+/// How many threads this process has.
+pub(crate) fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
 /// Bytes of memory that this process has touched.
 pub(crate) fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

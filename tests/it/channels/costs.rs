@@ -4,7 +4,7 @@
 
 use super::valve::Valve;
 use super::{assert_whole, epoch, get_after, host, patient_for, start, Client, FINISH, GET};
-use crate::alone::resident;
+use crate::alone::{resident, threads};
 use crate::patience::{eventually, DEADLINE, LONG};
 use crate::random::Random;
 use brooklet::{Channel, Event, EventSource, Host};
@@ -291,10 +291,6 @@ fn memory_of_small_events() {
         reading.join().unwrap();
         assert!(grown <= 2 * 2 + 4, "{grown} MiB for a history of 2 MiB");
     });
-}
-
-fn threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
 }
 
 /// How many threads of this name there are; the system keeps its first 15 bytes.

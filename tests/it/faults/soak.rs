@@ -1,7 +1,7 @@
 //! A minute of everything at once, and afterwards nothing is left of it.
 
 use super::{app, bound, connect, say, GET, POST};
-use crate::alone::resident;
+use crate::alone::{resident, threads};
 use crate::patience::eventually;
 use crate::random::Random;
 use brooklet::{Channel, Event, EventSource, Limits};
@@ -23,8 +23,7 @@ const COUNTED: u64 = 200;
 
 /// What the process holds now: threads, descriptors, bytes in memory.
 fn held() -> (usize, usize, usize) {
-    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
-    (count("/proc/self/task"), count("/proc/self/fd"), resident())
+    (threads(), std::fs::read_dir("/proc/self/fd").unwrap().count(), resident())
 }
 
 type Tally = Arc<Mutex<BTreeMap<&'static str, u64>>>;

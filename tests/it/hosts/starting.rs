@@ -112,12 +112,15 @@ fn stopped_before_it_runs() {
 #[test]
 #[cfg(target_os = "linux")]
 fn stacks() {
+    use crate::alone;
+    use crate::webdriver::TempFolder;
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::process::Command;
 
-    crate::alone::alone("hosts::starting::stacks", || {
+    alone::alone("hosts::starting::stacks", || {
         // Memory of its own that the C library keeps for each thread is a sixteenth of that.
         const SIZE: usize = 1 << 30;
-        let (count, bytes) = (threads(), address_space());
+        let (count, bytes) = (alone::threads(), address_space());
         let channel = Channel::new();
         let app = Layout::new()
             .index(hello)
@@ -129,27 +132,33 @@ fn stacks() {
         eventually("two follow", || channel.subscribers() == 2);
         // A leader, one for each generator, the console's, and at least one that sends to followers.
         eventually("all have it", || {
-            let more = threads() - count;
+            let more = alone::threads() - count;
             // And no more than that.
             more >= 5 && (more * SIZE..(more + 1) * SIZE).contains(&(address_space() - bytes))
         });
 
-        // Nor is there another for the one that has a stop reach a Unix socket: such a stack is not to be had, and
-        // without that thread the socket is shut down.
-        let path = std::env::temp_dir().join(format!("brooklet-{}.sock", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(&path).unwrap();
-        let _still_open = listener.try_clone().unwrap();
-        let host = super::host(hello).unix_listener(listener).start().unwrap();
-        let _asked_last = Host::new(hello).stack_size(1 << 46);
-        host.stop();
-        assert!(UnixStream::connect(&path).is_err());
-        let _ = std::fs::remove_file(&path);
+        // Nor is there another for the one that has a stop reach a Unix socket: without it the socket is shut down.
+        let is_reached = |before_stop: fn()| {
+            let folder = TempFolder::new();
+            let path = folder.0.join("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            let _still_open = listener.try_clone().unwrap();
+            let host = super::host(hello).unix_listener(listener).start().unwrap();
+            before_stop();
+            host.stop();
+            UnixStream::connect(&path).is_ok()
+        };
+        // What a host asks for in vain is not for others.
+        assert!(is_reached(|| drop(
+            Host::new(hello).bind("127.0.0.1:0").stack_size(1 << 46).start().unwrap_err()
+        )));
+        assert!(!is_reached(|| {
+            let limit = format!("--as={}", address_space() + SIZE / 2);
+            let mut prlimit = Command::new("prlimit");
+            prlimit.args(["--pid", &std::process::id().to_string(), &limit]);
+            assert!(prlimit.status().unwrap().success());
+        }));
     });
-
-    fn threads() -> usize {
-        std::fs::read_dir("/proc/self/task").unwrap().count()
-    }
 
     fn address_space() -> usize {
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -197,12 +206,13 @@ fn one_free_port_for_both_loopbacks() {
 #[test]
 #[cfg(unix)]
 fn a_unix_listener() {
+    use crate::webdriver::TempFolder;
     use std::io::{Read, Write};
     use std::os::unix::net::{UnixListener, UnixStream};
 
     for is_removed in [false, true] {
-        let path = std::env::temp_dir().join(format!("brooklet-{}-{is_removed}.sock", std::process::id()));
-        let _ = std::fs::remove_file(&path);
+        let folder = TempFolder::new();
+        let path = folder.0.join("socket");
         let host = host(hello).unix_listener(UnixListener::bind(&path).unwrap()).start().unwrap();
         assert_eq!(host.addresses(), [host.address()]);
         assert_eq!(ask(&host, GET).answer(false).unwrap().body, b"hello");
@@ -217,7 +227,6 @@ fn a_unix_listener() {
         let port = host.address();
         in_time(move || host.stop_within(LONG));
         assert!(UnixStream::connect(&path).is_err() && TcpStream::connect(port).is_err(), "it still listens");
-        let _ = std::fs::remove_file(&path);
     }
 }
 
@@ -225,17 +234,16 @@ fn a_unix_listener() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_listener_that_is_shut_down_elsewhere() {
+    use crate::webdriver::TempFolder;
     use std::os::unix::io::OwnedFd;
     use std::os::unix::net::{UnixListener, UnixStream};
 
-    let path = std::env::temp_dir().join(format!("brooklet-{}-shut.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).unwrap();
+    let folder = TempFolder::new();
+    let listener = UnixListener::bind(folder.0.join("socket")).unwrap();
     let elsewhere = UnixStream::from(OwnedFd::from(listener.try_clone().unwrap()));
     let (host, notes) = noted(host(hello).unix_listener(listener));
     let host = host.start().unwrap();
     elsewhere.shutdown(std::net::Shutdown::Both).unwrap();
     notes.next("cannot accept");
     in_time(move || host.stop_within(LONG));
-    std::fs::remove_file(&path).unwrap();
 }
