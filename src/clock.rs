@@ -1,7 +1,7 @@
 //! What time it is for a stream: the system's time, or that of a test, which passes only where a stream waits.
 //!
 //! A stream asks its clock instead of the system whenever it waits, or notes when something happened. The deadlines of
-//! reads and writes keep to the system's time: a socket in memory never makes its writer wait. [`NEVER`], the longest
+//! heads, bodies and writes keep to the system's time: a socket in memory never makes its writer wait. [`NEVER`], the longest
 //! wait of all, stands here as well.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};

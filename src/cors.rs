@@ -57,7 +57,6 @@ impl Cors {
     /// If one of them is no origin, which would never match: an error in the program.
     ///
     /// Origins that come from elsewhere, a configuration say, go through [`try_origins`](Self::try_origins).
-    ///
     #[track_caller]
     pub fn origins<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
         match Self::try_origins(origins) {
@@ -110,7 +109,6 @@ impl Cors {
     /// # Panics
     ///
     /// If every origin is allowed: any page could act in the name of its visitors.
-    ///
     #[track_caller]
     pub fn credentials(mut self) -> Self {
         assert!(matches!(self.origins, Origins::Listed(_)), "credentials need a list of origins");

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::http::{Handler, Request, Response, Status};
+use crate::http::{segments, Handler, Request, Response, Status};
 
 /// Passes requests on by the next segment of their path.
 ///
@@ -131,10 +131,6 @@ impl Handler for Layout {
             (None, _, None) => Response::error(Status::NOT_FOUND),
         }
     }
-}
-
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|segment| !segment.is_empty())
 }
 
 fn begins_with(path: &str, start: &str) -> bool {

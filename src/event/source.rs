@@ -64,7 +64,8 @@ type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 /// | it … | then … |
 /// |---|---|
 /// | sends after [`retry`](EventConnection::retry), [`finish`](EventConnection::finish) or [`follow`](EventConnection::follow) | nothing is written, the call fails |
-/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing. With `panic = "abort"` a panic ends the program, those of handlers and listeners, too: all streams break off, no client is told when to come back, and only std's message is printed. Errors are handled in the same way |
+/// | returns an error, or panics | it is logged, its client told to come back; others notice nothing |
+/// | panics in a program with `panic = "abort"` | the program ends, as by a panic of a handler or a listener: all streams break off, no client is told when to come back, and only std's message is printed |
 /// | panics while it holds a lock of its own | that lock is poisoned, as always; no lock of this crate is held then |
 /// | sends 10 MB in one event | it is sent, in one piece, and the memory given back |
 /// | sends without ever waiting | as fast as the client reads; one that reads nothing ends it at the write deadline |
@@ -209,8 +210,9 @@ impl EventSource {
 
     /// Sends a comment line when nothing was sent for so long: fifteen seconds, unless set; never, if zero.
     ///
-    /// Proxies cut silent streams, and some notice only by the next bytes that a client has left. It is sent
-    /// while the generator waits or receives.
+    /// Proxies cut silent streams, and some notice only by the next bytes that a client has left. A
+    /// [`SharedEventSource`](crate::Content::event_source_script) takes a minute without a byte for a dead connection, and
+    /// connects anew. It is sent while the generator waits or receives.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.settings().keep_alive = (!interval.is_zero()).then_some(interval);
         self
@@ -242,7 +244,7 @@ impl EventSource {
     }
 
     /// Ends each stream at a random age from four fifths of this to all of it, so that not all end at once. Never,
-    /// unless set, or if zero.
+    /// if zero or not set.
     ///
     /// It ends between two events, and the client is told to come back in some seconds. That moves clients to another
     /// instance behind a balancer, asks again for their credentials, and is the only bound for a stream whose

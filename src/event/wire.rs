@@ -313,11 +313,12 @@ fn holds(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(0, |found, byte| found | u8::from(is_wanted(byte))) != 0
 }
 
-/// What ends a line, and nothing else does (HTML §9.2.5).
+/// Whether an id can be sent: one line without NUL (HTML §9.2.6), and not the one that says the end.
 fn is_id(text: &str) -> bool {
     !holds(text, |byte| byte == 0 || is_line_end(byte)) && text != FINISHED_ID
 }
 
+/// What ends a line, and nothing else does (HTML §9.2.5).
 fn is_line_end(byte: u8) -> bool {
     (byte == b'\r') | (byte == b'\n')
 }

@@ -60,7 +60,6 @@ impl Host {
     }
 
     /// Keeps the rules for loopback on every interface: see [Safe on localhost](#safe-on-localhost).
-    ///
     pub fn guard(mut self) -> Self {
         self.settings.guard.rules = Some(Rules::All);
         self

@@ -176,17 +176,18 @@ fn wake_tcp(listener: TcpListener) {
 /// Shutting the listener down ends this wait as well.
 #[cfg(unix)]
 fn wake_unix(listener: UnixListener) {
-    let path = path(&listener);
     let answer = Arc::new((Mutex::new(None), Condvar::new()));
     let told = Arc::clone(&answer);
-    let connect = move || {
-        let is_connected = path.map_or(false, |path| UnixStream::connect(path).is_ok());
-        *lock(&told.0) = Some(is_connected);
-        told.1.notify_one();
-    };
-    let is_asked = threads::make_shared("brooklet-wake", Box::new(connect)).is_ok();
-    let patience = if is_asked { CONNECT } else { Duration::ZERO };
-    if *wait_while(&answer.1, lock(&answer.0), patience, |answer| answer.is_none()) != Some(true) {
+    let is_asked = path(&listener).map_or(false, |path| {
+        let connect = move || {
+            *lock(&told.0) = Some(UnixStream::connect(path).is_ok());
+            told.1.notify_one();
+        };
+        threads::make_shared("brooklet-wake", Box::new(connect)).is_ok()
+    });
+    let is_connected =
+        || *wait_while(&answer.1, lock(&answer.0), CONNECT, |answer| answer.is_none()) == Some(true);
+    if !(is_asked && is_connected()) {
         let _ = UnixStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
     }
 }

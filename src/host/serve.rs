@@ -220,7 +220,7 @@ impl Conversation<'_> {
             Some(response) => (response, persistence),
             None => {
                 let outcome = panics::catch(|| self.settings.handler.handle(request.clone()));
-                self.judge(request, outcome, persistence)
+                self.finish(request, outcome, persistence)
             }
         };
         let response = self.settings.complete(self.rules, Some(request.head()), response);
@@ -238,15 +238,16 @@ impl Conversation<'_> {
     /// The host's own answer to `OPTIONS *` (RFC 9110 §9.3.7), and to a browser that asks by CORS before it sends.
     fn own_answer(&self, head: &Head) -> Option<Response> {
         match &self.settings.guard.cors {
-            _ if head.is_asterisk => Some(Response::new(Status::OK)),
+            _ if head.target() == "*" => Some(Response::new(Status::OK)),
             Some(cors) => cors.preflight(head),
             None => None,
         }
     }
 
-    /// What is sent where the handler has answered, or has not.
+    /// The response that is sent: 500 after a panic, the error told to the log or shown, and conditions of the request
+    /// obeyed.
     #[inline(never)]
-    fn judge(
+    fn finish(
         &self,
         request: &Request,
         outcome: Result<Response, Panic>,

@@ -1,7 +1,7 @@
 //! The threads of a host: one for each connection, kept for a moment for the next one.
 //!
 //! A task goes to the thread that became idle last, whose stack is warm. Where none is idle it waits in a queue, for the
-//! first thread that has served its connection, or for a new one. One thread is made at a time, and it is the new thread
+//! first thread that has served its connection, or for a new one. One thread is made at a time, but for the first leaders, and it is the new thread
 //! that makes the next one, before it takes a task itself: at once, where no thread has come back for one since the last
 //! was made, as with streams. As long as one does come back within each millisecond, as with short requests, it makes none. So
 //! a thread that brings tasks makes one thread at most, however many tasks come at once, and few threads do many short

@@ -69,7 +69,8 @@ impl AnswerWriter {
             return connection.write_all(body).map(|()| length);
         }
         let mut left = length;
-        // What has to be read goes through the buffer, the first of it with the head.
+        // The rest goes through the buffer, the first piece with the head: a body in memory is one piece here, and what has
+        // to be read may be many.
         loop {
             let piece = left.min(ONE_WRITE);
             response.read_body(&mut self.buffer, piece as usize)?;

@@ -42,6 +42,7 @@ pub(crate) use head::{Head, MAX_HEAD};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use record::{Record, Registration};
 use refusal::Refusal;
+pub(crate) use request::segments;
 pub(crate) use response::{BoxError, StreamBody, StreamStart};
 pub(crate) use socket::{is_local, AnySocket, StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};

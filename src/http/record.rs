@@ -1,4 +1,5 @@
-//! What became of a connection: kept beside it, so that it can be read after the connection has ended.
+//! What became of a connection, its [`Record`], and who keeps that: its [`Registration`], a slot of a host say. It is kept
+//! beside the connection, so that it can be read after that has ended.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -259,7 +259,7 @@ impl<'r> Target<'r> {
 
     /// All segments that are left.
     pub fn segments(self) -> impl Iterator<Item = &'r str> {
-        self.rest.split('/').filter(|segment| !segment.is_empty())
+        segments(self.rest)
     }
 
     /// What is left, with its slashes.
@@ -271,6 +271,11 @@ impl<'r> Target<'r> {
         let from_segment = self.rest.trim_start_matches('/');
         &from_segment[from_segment.find('/').unwrap_or(from_segment.len())..]
     }
+}
+
+/// What stands between the slashes of a path, but for what is empty.
+pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
 }
 
 #[cfg(test)]

@@ -249,11 +249,11 @@ impl Followers {
 /// A follower that is over, and why.
 pub(super) type Parting = (Follower, CloseReason);
 
-/// The position of those who have everything, for followers that have to be told it.
+/// The position of those who have everything. A follower of topics is told it …
 pub(super) struct Position {
     pub(super) id_block: Arc<str>,
-    /// A follower that was told of none from there on is told, …
+    /// … whose own position is before this one, …
     pub(super) middle: u64,
-    /// … if it was sent nothing for so long.
+    /// … and that was sent nothing for so long.
     pub(super) quiet: Duration,
 }

@@ -33,8 +33,8 @@ impl EventConnection<'_> {
         self.hand_over(feed, Behind::GoesOn)
     }
 
-    /// [`follow`](Self::follow), for events of these [topics](crate::Event::topic) and those without one. What clients say which they
-    /// want, they may name: a topic that nothing is published to costs some bytes as long as it is followed.
+    /// [`follow`](Self::follow), for events of these [topics](crate::Event::topic) and those without one. Clients may name
+    /// the topics: one to which nothing is published costs some bytes as long as it is followed.
     ///
     /// ```
     /// use brooklet::{Channel, Event, EventSource};

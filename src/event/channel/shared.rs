@@ -15,7 +15,7 @@ use super::topics::Interest;
 use super::view::View;
 use crate::event::wire::SendError;
 use crate::http::CloseReason;
-use crate::locks::{lock, wait};
+use crate::locks::{lock, wait, wait_while};
 
 /// So many followers a publisher serves itself.
 const FEW: usize = 4;
@@ -140,20 +140,11 @@ impl Shared {
 
     /// Waits for progress until something is so, or for `patience`; returns whether it is.
     pub(super) fn wait_until(&self, patience: Duration, is_so: impl Fn(&State) -> bool) -> bool {
-        let deadline = Instant::now() + patience;
         let mut state = self.state();
         state.waiting += 1;
-        let mut is_it = is_so(&state);
-        while !is_it {
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                break;
-            }
-            state = wait(&self.progress, state, remaining);
-            is_it = is_so(&state);
-        }
+        let mut state = wait_while(&self.progress, state, patience, |state| !is_so(state));
         state.waiting -= 1;
-        is_it
+        is_so(&state)
     }
 
     /// Tells those who wait that something is different.
