@@ -75,9 +75,9 @@
       this.#attempt.abort();
     }
 
-    // For a connection that may be dead: that on which nothing came for so long.
-    connectAnew(silence) {
-      if (this.#state?.readyState === OPEN && Date.now() - this.#heard >= silence) this.#attempt.abort();
+    // For a connection that may be dead: that on which nothing came since then.
+    connectAnew(since) {
+      if (this.#state?.readyState === OPEN && this.#heard <= since) this.#attempt.abort();
     }
 
     #tell(message) {
@@ -175,7 +175,7 @@
     }
   }
 
-  setInterval(() => streams.forEach(stream => stream.connectAnew(SILENCE)), PING);
+  setInterval(() => streams.forEach(stream => stream.connectAnew(Date.now() - SILENCE)), PING);
 
   // What a page has of a stream: a port, by which it says that it joins, leaves, or is still there.
   class Member {
@@ -189,7 +189,7 @@
       port.onmessage = ({ data: message }) => {
         this.#unheard = 0;
         if (message === 'leave') this.#leave();
-        else if (message === 'online') this.stream?.connectAnew(0);
+        else if (typeof message === 'number') this.stream?.connectAnew(message);
         else if (message !== 'here') Stream.of(message).add(this);
         else if (!this.stream) this.tell('gone'); // a tab that was frozen: it comes back, with what it has
       };
@@ -284,8 +284,8 @@
       this.readyState = CONNECTING;
     };
 
-    // Not all browsers tell the worker.
-    #tellOnline = () => this.#port?.postMessage('online');
+    // Since when the computer is online again: not all browsers tell the worker. Each tab says so, some of them late.
+    #tellOnline = () => this.#port?.postMessage(Date.now());
 
     // The worker has crashed; or there never was one, since the page's policy forbids it or the script cannot be had.
     #lose = () => {

@@ -260,6 +260,13 @@ fn it_connects_anew_where_the_connection_may_be_dead(kind: Kind) {
         channel.publish(Event::new("after")).unwrap();
         wait_for(&browser, "message|before,message|after");
         eventually("the connection before is closed", || host.stats().streams == 1);
+        // What another tab says late, of a time before: the connection has shown since that it is not dead.
+        browser.execute(
+            "const { now } = Date; Date.now = () => 0; dispatchEvent(new Event('online')); Date.now = now",
+        );
+        channel.publish(Event::new("later")).unwrap();
+        wait_for(&browser, "message|before,message|after,message|later");
+        assert_eq!(browser.execute("return opened"), "2");
     }
 }
 
