@@ -18,8 +18,8 @@
 //! sent, as in `-H 'Last-Event-ID: …'`, it goes on after that event instead; with one of before a restart there is a
 //! `reset`, and then what is remembered.
 //!
-//! What is remembered is the channel's history, of all rooms together. A room is nothing but a name that somebody has
-//! written to.
+//! What is remembered is the channel's history, of all rooms together; the events `who` count in it too, so where many
+//! come and go less is remembered of what was said. A room is nothing but a name that somebody has written to.
 
 mod cli;
 mod json;
