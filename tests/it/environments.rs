@@ -59,7 +59,7 @@ const FAKE_TIME: &str = r#"
 
 /// A second passes in a thousandth of one, and nobody hears anything.
 const FAST_TIME: &str = r#"
-    library=$(ls /usr/lib/*/faketime/libfaketime.so.1) || exec true
+    library=$(ls /usr/lib/*/faketime/libfaketime.so.1) || exit
     exec env LD_PRELOAD=$library FAKETIME='+0 x1000' "$@" >/dev/full"#;
 
 /// A row for each place: what it is, how a shell makes it, and what has to be so there.
@@ -307,8 +307,10 @@ fn what_nobody_hears_ends_nothing() {
     assert_eq!(lines(r#"exec "$@" <"$0" >/dev/full 2>&1"#).1, Some(1)); // where its output goes, nothing can
 
     // It works for a minute, which passes in no time there.
-    let ended = run(&mut shell(FAST_TIME, Path::new("-"), &binary("threads"), &["--port", "0"]));
-    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    check("a clock that goes a thousand times as fast", FAST_TIME, |place| {
+        let ended = run(&mut place.command(&binary("threads"), &["--port", "0"]));
+        assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    });
 }
 
 /// Pages, bodies, ten streams at once, failures and a departure of each.

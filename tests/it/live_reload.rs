@@ -8,7 +8,7 @@ use std::path::Path;
 use brooklet::testing::Message;
 
 use crate::example::{ask, check_help, check_refusal, folder, Tool};
-use crate::patience::eventually;
+use crate::patience::{eventually, DEADLINE};
 use crate::wire::show;
 
 #[test]
@@ -136,6 +136,7 @@ fn files() {
     assert_eq!((answer.status, &*answer.body), (206, &[0; 3][..]));
     let wait_for_it = || {
         let mut client = TcpStream::connect(server.address).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
         client.write_all(b"GET /film.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         client.read_exact(&mut vec![0; 4 << 20]).unwrap(); // and no more of it
         client
