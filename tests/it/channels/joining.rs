@@ -161,7 +161,7 @@ fn expired_ids() {
     after(short().reset_type("gap").open(), 5, "E-1", &typed);
 }
 
-/// The place first, then the state of things, then what follows the place.
+/// The position first, then the state of things, then what follows the place.
 #[test]
 fn snapshots() {
     let setup = || {
@@ -176,7 +176,7 @@ fn snapshots() {
     check(channel(), 3, GET, &snapshot(3));
     check(setup().replay(u64::MAX).open(), 3, GET, &snapshot(3));
     after(channel(), 3, "E-2", "id: E-3\ndata: 3\n\nNEXT");
-    // The place is the snapshot's to tell: who has not got that comes back for it.
+    // The position is the snapshot's to tell: who has not got that comes back for it.
     let reset = |gap: &str| format!("event: reset\ndata: {{\"reason\":{gap}}}\n\n{}", snapshot(3));
     after(channel(), 3, "E-0", &reset("\"expired\",\"missed\":3"));
     after(channel(), 3, "x", &reset("\"unknown\",\"missed\":null"));
@@ -277,7 +277,7 @@ fn greetings() {
 
 /// A drop before the first event leaves no hole: the first block is something to come back with.
 #[test]
-fn the_first_block_is_a_place() {
+fn the_first_block_is_a_position() {
     let channel = Channel::new();
     let host = start(&channel);
     channel.publish(Event::new("before")).unwrap();

@@ -63,7 +63,7 @@ impl Model {
             return as_known.into_iter().chain(as_other).collect();
         }
         let last = self.published();
-        // The place is somewhere between what is gone and what is there.
+        // The position is somewhere between what is gone and what is there.
         let gone = self.latest.expired.iter().next_back().copied().unwrap_or(0);
         let states = || if self.has_snapshot { self.snapshots(last, last) } else { vec![String::new()] };
         let reason = match seen {
@@ -74,12 +74,12 @@ impl Model {
                 return vec![(String::new(), gone + 1)];
             }
             None => {
-                let places = self.id_lines(last).into_iter().filter(|id| !id.is_empty());
-                let mut places: Vec<_> = places.map(|id| (format!("{id}\n"), last + 1)).collect();
+                let positions = self.id_lines(last).into_iter().filter(|id| !id.is_empty());
+                let mut positions: Vec<_> = positions.map(|id| (format!("{id}\n"), last + 1)).collect();
                 if self.id_lines(last).contains(&String::new()) {
-                    places.push((String::new(), last + 1)); // the last, as it is the beginning of the other
+                    positions.push((String::new(), last + 1)); // the last, as it is the beginning of the other
                 }
-                return places;
+                return positions;
             }
             Some(Seen::Event(sequence))
                 if !self.latest.expired.range(sequence + 1..).any(|event| self.is_for(*event, topics)) =>
@@ -94,7 +94,7 @@ impl Model {
             return states().into_iter().map(|state| (format!("{reset}{state}"), last + 1)).collect();
         }
         let after = self.latest.history.first().copied().unwrap_or(last + 1);
-        let resets = |place| self.resets(place, reason).into_iter().map(move |reset| (reset, place + 1));
+        let resets = |last| self.resets(last, reason).into_iter().map(move |reset| (reset, last + 1));
         (gone..after).flat_map(resets).collect()
     }
 
@@ -165,7 +165,7 @@ impl Client {
             } else if is_begun && to_come.any(|event| model.event(event).starts_with(rest)) {
                 return Ok(false);
             } else if is_begun && topics.is_some() && is_cut_id(rest) {
-                return Ok(false); // of a place
+                return Ok(false); // of a position
             } else if is_begun && model.is_within_latest_gap(rest) {
                 return Ok(false);
             } else {

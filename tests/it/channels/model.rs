@@ -70,7 +70,7 @@ impl Model {
 
     pub(super) fn reset(&self, sequence: u64, reason: &str, missed: Option<u64>) -> String {
         let missed = missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
-        // Where a snapshot follows, the place is the snapshot's to tell: who has not got that comes back for it.
+        // Where a snapshot follows, the position is the snapshot's to tell: who has not got that comes back for it.
         let id = if self.has_snapshot { String::new() } else { self.id_line(sequence) };
         format!("{id}event: reset\ndata: {{\"reason\":\"{reason}\",\"missed\":{missed}}}\n\n")
     }
@@ -197,7 +197,7 @@ impl Client {
                 continue;
             }
             if topics.is_some() && is_cut_id(rest) {
-                return Ok(false); // of an event, or of a place
+                return Ok(false); // of an event, or of a position
             }
             if cursor > model.published() {
                 break;
@@ -247,7 +247,7 @@ impl Client {
             if !model.has_snapshot {
                 return Some((last + 1, rest));
             }
-            // Its place is that of the gap's end, and it is never older than its place.
+            // Its position is that of the gap's end, and it is never older than its position.
             (last..=published)
                 .find_map(|state| Some((last + 1, rest.strip_prefix(&*model.snapshot(last, state))?)))
         })

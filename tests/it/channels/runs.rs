@@ -1,6 +1,6 @@
 //! Thousands of interleavings of everything that can happen to a channel, judged by a plain model.
 //!
-//! Clients are in memory, and joining runs on the test's own thread, so that the place of each is known. Writers
+//! Clients are in memory, and joining runs on the test's own thread, so that the position of each is known. Writers
 //! run beside it as they like: what a client gets must not depend on that.
 
 use super::latest::Latest;

@@ -24,7 +24,7 @@ fn slow_readers_of_the_latest() {
         let host = Host::new(EventSource::channel(&channel).keep_alive(LONG)).limits(patient_for(LONG));
         let clients: Vec<_> = (0..CLIENTS).map(|_| Valve::serve(&host, GET)).collect();
         for client in &clients {
-            client.until("its place", |state| state.ends_with("-0\n\n"));
+            client.until("its position", |state| state.ends_with("-0\n\n"));
             client.take(0);
         }
         let names: Vec<_> = (0..TOPICS).map(|topic| format!("sensor/{topic}")).collect();

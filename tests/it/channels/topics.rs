@@ -203,7 +203,7 @@ fn pace() {
 
 /// Those who come at once are one call of the snapshot, and so are those who come later, until something is published.
 #[test]
-fn one_snapshot_for_a_place() {
+fn one_snapshot_for_a_position() {
     const CLIENTS: usize = 100;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
