@@ -41,7 +41,15 @@ const SUMMARIES: &[(&str, &[Row])] = &[
                 &[("fan1000", "cpu_us", Micros), ("fan10000", "cpu_us", Micros)],
             ),
             ("an idle subscriber of 10,000, all included", &[("idle10000", "whole_kib", Kib)]),
+            (
+                "a thousand channels with one subscriber each, 10 events a second: processor time for each delivery",
+                &[("rooms1000", "cpu_us", Micros)],
+            ),
             ("one generator's stream: events per second", &[("burst1", "per_s", Rate)]),
+            (
+                "a generator's `wait` of a second ends late by: half, 99 of 100",
+                &[("wait1000", "off_p50_us", Millis), ("wait1000", "off_p99_us", Millis)],
+            ),
             ("from connecting to the first event", &[("ttfe", "p50_us", Millis)]),
             (
                 "connect, ask, close: per second, processor time for each",
@@ -51,6 +59,10 @@ const SUMMARIES: &[(&str, &[Row])] = &[
             (
                 "an idle stream of a generator, with its thread and a stack of 64 KiB",
                 &[("idle1000t", "whole_kib", Kib)],
+            ),
+            (
+                "a thousand generators that wait 100 ms: processor time for each event",
+                &[("gen1000", "cpu_us", Micros)],
             ),
         ],
     ),

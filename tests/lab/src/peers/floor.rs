@@ -23,8 +23,8 @@ pub fn serve(port: u16) -> std::io::Result<()> {
     poll.add(&listener, LISTENER, false)?;
     let answers = Answers::new();
     let (mut streams, mut last) = (HashMap::new(), LISTENER);
-    let mut under_way: HashMap<u64, (TcpStream, Arc<String>, usize)> = HashMap::new();
-    let mut subscribers: Vec<TcpStream> = Vec::new();
+    let mut under_way: HashMap<u64, (Arc<TcpStream>, Arc<String>, usize)> = HashMap::new();
+    let mut subscribers: Vec<Arc<TcpStream>> = Vec::new();
     let mut bursts = HashMap::new();
     let mut buffer = [0; 4096];
     loop {
@@ -34,19 +34,20 @@ pub fn serve(port: u16) -> std::io::Result<()> {
                 stream.set_nodelay(true)?;
                 last += 1;
                 poll.add(&stream, last, false)?;
-                streams.insert(last, stream);
+                streams.insert(last, Arc::new(stream));
                 continue;
             }
             if let Some((stream, bytes, done)) = under_way.get_mut(&key) {
-                match stream.write(&bytes.as_bytes()[*done..]) {
+                match (&**stream).write(&bytes.as_bytes()[*done..]) {
                     Ok(count) if *done + count < bytes.len() => *done += count,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     _ => drop(under_way.remove(&key)), // it is whole, or its client has left
                 }
                 continue;
             }
-            let Some(stream) = streams.get_mut(&key) else { continue };
-            let count = stream.read(&mut buffer).unwrap_or(0);
+            let Some(stream) = streams.get(&key) else { continue };
+            let mut socket = &**stream;
+            let count = socket.read(&mut buffer).unwrap_or(0);
             let target = target(&buffer[..count]);
             let path = target.split('?').next().unwrap_or_default();
             let size = number(target, "size", 64) as usize;
@@ -56,17 +57,16 @@ pub fn serve(port: u16) -> std::io::Result<()> {
                     streams.remove(&key);
                     continue;
                 }
-                "/idle" => stream.write_all(STREAM.as_bytes()),
+                "/idle" => socket.write_all(STREAM.as_bytes()),
                 "/fan" => {
-                    subscribers.push(stream.try_clone()?);
-                    stream.write_all(STREAM.as_bytes())
+                    subscribers.push(Arc::clone(stream));
+                    socket.write_all(STREAM.as_bytes())
                 }
                 "/publish" => {
                     let (count, rate) = (number(target, "n", 1), number(target, "rate", 0));
-                    let subscribers =
-                        subscribers.iter().map(TcpStream::try_clone).collect::<Result<Vec<_>, _>>()?;
+                    let subscribers = subscribers.clone();
                     thread::spawn(move || publish(&subscribers, count, rate, size));
-                    stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                    socket.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
                 }
                 "/burst" => {
                     let count = number(target, "n", 1);
@@ -78,14 +78,14 @@ pub fn serve(port: u16) -> std::io::Result<()> {
                     // What its socket takes at once goes now, without another look at all of them.
                     let stream = streams.remove(&key).expect("it was just there");
                     stream.set_nonblocking(true)?;
-                    let done = (&stream).write(bytes.as_bytes()).unwrap_or(0);
+                    let done = (&*stream).write(bytes.as_bytes()).unwrap_or(0);
                     if done < bytes.len() {
                         poll.write(&stream, key)?;
                         under_way.insert(key, (stream, bytes, done));
                     }
                     continue;
                 }
-                target => stream.write_all(answers.of(target).as_bytes()),
+                target => socket.write_all(answers.of(target).as_bytes()),
             };
             if written.is_err() {
                 streams.remove(&key);
@@ -94,7 +94,7 @@ pub fn serve(port: u16) -> std::io::Result<()> {
     }
 }
 
-fn publish(subscribers: &[TcpStream], count: u64, rate: u64, size: usize) {
+fn publish(subscribers: &[Arc<TcpStream>], count: u64, rate: u64, size: usize) {
     let started = Instant::now();
     let at_once = if rate == 0 { BATCH } else { 1 };
     let mut index = 0;
@@ -104,8 +104,8 @@ fn publish(subscribers: &[TcpStream], count: u64, rate: u64, size: usize) {
         }
         let end = count.min(index + at_once);
         let events: String = (index..end).map(|index| event(index, size)).collect();
-        for mut subscriber in subscribers {
-            let _ = subscriber.write_all(events.as_bytes()); // one that has left
+        for subscriber in subscribers {
+            let _ = (&**subscriber).write_all(events.as_bytes()); // one that has left
         }
         index = end;
     }
