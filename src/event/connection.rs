@@ -21,7 +21,7 @@ const GATHER: usize = 128 * 1024;
 /// and a loop needs no condition:
 ///
 /// ```
-/// use brooklet::{EventConnection, EventSource};
+/// use brooklet::{testing::Client, EventConnection, EventSource};
 /// use std::time::Duration;
 ///
 /// fn count(connection: &mut EventConnection) -> brooklet::Result {
@@ -32,11 +32,13 @@ const GATHER: usize = 128 * 1024;
 ///     }
 ///     Ok(())
 /// }
-/// # EventSource::new(count);
+///
+/// let stream = Client::get("/").in_memory(&EventSource::new(count)).leave_after(2).run();
+/// assert_eq!(stream.timeline(), ["0s : counting", "0s number: 1", "1s number: 2"]);
 /// ```
 ///
-/// What was sent has been handed to the operating system; whether the client has it is known only by what it
-/// says itself, which is what event ids are for.
+/// A send that returns `Ok` has handed the event to the operating system. Only the client knows whether it has arrived:
+/// the event id with which it comes back says so.
 ///
 /// # Errors
 ///
@@ -141,7 +143,8 @@ impl<'r> EventConnection<'r> {
         self.stream.flush(0)
     }
 
-    /// Sends data as an event without a type: `send(Event::new(value))`.
+    /// Sends data as an event without a type: `send(Event::new(value))`. What a value looks like stands at [`Data`]; a
+    /// `Duration` is sent in seconds.
     ///
     /// ```
     /// # use brooklet::{testing::Client, EventSource};
@@ -270,8 +273,8 @@ impl<'r> EventConnection<'r> {
         self.stream.flush_last(CloseReason::Finished, 1)
     }
 
-    /// Sleeps for `duration`, keeps the stream alive meanwhile, and ends with an error when the client leaves or the
-    /// host stops: at once when it stops, within a second when the client leaves.
+    /// Sleeps for `duration`, keeps the stream alive meanwhile, and ends with an error when the host stops, at once, or
+    /// when the client leaves, within a second.
     ///
     /// It is as exact as `thread::sleep`, and never returns early with `Ok`. `wait(Duration::ZERO)` only looks whether
     /// the client is still there.
@@ -294,9 +297,9 @@ impl<'r> EventConnection<'r> {
     /// sending takes:
     ///
     /// ```
-    /// # use brooklet::EventSource;
+    /// # use brooklet::{testing::Client, EventSource};
     /// # use std::time::Duration;
-    /// EventSource::new(|connection| {
+    /// let source = EventSource::new(|connection| {
     ///     let mut due = connection.now();
     ///     loop {
     ///         connection.data("tick")?;
@@ -304,6 +307,8 @@ impl<'r> EventConnection<'r> {
     ///         connection.wait_until(due)?;
     ///     }
     /// });
+    /// let stream = Client::get("/").in_memory(&source).leave_after(2).run();
+    /// assert_eq!(stream.timeline(), ["0s message: tick", "1s message: tick"]);
     /// ```
     pub fn wait_until(&mut self, deadline: Instant) -> Result<(), SendError> {
         self.stream.wait_until(deadline)
@@ -320,7 +325,7 @@ impl<'r> EventConnection<'r> {
     /// a second. It suits most programs: the program's own threads send, the stream's thread receives.
     ///
     /// ```
-    /// use brooklet::EventSource;
+    /// use brooklet::{testing::Client, EventSource};
     /// use std::sync::{mpsc, Mutex};
     ///
     /// let (sender, receiver) = mpsc::channel();
@@ -337,11 +342,13 @@ impl<'r> EventConnection<'r> {
     ///     Ok(connection.finish()?)
     /// });
     /// sender.send(0.5).unwrap(); // from any thread
-    /// # drop(source);
+    /// drop(sender);
+    /// let stream = Client::get("/").in_memory(&source).run();
+    /// assert_eq!(stream.event_types(), ["progress", "finish"]);
     /// ```
     ///
-    /// A value that was received when the stream is over is lost; keep what must not be in a
-    /// queue of your own, or look with [`connected`](Self::connected) first.
+    /// A value is taken out of the queue before it is sent. If the send then fails, since the stream is over, the value is
+    /// lost: keep values that must not be lost elsewhere, too, until they are sent.
     pub fn receive<T>(&mut self, receiver: &Receiver<T>) -> Result<Option<T>, SendError> {
         loop {
             let until = self.stream.tick()?;

@@ -14,7 +14,7 @@ use crate::http::{CloseReason, Connection};
 /// the stream lasts, also while that follows a channel. [`EventConnection::handle`] gives it.
 ///
 /// ```
-/// use brooklet::{EventSource, StreamHandle};
+/// use brooklet::{testing::Client, CloseReason, EventSource, StreamHandle};
 /// use std::collections::HashMap;
 /// use std::sync::{Arc, Mutex};
 /// use std::time::Duration;
@@ -22,26 +22,28 @@ use crate::http::{CloseReason, Connection};
 /// let streams: Arc<Mutex<HashMap<String, StreamHandle>>> = Arc::default();
 /// let known = Arc::clone(&streams);
 /// let source = EventSource::new(move |connection| {
-///     let user = connection.request().query("user").unwrap_or("nobody");
+///     let user = connection.request().query("user").unwrap_or("guest");
 ///     known.lock().unwrap().insert(user.to_owned(), connection.handle());
 ///     Ok(connection.wait(Duration::MAX)?) // and events, in between
 /// });
 ///
-/// // In another handler, on another thread:
-/// if let Some(stream) = streams.lock().unwrap().remove("ada") {
-///     stream.end();
-/// }
-/// # drop(source);
+/// let log_out = move || { // in another handler, on another thread
+///     if let Some(stream) = streams.lock().unwrap().remove("ada") {
+///         stream.end();
+///     }
+/// };
+/// let stream = Client::get("/?user=ada").in_memory(&source).at(Duration::from_secs(60), log_out).run();
+/// assert_eq!(stream.reason(), Some(CloseReason::Ended));
 /// ```
 #[derive(Clone)]
 pub struct StreamHandle(Weak<Connection>);
 
 impl StreamHandle {
-    /// Ends the stream, at once: its client sees the end, and what the generator does with it next fails with
-    /// [`CloseReason::Ended`]. Where it has ended already, nothing happens.
+    /// Ends the stream at once: its client sees the end, and each later call of the generator fails with
+    /// [`CloseReason::Ended`]. If the stream has ended already, nothing happens. What was sent before still arrives.
     ///
-    /// An `EventSource` in a browser comes back, as after every end: whether it is let in again, the source's
-    /// [inspector](crate::EventSource::inspector) decides. What was sent before still arrives.
+    /// An `EventSource` in a browser comes back, as after every end. The source's
+    /// [inspector](crate::EventSource::inspector) decides whether it gets a stream again.
     pub fn end(&self) {
         if let Some(connection) = self.0.upgrade() {
             if connection.end(CloseReason::Ended) == CloseReason::Ended {
@@ -59,15 +61,16 @@ impl StreamHandle {
 }
 
 impl EventConnection<'_> {
-    /// What ends this stream from elsewhere; for an example see [`StreamHandle`].
-    pub fn handle(&mut self) -> StreamHandle {
+    /// A handle by which other threads can end this stream; for an example see [`StreamHandle`].
+    pub fn handle(&self) -> StreamHandle {
         StreamHandle(Arc::downgrade(&self.stream.connection))
     }
 
-    /// Ends the stream after this time, exactly, and when it follows a channel within a second after that; for a token
-    /// that expires. Where the source has a [`max_age`](crate::EventSource::max_age) as well, what comes first counts.
+    /// Ends the stream after this time, counted from now: for a token that expires. A stream that follows a channel ends
+    /// within a second after that. If the source has a [`max_age`](crate::EventSource::max_age) as well, the earlier time
+    /// counts. After zero the stream ends as soon as the generator waits; for a source, zero means never.
     ///
-    /// The client is told to come back in some seconds.
+    /// The client is told to come back in 1.5 to 4.5 seconds.
     ///
     /// ```
     /// use brooklet::testing::Client;

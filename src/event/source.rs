@@ -52,10 +52,10 @@ type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 /// assert_eq!(Client::get("/").in_memory(&source).run().status(), Status::UNAUTHORIZED);
 /// ```
 ///
-/// The head of the answer leaves before the generator runs, so a client knows at once that it is connected.
-/// A generator that returns ends the stream, and a browser comes back in about three seconds;
-/// [`EventConnection::finish`] prevents that. One that fails or panics is logged, and the client is told to come
-/// back in ten seconds; a generator that wants to say more catches its errors itself.
+/// The head of the answer leaves before the generator runs, so a client knows at once that it is connected. When a
+/// generator returns, its stream ends, and a browser comes back in about three seconds; [`EventConnection::finish`]
+/// prevents that. When a generator fails or panics, that is logged, and the client is told to come back in ten seconds. A
+/// generator that wants to say more catches its errors itself.
 ///
 /// An `Err` that a generator returns because its client has left is no failure: it is how streams end.
 ///
@@ -70,7 +70,7 @@ type IsOver = dyn Fn(Option<&str>) -> bool + Send + Sync;
 /// | sends 10 MB in one event | it is sent, in one piece, and the memory given back |
 /// | sends without ever waiting | as fast as the client reads; one that reads nothing ends it at the write deadline |
 /// | hands its connection to a scoped thread | that thread may send; two at once cannot, by type |
-/// | calls nothing of this crate any more | it notices nothing, and a stop goes on without it |
+/// | calls nothing of this crate any more | it does not notice that its client has left; a stop goes on without it after its grace |
 ///
 /// In the guide: [lifecycle](crate::guide::lifecycle), [errors](crate::guide::errors).
 #[must_use = "a source answers when it is part of a Layout or of a Host"]
@@ -117,7 +117,7 @@ impl EventSource {
     /// [`wait`](EventConnection::wait) or [`receive`](EventConnection::receive), which notice that the client has left.
     ///
     /// ```
-    /// use brooklet::{EventConnection, EventSource};
+    /// use brooklet::{testing::Client, EventConnection, EventSource};
     /// use std::time::Duration;
     ///
     /// fn ticks(connection: &mut EventConnection) -> brooklet::Result {
@@ -129,7 +129,8 @@ impl EventSource {
     ///
     /// let by_function = EventSource::new(ticks);
     /// let by_closure = EventSource::new(|connection| Ok(connection.data("once")?));
-    /// # let _ = (by_function, by_closure);
+    /// assert_eq!(Client::get("/").in_memory(&by_function).leave_after(2).run().timeline()[1], "1s message: tick");
+    /// assert_eq!(Client::get("/").in_memory(&by_closure).run().timeline(), ["0s message: once"]);
     /// ```
     pub fn new(
         generator: impl Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
@@ -157,7 +158,7 @@ impl EventSource {
         }
     }
 
-    /// A source whose clients all follow a channel. When that is closed, and they have missed nothing, they are
+    /// A source whose clients all follow a channel. When the channel is closed, a client that has missed nothing is
     /// answered `204`.
     ///
     /// ```
@@ -208,11 +209,12 @@ impl EventSource {
         self
     }
 
-    /// Sends a comment line when nothing was sent for so long: fifteen seconds, unless set; never, if zero.
+    /// Sends a comment line when nothing was sent for so long: fifteen seconds, unless set; never, if zero. It is sent
+    /// while the generator waits or receives, and while the stream follows a channel.
     ///
-    /// Proxies cut silent streams, and some notice only by the next bytes that a client has left. A
+    /// Proxies cut silent streams, and some of them notice only by the next bytes that a client has left. A
     /// [`SharedEventSource`](crate::Content::event_source_script) takes a minute without a byte for a dead connection, and
-    /// connects anew. It is sent while the generator waits or receives.
+    /// connects anew.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.settings().keep_alive = (!interval.is_zero()).then_some(interval);
         self
@@ -243,12 +245,12 @@ impl EventSource {
         self
     }
 
-    /// Ends each stream at a random age from four fifths of this to all of it, so that not all end at once. Never,
-    /// if zero or not set.
+    /// Ends each stream at a random time between four fifths of this age and all of it, so that not all end at once.
+    /// Never, if zero or not set.
     ///
-    /// It ends between two events, and the client is told to come back in some seconds. That moves clients to another
-    /// instance behind a balancer, asks again for their credentials, and is the only bound for a stream whose
-    /// client has vanished without a word.
+    /// The stream ends between two events, and the client is told to come back in 1.5 to 4.5 seconds. So clients move to
+    /// another instance behind a balancer, and their credentials are judged again. It is the only bound for a stream
+    /// whose client has disappeared without closing its connection, as when a cable is pulled.
     ///
     /// ```
     /// # use brooklet::{testing::Client, CloseReason, EventSource};
@@ -262,8 +264,8 @@ impl EventSource {
         self
     }
 
-    /// Sends each client at most one write of a channel's events in each `interval`; as soon as there are some, unless
-    /// set. For an example see [`EventConnection::pace`].
+    /// Sends each client at most one write of a channel's events in each `interval`. Unless set, or if zero, an event
+    /// leaves as soon as it is published. For an example see [`EventConnection::pace`].
     pub fn pace(mut self, interval: Duration) -> Self {
         self.settings().pace = (!interval.is_zero()).then_some(interval);
         self
@@ -271,12 +273,12 @@ impl EventSource {
 
     /// Sends each stream in chunks to clients of HTTP/1.1, so that they can tell an end from a cut.
     ///
-    /// A stream ends with its connection, and one that breaks off looks the same. A client that comes back by itself
-    /// loses nothing by that. Most clients that POST do not come back, and take half an answer for a whole one:
-    /// OpenAI's clients end their loop without an error. With chunks the last one says that all is there. It is sent
-    /// when the generator has returned `Ok` or [finished](EventConnection::finish). It is not sent where the generator
-    /// failed or panicked, the host stopped, the stream was too old or was ended by its
-    /// [handle](EventConnection::handle).
+    /// A stream ends with its connection, and a stream that breaks off looks the same to a client. A client that comes
+    /// back by itself loses nothing by that. Most clients that POST do not come back, and take half an answer for a whole
+    /// one: OpenAI's clients end their loop without an error. In chunks, the last one says that everything is there. It
+    /// is sent when the generator has returned `Ok`, or has called [`finish`](EventConnection::finish) or
+    /// [`retry`](EventConnection::retry). It is not sent when the generator has failed or panicked, the host stops, the
+    /// stream is too old, or its [handle](EventConnection::handle) ends it.
     ///
     /// Chunks also help clients that read in blocks, such as Python's `requests`, which otherwise hands out lines late.
     /// They are off unless asked for, because HAProxy holds back chunks for a fifth of a second, unless its
@@ -316,19 +318,21 @@ impl EventSource {
         self
     }
 
-    /// Has another handler answer the methods that open no stream: GET streams, POST publishes.
+    /// Has another handler answer the methods that open no stream: GET streams, say, and POST publishes.
     ///
     /// ```
-    /// use brooklet::{Channel, Event, EventSource, Request, Status};
+    /// use brooklet::{testing::Client, Channel, Event, EventSource, Request, Status};
     ///
     /// let room = Channel::new();
-    /// EventSource::channel(&room).otherwise(move |request: Request| match request.method() {
+    /// let source = EventSource::channel(&room).otherwise(move |request: Request| match request.method() {
     ///     "POST" => match room.publish(Event::new(String::from_utf8_lossy(request.body()))) {
     ///         Ok(_) => Status::NO_CONTENT,
     ///         Err(_) => Status::GONE,
     ///     },
     ///     _ => Status::METHOD_NOT_ALLOWED,
     /// });
+    /// let told = Client::new("POST", "/").body("hello").in_memory(&source).run();
+    /// assert_eq!(told.status(), Status::NO_CONTENT);
     /// ```
     pub fn otherwise(mut self, handler: impl Handler) -> Self {
         self.otherwise = Some(Box::new(handler));

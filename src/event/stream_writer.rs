@@ -23,8 +23,9 @@ pub struct StreamWriter<'r> {
 }
 
 impl StreamWriter<'_> {
-    /// Sends what was written, and sleeps for `duration`; as [`EventConnection::wait`](crate::EventConnection::wait)
-    /// does, to the point, and ended by the client's leaving and the host's stop.
+    /// Sends what was written, and then sleeps for `duration`. It is as exact as
+    /// [`EventConnection::wait`](crate::EventConnection::wait), and fails as that does when the client leaves or the host
+    /// stops.
     ///
     /// # Errors
     ///
@@ -60,10 +61,10 @@ impl Response {
     /// `200 OK` with a body of any type that `write` makes while it is sent: JSON by the line, pictures of a camera, a
     /// large export.
     ///
-    /// It has no length, and ends with its connection, as event streams do; it has the same deadlines, and ends as they
-    /// do when the client leaves or the host stops. An error is logged. Since an end looks like a break, say in the
-    /// last line that it is the last where that matters, or send what has a length by
-    /// [`Content::file`](crate::Content::file).
+    /// The answer has no length, and ends with its connection, as event streams do. It has the same deadlines, and ends
+    /// when the client leaves or the host stops. An error is logged. To a client, the end of such an answer looks as if
+    /// it had broken off: where that matters, say in the last line that it is the last, or send a file by
+    /// [`Content::file`](crate::Content::file), which has a length.
     ///
     /// ```
     /// use brooklet::testing::Client;

@@ -35,7 +35,8 @@ rows! {
         Panicked = "generator panicked";
         /// A [`StreamHandle`](crate::StreamHandle) has ended it.
         Ended = "ended by a handle";
-        /// The stream was as old as its source, or its generator, lets it become.
+        /// The stream has reached the [`max_age`](crate::EventSource::max_age) of its source, or its
+        /// [own](crate::EventConnection::max_age).
         MaxAge = "maximum age reached";
         /// The client fell behind what its channel keeps, and is to come back: for a snapshot, or for what only its
         /// generator has.

@@ -8,7 +8,7 @@ use super::{Request, Response, Status};
 /// Only what a GET or HEAD found counts; another method acts, whatever the client has (§13.1.2 is 412 there,
 /// which is for handlers to say).
 pub(crate) fn apply(request: &Request, response: Response) -> Response {
-    // A stream is never had already.
+    // No client has a stream already.
     let is_lookup = matches!(request.method(), "GET" | "HEAD")
         && response.status_code() == Status::OK
         && response.body_length().is_some();

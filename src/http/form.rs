@@ -5,13 +5,13 @@ use std::str;
 
 use super::percent;
 
-/// What a form or a query says: names and values, decoded, in the order in which they came.
+/// The names and values of a form or a query, decoded, in the order in which they came.
 ///
-/// `+` is a space, as is `%20`; names may be repeated; an escape that is malformed stays as it is. A form of more than
-/// 10,000 pairs is read as an empty one.
+/// `+` is a space, as `%20` is. Names may be repeated. A malformed escape stays as it is. A form of more than 10,000
+/// pairs is read as an empty one.
 ///
 /// ```
-/// use brooklet::{Request, Response};
+/// use brooklet::{testing::Client, Request, Response};
 ///
 /// // <form method="post"><input name="user"><input name="tag"><input name="tag"></form>
 /// fn add(request: Request) -> Response {
@@ -21,7 +21,10 @@ use super::percent;
 ///     let fields = form.pairs().count();
 ///     Response::text(format!("{user} has {} tags in {fields} fields\n", tags.len()))
 /// }
-/// # brooklet::Layout::new().add("add", add);
+///
+/// let page = Client::new("POST", "/").header("Content-Type", "application/x-www-form-urlencoded");
+/// let answer = page.body("user=Ada&tag=a&tag=b").in_memory(&add).run();
+/// assert_eq!(answer.text(), "Ada has 2 tags in 3 fields\n");
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Form {
@@ -56,7 +59,7 @@ impl Form {
         Self { decoded: decoded.into() }
     }
 
-    /// The first value of a name; empty where the name stands alone.
+    /// The first value of a name; empty where the name has no value, `None` where the name is not there.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
@@ -66,7 +69,7 @@ impl Form {
         self.pairs().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 
-    /// Everything.
+    /// All names and values.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.decoded.split_inclusive(|byte| *byte == END).map(|pair| {
             // The text was made UTF-8 when it was decoded.

@@ -53,9 +53,8 @@ pub(crate) use target::{split_port, split_scheme};
 /// `Result` among others, whose error is answered `500` and logged. So are [`Layout`](crate::Layout),
 /// [`Content`](crate::Content), [`EventSource`](crate::EventSource) and [`Control`](crate::Control).
 ///
-/// A wrapper, for authentication say, is a closure around another handler. (The comparison
-/// here takes longer, the more of the token is right. The guide has one that does not:
-/// [access](crate::guide::access#passwords-and-tokens).)
+/// A wrapper, for authentication say, is a closure around another handler. (The comparison here takes longer if more of
+/// the token is right. The guide has one that does not: [access](crate::guide::access#passwords-and-tokens).)
 ///
 /// ```
 /// use brooklet::{Handler, Request, Response, Status};

@@ -9,13 +9,13 @@ use super::field::without_parameters;
 use super::form::Form;
 use super::head::Head;
 
-/// A request: method, target, fields and body.
+/// A request: method, target, fields and body. A *field* is a line of the head, which is also called a header.
 ///
-/// A cheap handle without a lifetime: cloning it copies a pointer, so that handlers may keep it, send it to
-/// other threads or pass it on.
+/// It is a cheap handle without a lifetime: a clone copies pointers. So a handler may keep it, send it to another thread
+/// or pass it on.
 ///
 /// ```
-/// use brooklet::{Request, Response};
+/// use brooklet::{testing::Client, Layout, Request, Response};
 ///
 /// // GET /greet/Ada?lang=fr
 /// fn greet(request: Request) -> Response {
@@ -26,7 +26,9 @@ use super::head::Head;
 ///         _ => Response::text(format!("Hello {name}")),
 ///     }
 /// }
-/// # brooklet::Layout::new().add("greet", greet);
+///
+/// let app = Layout::new().add("greet", greet);
+/// assert_eq!(Client::get("/greet/Ada?lang=fr").in_memory(&app).run().text(), "Bonjour Ada");
 /// ```
 #[derive(Clone)]
 pub struct Request {
@@ -71,8 +73,8 @@ impl Request {
         self.head().target()
     }
 
-    /// What of the path is left for this handler: under `Layout::new().add("events", handler)`, for
-    /// `/events/type`, the target's current segment is `type`.
+    /// What is left of the path for this handler. For `/events/type` and `Layout::new().add("events", handler)`, the
+    /// current segment of the handler's target is `type`.
     pub fn target(&self) -> Target<'_> {
         Target { rest: &self.path()[self.position..] }
     }
@@ -99,9 +101,9 @@ impl Request {
         self
     }
 
-    /// The first value of a key in the query, decoded: `+` is a space, `%20` too.
+    /// The first value of a key in the query, decoded: `+` is a space, as `%20` is.
     ///
-    /// A key without a value (`?debug`) has an empty one; a key that is not there has none.
+    /// A key without a value (`?debug`) has an empty one. For a key that is not there it is `None`.
     ///
     /// ```
     /// # use brooklet::{testing::Client, Request, Response};
@@ -213,8 +215,8 @@ impl Request {
         self.body.as_deref().map_or(&[], |body| &body.bytes)
     }
 
-    /// The client's address; behind a proxy, the proxy's, unless [`Host::behind_proxy`](crate::Host::behind_proxy) says
-    /// that there is one. `None` where the socket has none.
+    /// The client's address. Behind a proxy it is the proxy's address, unless the host was set up
+    /// [`behind_proxy`](crate::Host::behind_proxy). `None` where the socket has no address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.received.peer
     }
@@ -233,7 +235,7 @@ impl fmt::Debug for Request {
 /// The part of a path that is left for a handler. Empty segments do not count: `//a//` has the one `a`.
 ///
 /// ```
-/// use brooklet::{Layout, Request, Response};
+/// use brooklet::{testing::Client, Layout, Request, Response};
 ///
 /// // GET /files/2026/11/notes.txt
 /// let app = Layout::new().add("files", |request: Request| {
@@ -241,10 +243,10 @@ impl fmt::Debug for Request {
 ///     let year = target.current();                            // Some("2026")
 ///     let path: Vec<&str> = target.segments().collect();      // ["2026", "11", "notes.txt"]
 ///     let text = target.as_str();                             // "/2026/11/notes.txt"
-///     # let _ = year;
-///     Response::text(format!("{text}, {} segments\n", path.len()))
+///     Response::text(format!("{text}, {} segments, {year:?} first", path.len()))
 /// });
-/// # drop(app);
+/// let answer = Client::get("/files/2026/11/notes.txt").in_memory(&app).run();
+/// assert_eq!(answer.text(), "/2026/11/notes.txt, 3 segments, Some(\"2026\") first");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'r> {

@@ -31,9 +31,10 @@ const FIELDS_OF_THE_HOST: [&str; 5] =
 /// assert_eq!((moved.header_value("Location"), page.status_code()), (Some("/elsewhere"), Status::OK));
 /// ```
 ///
-/// `Date`, `Content-Length` and `Connection` are written by the host. To a client that has the page already, by the
-/// `ETag` that was set here, the host says `304 Not Modified` instead of sending it again (RFC 9110 §13.1.2).
-#[must_use]
+/// The host writes `Date`, `Content-Length` and `Connection`. A client that has the page already, which it says by the
+/// `ETag` that was set here, is answered `304 Not Modified` (RFC 9110 §13.1.2). A *field* is a line of the head, which is
+/// also called a header.
+#[must_use = "a response is sent when a handler returns it"]
 pub struct Response {
     status: Status,
     pub(crate) fields: Vec<(&'static str, FieldValue)>,
@@ -97,7 +98,7 @@ impl Response {
         Self::text(page).header("Content-Type", "text/html; charset=utf-8")
     }
 
-    /// `200 OK` with JSON text that is ready to be sent, by [`to_json`](crate::to_json) say.
+    /// `200 OK` with JSON that is text already, made by [`to_json`](crate::to_json) say.
     ///
     /// ```
     /// # use brooklet::Response;
@@ -119,7 +120,7 @@ impl Response {
         Self::ok(vec![("Content-Type", media_type.into())], Body::Bytes(bytes.into()))
     }
 
-    /// The plain page that says a status: `404 Not Found` for [`Status::NOT_FOUND`].
+    /// A page of plain text that says the status: `404 Not Found` for [`Status::NOT_FOUND`].
     ///
     /// ```
     /// # use brooklet::{Response, Status};
@@ -130,8 +131,7 @@ impl Response {
         Self::text(format!("{status}\n")).status(status)
     }
 
-    /// The plain page of [`error`](Self::error), and a sentence that explains it. Do not repeat in it what the client
-    /// sent.
+    /// The page of [`error`](Self::error), with a sentence that explains it. Do not repeat in it what the client sent.
     ///
     /// ```
     /// # use brooklet::{Response, Status};
@@ -143,8 +143,9 @@ impl Response {
         Self::text(format!("{status}: {sentence}\n")).status(status)
     }
 
-    /// The answer to a method that a handler does not serve (RFC 9110 §9.1): `405` where the method is known, `501`
-    /// where it is no method of HTTP, and `204` to OPTIONS, which asks for the methods; with the `allowed` methods.
+    /// The answer to a method that a handler does not serve (RFC 9110 §9.1). A known method is answered `405`, and
+    /// OPTIONS, which asks for the methods, `204`; both with `allowed` and OPTIONS in the field `Allow`. A method that is
+    /// none of HTTP is answered `501`.
     ///
     /// ```
     /// # use brooklet::{Response, Status};
@@ -186,7 +187,7 @@ impl Response {
         Self { status: Status::OK, fields, body, error: None }
     }
 
-    /// The same answer with another status.
+    /// Sets the status.
     ///
     /// ```
     /// # use brooklet::{Response, Status};
@@ -218,7 +219,7 @@ impl Response {
         self
     }
 
-    /// Adds a field line beside those of the same name, as `Set-Cookie` wants it.
+    /// Adds a field beside those of the same name, as several cookies need it.
     ///
     /// # Panics
     ///
@@ -253,16 +254,13 @@ impl Response {
         self
     }
 
-    /// The status.
-    ///
-    /// As in the example of [`status`](Self::status).
+    /// The status that was set. For an example see [`status`](Self::status).
     pub fn status_code(&self) -> Status {
         self.status
     }
 
-    /// The value of a field, if it was set; the first, where there are several. Names are compared in any case.
-    ///
-    /// As in the example of [`header`](Self::header).
+    /// The value of a field, if it was set; the first, where there are several. The name may be in any case. For an
+    /// example see [`header`](Self::header).
     pub fn header_value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| &*value.0)
     }
@@ -315,7 +313,7 @@ impl Response {
         }
     }
 
-    /// The same answer without its body, and without what was said of that.
+    /// Takes the body out, and the field that says its media type.
     pub(super) fn without_content(mut self) -> Self {
         self.body = Body::Bytes(Cow::Borrowed(&[]));
         self.remove_fields("Content-Type");

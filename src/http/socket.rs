@@ -13,7 +13,7 @@ use crate::locks::{lock, wait_while};
 
 /// A byte stream between a client and the server: TCP, a Unix socket, TLS of your own, or bytes in memory.
 ///
-/// [`Host::serve`](crate::Host::serve) serves one connection over any of them.
+/// [`Host::serve`](crate::Host::serve) serves one connection over any such stream.
 ///
 /// The contract is that of `TcpStream`: a read that ends with `Ok(0)` is the end of what the client sends;
 /// a read or write that passes its timeout, or would block where blocking is off, fails with
@@ -89,8 +89,8 @@ pub trait Socket: Send + Sync {
         None
     }
 
-    /// Whether the [rules for loopback](crate::Host#safe-on-localhost) hold: where the local address is on loopback, and
-    /// where it is not known. A Unix socket says no, since no browser connects to one.
+    /// Whether the [rules for loopback](crate::Host#safe-on-localhost) hold: by default if the local address is on
+    /// loopback, or is not known. For a Unix socket they do not hold, since no browser connects to one.
     fn is_loopback(&self) -> bool {
         is_local(self.local_address())
     }
@@ -112,7 +112,7 @@ pub(crate) fn is_local(address: Option<SocketAddr>) -> bool {
     }
 }
 
-/// Any socket, the usual one without a box of its own: thousands may be idle.
+/// Any socket. A TCP socket, which is the usual one, takes no allocation: thousands may be idle.
 pub(crate) enum AnySocket {
     Tcp(TcpStream),
     Other(Box<dyn Socket>),

@@ -1,4 +1,4 @@
-//! One follower: a socket, a position in the channel, and the rest of what its socket took half of.
+//! One follower: a connection, a position in the channel, and the rest of a text of which the socket has taken a part.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ const SOON: Duration = Duration::from_millis(2);
 /// … or after this, if it has not.
 const LATER: Duration = Duration::from_millis(20);
 
-/// What a follower does when events are gone that it needs.
+/// What happens to a follower when events that it needs are gone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Behind {
-    /// It goes on with the oldest event that is there, and is told so.
+    /// It is sent a `reset`, and goes on with the oldest event that is kept.
     GoesOn,
-    /// It is closed, and comes back to the generator, which has what it lacks.
+    /// It is closed. The client comes back to the generator, which has the events that it lacks.
     Leaves,
 }
 
-/// What every visit of a channel's followers knows.
+/// What a visit of a channel's followers works with.
 pub(super) struct Visit<'v> {
     pub(super) settings: &'v Settings,
     pub(super) view: &'v mut View,
@@ -44,18 +44,18 @@ fn millis(settings: &Settings, now: Instant) -> u32 {
     now.saturating_duration_since(settings.started).as_millis() as u32
 }
 
-/// Small, since there may be thousands that do nothing but be there.
+/// Small, since there may be thousands that are idle.
 pub(super) struct Follower {
     connection: Arc<Connection>,
     pub(super) reader: Reader,
-    /// Of one that is not served.
+    /// There while the follower lacks something.
     backlog: Option<Box<Backlog>>,
     extras: Option<Box<Extras>>,
     /// In milliseconds; 0 for none.
     keep_alive: u32,
     /// In milliseconds of the channel's life, modulo 49 days.
     last_write: u32,
-    /// What it was sent, until the connection is told.
+    /// What it was sent and is not counted by the connection yet.
     events: u64,
     bytes: u64,
 }
@@ -73,29 +73,30 @@ pub(super) struct Extras {
     pub(super) request: Option<Request>,
 }
 
-/// What a follower waits with.
+/// The state of a follower that lacks something.
 struct Backlog {
+    /// The time of its next visit.
     due: Instant,
-    /// The rest of what was begun, which comes before everything else.
+    /// A text that has to be sent first, or the rest of one.
     rest: Option<Rest>,
-    /// Whether that ends the stream.
+    /// Whether that text ends the stream.
     is_last: bool,
-    /// Where its socket is full: until when it may be, and how many bytes it had taken when that was set.
+    /// If its socket is full: the deadline for it to take 64 KiB, and how many bytes it had taken when that was set.
     full: Option<(Instant, u64)>,
 }
 
-/// How far an attempt to send has got.
+/// The result of an attempt to send.
 #[derive(Clone, Copy)]
 enum Sent {
     Everything,
     /// As much as the socket takes.
     Some,
-    /// Nothing, since it may be written to only then.
+    /// Nothing: its pace allows the next write only then.
     Early(Instant),
 }
 
 impl Follower {
-    /// One that waits to be served for the first time, with the snapshot if that comes before the events.
+    /// A follower before its first visit. `first` is the snapshot, if one comes before the events.
     pub(super) fn new(
         connection: Arc<Connection>,
         reader: Reader,
@@ -113,7 +114,7 @@ impl Follower {
         let keep_alive =
             keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         let (now, first_events) = (Instant::now(), first.is_some().into());
-        // What comes first comes at once.
+        // The pace does not delay the first write.
         let rested = pace.map_or(0, |pace| pace.as_millis() as u32);
         Self {
             connection,
@@ -140,7 +141,7 @@ impl Follower {
         (self.keep_alive > 0).then(|| Duration::from_millis(self.keep_alive.into()))
     }
 
-    /// When one that waits is to be looked after again.
+    /// The time of its next visit, if it waits.
     pub(super) fn due(&self) -> Option<Instant> {
         self.backlog.as_ref().map(|backlog| backlog.due)
     }
@@ -150,19 +151,19 @@ impl Follower {
         self.last_write != millis(settings, now)
     }
 
-    /// Sends what is in view to one that has everything before that.
+    /// Sends the events in view to a follower that has everything before them.
     pub(super) fn serve(&mut self, visit: &mut Visit<'_>) -> Result<(), CloseReason> {
         self.reader.cursor = visit.view.start;
         let until = visit.view.end;
         self.go_on(visit, until)
     }
 
-    /// Sends what it lacks, until it has everything before the event `until`, or waits.
+    /// Sends the events that it lacks before the event `until`, as far as its socket and its pace allow.
     pub(super) fn go_on(&mut self, visit: &mut Visit<'_>, until: u64) -> Result<(), CloseReason> {
         let (told, events) = (self.reader.cursor, self.events);
         let sent = self.try_go_on(visit, until)?;
         if let (Sent::Everything, true) = (sent, self.events == events) {
-            self.reader.cursor = told; // it has everything, since nothing was for it, and was told nothing
+            self.reader.cursor = told; // no event was for it: it has everything, but its client knows no newer id
         }
         self.settle(sent, visit.now)
     }
@@ -190,7 +191,8 @@ impl Follower {
                         return Ok(Sent::Some);
                     }
                 }
-                // No thread of the crate makes a snapshot. It has to come back for that, or for what the generator has.
+                // A writer calls no snapshot, which is the user's code, and only the generator has what came before
+                // `follow_after`. So the stream ends, and the client comes back for either.
                 Step::Gap(gap) if gap.snapshot_id.is_some() || self.behind() == Behind::Leaves => {
                     return Err(CloseReason::Lagged);
                 }
@@ -204,14 +206,14 @@ impl Follower {
         }
     }
 
-    /// Has one wait that has everything before the event `cursor`, or was told already that more is gone.
+    /// Makes a follower wait that has everything before the event `cursor`. It may have been told a later id already.
     pub(super) fn go_on_from(&mut self, cursor: u64, now: Instant) -> Result<(), CloseReason> {
         self.reader.cursor = self.reader.cursor.max(cursor);
         self.wait_until(now);
         Ok(())
     }
 
-    /// Ends the stream of one that has everything.
+    /// Ends the stream of a follower that has everything.
     pub(super) fn finish(&mut self, visit: &mut Visit<'_>) -> Result<(), CloseReason> {
         let mut finish = String::new();
         wire::write_finish(&mut finish);
@@ -221,7 +223,7 @@ impl Follower {
         self.settle(sent, visit.now)
     }
 
-    /// Notes whether it waits, and for how long.
+    /// Notes whether the follower waits, and until when.
     fn settle(&mut self, sent: Sent, now: Instant) -> Result<(), CloseReason> {
         match sent {
             Sent::Everything => self.backlog = None,
@@ -233,12 +235,13 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether a part of something was sent.
+    /// Whether a text is still to be sent, all of it or its rest.
     fn is_torn(&self) -> bool {
         matches!(&self.backlog, Some(backlog) if backlog.rest.is_some())
     }
 
-    /// Says goodbye to one whose host has stopped, or whose time is over.
+    /// Fails if the host has stopped, or if the stream is too old and no text is partly sent. Tells the client when to come
+    /// back, unless a text is partly sent.
     fn may_go_on(&mut self, now: Instant) -> Result<(), CloseReason> {
         let is_torn = self.is_torn();
         let expires = self.extras.as_ref().and_then(|extras| extras.expires);
@@ -260,7 +263,7 @@ impl Follower {
         self.extras.as_ref().map_or(Behind::GoesOn, |extras| extras.behind)
     }
 
-    /// When it may be written to again, if that is later.
+    /// The time from which its pace allows the next write, if that is later than now.
     fn paced_until(&self, visit: &Visit<'_>) -> Option<Instant> {
         let pace = self.extras.as_ref().and_then(|extras| extras.pace)?;
         let since = self.quiet(visit);
@@ -318,14 +321,14 @@ impl Follower {
         backlog
     }
 
-    /// Notes what has to be sent before anything else.
+    /// Notes a text that has to be sent before anything else.
     fn owe(&mut self, text: impl Into<Arc<str>>, now: Instant) -> &mut Backlog {
         let backlog = self.wait_until(now);
         backlog.rest = Some(Rest::new(text));
         backlog
     }
 
-    /// Its socket is full: when to try again, and how long that may go on.
+    /// Its socket is full: sets when to try again, and fails if that has gone on for the write deadline.
     fn block(&mut self, now: Instant) -> Result<(), CloseReason> {
         let (bytes, deadline) = (self.bytes, now + self.connection.write_deadline());
         let backlog = self.wait_until(now + LATER);
@@ -343,8 +346,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Looks whether it is still there, and keeps it alive; `id` is where one stands that has everything, if it is
-    /// to be told.
+    /// Looks whether the client is still there, and keeps the stream alive. `id` is a block with the current id, if that
+    /// is to be sent.
     pub(super) fn tend(&mut self, visit: &Visit<'_>, id: Option<&Arc<str>>) -> Result<(), CloseReason> {
         self.may_go_on(visit.now)?;
         match self.connection.look() {
@@ -354,7 +357,8 @@ impl Follower {
         if self.backlog.is_some() {
             return Ok(());
         }
-        // Where nothing is owed, the numbers are not compared. Thousands that are idle must not touch their counters.
+        // Moves the counts to the connection. Only without a backlog, since `full` is compared with `bytes`, which this
+        // sets to zero; and only if there are any, since an idle follower must not touch the connection's memory.
         if self.bytes > 0 {
             self.connection.count_bytes(std::mem::take(&mut self.bytes));
             self.connection.count_events(std::mem::take(&mut self.events));
@@ -370,7 +374,7 @@ impl Follower {
         self.settle(sent, visit.now)
     }
 
-    /// How long nothing was written to it.
+    /// The time since the last write to it.
     pub(super) fn quiet(&self, visit: &Visit<'_>) -> Duration {
         let since = visit.millis().wrapping_sub(self.last_write);
         // A publisher may have written since the visit began.
@@ -384,12 +388,13 @@ impl Follower {
         }
     }
 
-    /// Leaves for good, and closes the connection; returns the reason that counts, and the request if a watcher wants to
-    /// know. A socket of the user's own that panics ends no less.
+    /// Ends the stream, and closes the connection if no other handle of it is left. Returns the reason that counts, and the
+    /// request where presence is watched. A socket of the user's own may panic; the stream ends then, too.
     pub(super) fn leave(self, reason: CloseReason) -> (Reader, CloseReason, Option<Request>) {
         let Self { connection, reader, extras, bytes, events, .. } = self;
         let counting = panics::catch(move || {
-            // What it said last is read, or closing would take from it what it has not read yet.
+            // Reads what the client has sent last: a close with unread bytes is a reset, which destroys what the client
+            // has not read yet.
             let _ = connection.look();
             connection.count_bytes(bytes);
             connection.count_events(events);

@@ -1,8 +1,8 @@
-//! One writer's followers of one channel: who has everything, who waits, and who follows which topic.
+//! One writer's followers of one channel: which have everything, which wait, and which follow a topic.
 //!
-//! The thread that visits them has them for itself: a writer, or a publisher with an event for few. For those who have
-//! everything one number says what they need next, [`Followers::next`]. So an event is brought to those whom it is for, and
-//! no other follower is looked at.
+//! The thread that visits the followers has taken them out of the channel: a writer's thread, or a thread that publishes an
+//! event for few. Most followers have everything. One number says which event they all need next, [`Followers::next`]. So
+//! an event costs a look at the followers that it is for, and at no other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::panics;
 
 #[derive(Default)]
 pub(super) struct Followers {
-    /// By the number that the lists have; some are free.
+    /// The followers. The lists below have their indices; some places are free.
     members: Vec<Option<Follower>>,
     free: Vec<u32>,
-    /// Those who follow everything.
+    /// The followers of all topics.
     of_all: Vec<u32>,
-    /// Those who follow a topic, by its number less one.
+    /// The followers of a topic, by the topic's number less one.
     of_topics: Vec<Vec<u32>>,
-    /// Those who have not got everything before `next`, by when they are to be looked after.
+    /// The followers that lack an event before `next`, each with the time of its next visit.
     waiting: BTreeSet<(Instant, u32)>,
-    /// The event that all others need next.
+    /// The event that all other followers need next.
     pub(super) next: u64,
-    /// Those who are over, until they are told.
+    /// The followers whose stream is over, until the caller takes them.
     pub(super) gone: Vec<Parting>,
 }
 
@@ -41,29 +41,29 @@ impl Followers {
         self.len() == 0
     }
 
-    /// Whether one of them follows some topics only.
+    /// Whether a follower follows some topics only.
     pub(super) fn has_topics(&self) -> bool {
         self.of_all.len() < self.len()
     }
 
-    /// The first event that one of them has not got yet; none where there are none.
+    /// The first event that a follower lacks; none where there are no followers.
     pub(super) fn slowest(&self) -> Option<u64> {
         let waiting = self.waiting.iter().filter_map(|(_, at)| self.members[*at as usize].as_ref());
         let served = (self.len() > self.waiting.len()).then_some(self.next);
         waiting.map(|follower| follower.reader.cursor).chain(served).min()
     }
 
-    /// How often those here are to be kept alive at least.
+    /// The shortest keep-alive of the followers.
     pub(super) fn keep_alive(&self) -> Option<Duration> {
         self.members.iter().flatten().filter_map(Follower::keep_alive).min()
     }
 
-    /// When the first of those who wait is to be looked after.
+    /// The time of the next visit of a follower that waits.
     pub(super) fn due(&self) -> Option<Instant> {
         self.waiting.iter().next().map(|(due, _)| *due)
     }
 
-    /// Those who follow a topic by its name.
+    /// The followers of a topic by its name, without those of all topics.
     fn of_topic(&self, topic: u32) -> &[u32] {
         let index = (topic as usize).wrapping_sub(1);
         self.of_topics.get(index).map_or(&[], Vec::as_slice)
@@ -77,7 +77,7 @@ impl Followers {
         }
     }
 
-    /// Whether none of those who get an event of this topic was sent anything in this millisecond.
+    /// Whether none of the followers that get an event of this topic was sent anything in this millisecond.
     pub(super) fn is_rested(&self, topic: u32, settings: &Settings, now: Instant) -> bool {
         let is_rested = |follower: &Follower| follower.is_rested(settings, now);
         match topic {
@@ -89,7 +89,7 @@ impl Followers {
         }
     }
 
-    /// Those who get events of these topics.
+    /// The followers that get events of these topics.
     fn chosen(&self, topics: &[u32]) -> Vec<u32> {
         if topics.contains(&0) {
             return (0..self.members.len() as u32).collect();
@@ -101,7 +101,7 @@ impl Followers {
         chosen
     }
 
-    /// Takes a follower in.
+    /// Adds a follower.
     pub(super) fn add(&mut self, follower: Follower) {
         let at = self.free.pop().unwrap_or_else(|| {
             if self.members.len() < 4 {
@@ -143,13 +143,14 @@ impl Followers {
         }
     }
 
-    /// Brings what is before the event `until` to those who have everything: to all what one write takes, then more.
+    /// Sends the events before `until` to the followers that have everything before them: to each follower as much as one
+    /// write takes, and then on.
     pub(super) fn catch_up(&mut self, until: u64, visit: &mut Visit<'_>) {
         while self.next < until {
             let reader = Reader { cursor: self.next, interest: Interest::All, reporter: 0 };
             match (visit.look)(&reader, visit.view) {
                 Step::Events => self.serve(visit),
-                // Events are gone that some of them may need: each goes on by itself.
+                // Events are gone that some followers may need: each goes on by its own cursor.
                 _ => {
                     let start = std::mem::replace(&mut self.next, until);
                     for at in 0..self.members.len() as u32 {
@@ -160,7 +161,7 @@ impl Followers {
         }
     }
 
-    /// Brings what is in view to those who have everything before it.
+    /// Sends the events in view to the followers that have everything before them.
     pub(super) fn serve(&mut self, visit: &mut Visit<'_>) {
         for at in self.chosen(&visit.view.topics()) {
             self.look_at_served(at, |follower| follower.serve(visit));
@@ -168,21 +169,21 @@ impl Followers {
         self.next = visit.view.end;
     }
 
-    /// Looks after those who wait and whose time has come.
+    /// Visits the followers that wait and whose time has come.
     pub(super) fn serve_waiting(&mut self, visit: &mut Visit<'_>) {
         let next = self.next;
         let due = self.waiting.range(..=(visit.now, u32::MAX)).map(|(_, at)| *at).collect::<Vec<_>>();
         due.into_iter().for_each(|at| self.look_at(at, |follower| follower.go_on(visit, next)));
     }
 
-    /// Ends the streams of those who have everything: nothing is to come.
+    /// Ends the streams of the followers that have everything: the channel is closed.
     pub(super) fn finish(&mut self, visit: &mut Visit<'_>) {
         for at in 0..self.members.len() as u32 {
             self.look_at_served(at, |follower| follower.finish(visit));
         }
     }
 
-    /// Looks after some of those who are here, from the back, and returns how many are left.
+    /// Looks after as many followers as `budget` allows, from the last place to the first, and returns how many are left.
     pub(super) fn tend(
         &mut self,
         left: Option<usize>,
@@ -210,7 +211,7 @@ impl Followers {
         left
     }
 
-    /// Does something with one, if it is there.
+    /// Does something with the follower in a place, if there is one.
     fn look_at(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
         let follower = match &mut self.members[at as usize] {
             Some(follower) => follower,
@@ -219,21 +220,21 @@ impl Followers {
         if let Some(due) = follower.due() {
             self.waiting.remove(&(due, at));
         }
-        // A socket may be the user's own. One that panics is the end of its connection, not of everybody's writer.
+        // A socket may be the user's own. If it panics, its connection ends, and the writer goes on with the others.
         match panics::catch(|| act(follower)).unwrap_or(Err(CloseReason::Panicked)) {
             Ok(()) => self.waiting.extend(follower.due().map(|due| (due, at))),
             Err(reason) => self.remove(at, reason),
         }
     }
 
-    /// The same with one that has everything.
+    /// [`look_at`](Self::look_at), if the follower has everything.
     fn look_at_served(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
         if matches!(&self.members[at as usize], Some(follower) if follower.due().is_none()) {
             self.look_at(at, act);
         }
     }
 
-    /// Gives back the memory of those who came and went.
+    /// Gives back the memory of followers that have left.
     pub(super) fn tidy(&mut self) {
         if self.waiting.is_empty() {
             self.waiting = BTreeSet::new(); // an empty one may keep memory
@@ -246,14 +247,15 @@ impl Followers {
     }
 }
 
-/// A follower that is over, and why.
+/// A follower whose stream is over, and why.
 pub(super) type Parting = (Follower, CloseReason);
 
-/// The position of those who have everything. A follower of topics is told it …
+/// The position of the followers that have everything, and when a follower of topics is told it.
 pub(super) struct Position {
+    /// The block that tells it.
     pub(super) id_block: Arc<str>,
-    /// … whose own position is before this one, …
+    /// It is told to followers whose cursor is before this event, …
     pub(super) middle: u64,
-    /// … and that was sent nothing for so long.
+    /// … and that were sent nothing for this long.
     pub(super) quiet: Duration,
 }

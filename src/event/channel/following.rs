@@ -11,23 +11,27 @@ use crate::event::connection::EventConnection;
 use crate::event::wire::SendError;
 
 impl EventConnection<'_> {
-    /// Hands the stream to a channel, as the last thing that a generator does: from here on the client gets what
-    /// is published, of all topics, and its thread ends. Later sends fail.
+    /// Hands the stream to a channel, as the last thing that a generator does. From here on the client gets the events
+    /// of all topics that are published, and the generator's thread is free. Later sends fail.
     ///
-    /// Where the client goes on is [told by its last event id](Channel#resuming).
+    /// The client's last event id says [where it goes on](Channel#resuming).
     ///
     /// ```
-    /// # use brooklet::{Channel, EventSource};
-    /// let news = Channel::new();
-    /// EventSource::new(move |connection| {
-    ///     connection.comment("the news")?;
+    /// # use brooklet::{testing::Client, Channel, Event, EventSource};
+    /// let news = Channel::setup().replay(1).open();
+    /// news.publish(Event::new("rain"))?;
+    /// let source = EventSource::new(move |connection| {
+    ///     connection.event("welcome", "the news")?;
     ///     Ok(connection.follow(&news)?)
     /// });
+    /// let stream = Client::get("/").in_memory(&source).leave_after(2).run();
+    /// assert_eq!(stream.events()[1].data, "rain");
+    /// # Ok::<(), brooklet::SendError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], and what an event of the channel's snapshot cannot be sent for.
+    /// [`SendError::Closed`] when the stream is over, and the error of a snapshot's event that cannot be sent.
     pub fn follow(&mut self, channel: &Channel) -> Result<(), SendError> {
         let feed = self.greet(channel, None)?;
         self.hand_over(feed, Behind::GoesOn)
@@ -37,17 +41,20 @@ impl EventConnection<'_> {
     /// the topics: one to which nothing is published costs some bytes as long as it is followed.
     ///
     /// ```
-    /// use brooklet::{Channel, Event, EventSource};
+    /// use brooklet::{testing::Client, Channel, Event, EventSource};
     ///
-    /// let news = Channel::new();
-    /// let published = news.clone();
+    /// let news = Channel::setup().replay(10).open();
+    /// news.publish(Event::new("for one").topic("user/17"))?;
+    /// news.publish(Event::new("for all"))?;
     /// let source = EventSource::new(move |connection| {
-    ///     let user = connection.request().query("user").unwrap_or("nobody");
+    ///     let user = connection.request().query("user").unwrap_or("guest");
     ///     Ok(connection.follow_topics(&news, ["weather", &format!("user/{user}")])?)
     /// });
-    /// published.publish(Event::new("for one").topic("user/17"))?;
-    /// published.publish(Event::new("for all"))?;
-    /// # drop(source);
+    /// let first_of = |user: &str| {
+    ///     let stream = Client::get("/").query("user", user).in_memory(&source).leave_after(1).run();
+    ///     stream.events()[0].data.clone()
+    /// };
+    /// assert_eq!([first_of("17"), first_of("18")], ["for one", "for all"]);
     /// # Ok::<(), brooklet::SendError>(())
     /// ```
     ///
@@ -63,17 +70,21 @@ impl EventConnection<'_> {
         self.hand_over(feed, Behind::GoesOn)
     }
 
-    /// Follows a channel from behind the event with this id on, or with `None` from its very first on, whatever the
-    /// client itself said: for generators that have sent what is older, out of a database or a file.
+    /// Follows a channel from the event after the one with this id, or with `None` from the channel's first event. The
+    /// id with which the client came does not count. It is for generators that have sent older events themselves, out of
+    /// a database or a file.
     ///
-    /// Returns whether it does. Where the channel does not know that id, or not any more, nothing has been sent,
-    /// and the stream is still the generator's, which sends some more and asks again:
+    /// Returns whether the stream follows. With `false` the channel does not have that id, or the first event, any more
+    /// or at all. Then nothing was sent, and the stream is still the generator's, which sends more and asks again:
     ///
     /// ```
-    /// # use brooklet::{Channel, Event, EventSource};
-    /// # fn older_than_what_the_channel_has(seen: u64) -> Vec<(u64, f64)> { Vec::new() }
+    /// # use brooklet::{testing::Client, Channel, Event, EventSource};
+    /// # fn older_than_what_the_channel_has(seen: u64) -> Vec<(u64, f64)> { (seen + 1..=3).map(|id| (id, 0.5)).collect() }
     /// let prices = Channel::setup().own_ids().open();
-    /// EventSource::new(move |connection| {
+    /// for id in ["3", "4"] {
+    ///     prices.publish(Event::new(0.5).id(id))?;
+    /// }
+    /// let source = EventSource::new(move |connection| {
     ///     let mut seen = connection.last_event_id().and_then(|id| id.parse().ok()).unwrap_or(0);
     ///     while !connection.follow_after(&prices, Some(&seen.to_string()))? {
     ///         for (number, price) in older_than_what_the_channel_has(seen) {
@@ -83,14 +94,17 @@ impl EventConnection<'_> {
     ///     }
     ///     Ok(())
     /// });
+    /// let stream = Client::get("/").in_memory(&source).leave_after(4).run();
+    /// assert_eq!((stream.events().len(), stream.last_event_id()), (4, "4"));
+    /// # Ok::<(), brooklet::SendError>(())
     /// ```
     ///
-    /// A client that falls behind later is closed, without a `reset`: it comes back with the id of what it has, and
-    /// the generator can send what it lacks.
+    /// The stream of a client that falls behind later is closed, without a `reset`. The client comes back with the id of
+    /// what it has, and the generator can send what it lacks.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`].
+    /// [`SendError::Closed`] when the stream is over.
     pub fn follow_after(&mut self, channel: &Channel, id: Option<&str>) -> Result<bool, SendError> {
         self.stream.begin()?;
         let joined = channel.shared.join(None, |log, interest| {
@@ -147,8 +161,8 @@ fn names<T: AsRef<str>>(topics: impl IntoIterator<Item = T>) -> Vec<String> {
 }
 
 impl Channel {
-    /// Follows the channel on the generator's own thread, to mix its events with others; where
-    /// [`follow`](EventConnection::follow) will do, it costs less.
+    /// Follows the channel on the generator's own thread, to mix its events with others. Where that is not needed,
+    /// [`follow`](EventConnection::follow) costs less: it takes no thread.
     ///
     /// # Errors
     ///
@@ -160,7 +174,7 @@ impl Channel {
         Subscription::new(feed, connection)
     }
 
-    /// The same for events of these [topics](crate::Event::topic), and those without one.
+    /// [`subscribe`](Self::subscribe), for events of these [topics](crate::Event::topic) and those without one.
     ///
     /// # Errors
     ///

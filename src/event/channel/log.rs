@@ -1,8 +1,8 @@
-//! What a channel remembers: its events in the order of their sequence numbers, and how far it has let go of what.
+//! What a channel remembers: its events in the order of their sequence numbers, and which events are gone.
 //!
 //! An event is encoded once. Readers take handles of some events under the channel's lock ([`View::fill`]), and put
-//! together what they write without it. Of each topic the log knows the newest event that it has let go of: so a
-//! subscriber of some topics is told of a gap in those, and of no other.
+//! together what they write without it. For each topic the log knows the newest event that is gone. So a subscriber of some
+//! topics is told of a gap in those, and of no other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::topics::{Gone, Interest, Topics};
 use crate::digits::Digits;
 use crate::random;
 
-/// What is kept for those who are about to be served, even if the history is shorter.
+/// The bytes that are kept for subscribers that are about to be served, even if the history is shorter.
 const LIVE_WINDOW: u64 = 256 * 1024;
 
 /// An event as it is sent. One that a newer event of its topic has superseded has no text any more.
@@ -61,7 +61,7 @@ pub(super) struct Log {
     events: VecDeque<Stored>,
     /// The sequence number that the next event will have.
     next: u64,
-    /// How many of the first events are no history any more.
+    /// How many of the first events do not belong to the history any more.
     surplus: usize,
     history_events: u64,
     history_bytes: u64,
@@ -69,9 +69,9 @@ pub(super) struct Log {
     /// How many events have no text any more.
     superseded: usize,
     topics: Topics,
-    /// Of all topics.
+    /// The newest events that are gone, of all topics.
     gone: Gone,
-    /// The publisher's id of the last event that was let go of.
+    /// The publisher's id of the last event that was dropped.
     id_before: Option<Box<str>>,
 }
 
@@ -124,7 +124,7 @@ impl Log {
         self.events.range(start..).filter(|event| !event.text.is_empty())
     }
 
-    /// What a subscriber is interested in that names topics, or no topics.
+    /// Counts a follower of these topics, or of all if none are named.
     pub(super) fn follow(&mut self, topics: Option<&[String]>) -> Interest {
         let interest = match topics {
             None => Interest::All,
@@ -146,13 +146,13 @@ impl Log {
         interest.lists().iter().for_each(|topic| self.topics.change(*topic, |topic| topic.followers -= 1));
     }
 
-    /// How many follow a topic by its name; of 0, how many follow all.
+    /// How many subscribers follow a topic by its name; for 0, how many follow all.
     pub(super) fn followers(&mut self, topic: u32) -> usize {
         self.topics.get(topic).followers as usize
     }
 
-    /// Appends an event whose bytes lack nothing but the id, and returns that and its topic's number. What no
-    /// subscriber needs any more is let go: the slowest needs this one.
+    /// Appends an event, whose text has no id yet, and returns the id and the number of the topic. Events beyond the
+    /// history are dropped that no subscriber needs: `slowest` is the first one that a subscriber needs.
     pub(super) fn append(
         &mut self,
         event: &str,
@@ -215,7 +215,7 @@ impl Log {
         }
     }
 
-    /// What is more than the history may be is no history any more.
+    /// Takes the oldest events out of the history, until it keeps its limits.
     fn expire(&mut self) {
         while self.history_events > self.limits.events || self.history_bytes > self.limits.bytes {
             let Stored { sequence, topic, ref text } = self.events[self.surplus];
@@ -229,7 +229,7 @@ impl Log {
         }
     }
 
-    /// Drops what is neither history nor about to be sent.
+    /// Drops events that are neither in the history nor about to be sent.
     fn drop_surplus(&mut self, slowest: u64) {
         while self.surplus > 0 {
             let front = &self.events[0];
@@ -261,7 +261,7 @@ impl Log {
         }
     }
 
-    /// The id of an event, or of the last one that was let go of; none where it is not known.
+    /// The id of an event, or of the last one that was dropped; none where it is not known.
     pub(super) fn id_of(&self, sequence: u64) -> Option<String> {
         match &self.numbering {
             Numbering::Epoch(epoch) => Some(id_in(epoch, sequence)),
@@ -275,7 +275,7 @@ impl Log {
         }
     }
 
-    /// Finds out where a client goes on that has seen `last_event_id`.
+    /// Where a client goes on that has seen `last_event_id`.
     pub(super) fn resume(&self, last_event_id: Option<&str>, interest: &Interest) -> Resume {
         let id = match last_event_id {
             Some(id) => id,
@@ -291,7 +291,7 @@ impl Log {
         }
     }
 
-    /// Whether an event is gone that a reader needs who has everything before `cursor`.
+    /// Whether an event is gone that a reader needs, which has everything before `cursor`.
     pub(super) fn has_lost(&self, cursor: u64, interest: &Interest) -> bool {
         self.gone.dropped >= cursor && self.newest_gone(interest, |gone| gone.dropped) >= cursor
     }
@@ -306,13 +306,13 @@ impl Log {
         }
     }
 
-    /// How many events a reader has missed of those from `cursor` to before `next`, if that is known.
+    /// How many events a reader has missed from `cursor` to before `next`, if that is known.
     pub(super) fn missed(&self, cursor: u64, next: u64, interest: &Interest) -> Option<u64> {
         let is_counted = matches!(interest, Interest::All) && !self.limits.is_latest;
         is_counted.then(|| next.saturating_sub(cursor))
     }
 
-    /// The latest event with this id, or the one before those that are there.
+    /// The latest event with this id, or the last one that was dropped, if that has it.
     fn find_id(&self, id: &str) -> Option<u64> {
         let found = self.events.iter().rev().find(|event| id_line(&event.text) == id);
         let is_before = self.id_before.as_deref() == Some(id);

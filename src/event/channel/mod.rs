@@ -1,7 +1,7 @@
 //! Publish once, reach everyone: one log of encoded events, a cursor for each subscriber.
 //!
-//! A connection that follows hands its socket to a few writer threads, which send to each what it has not seen yet. Nothing
-//! that the user wrote runs under the log's lock.
+//! A connection that follows a channel is handed to one of a few writer threads, which sends to each of its connections
+//! what that has not seen yet. Nothing that the user wrote runs under the log's lock.
 
 mod topics;
 mod log;
@@ -35,7 +35,7 @@ pub use presence::Presence;
 pub use setup::ChannelSetup;
 pub use subscription::{Message, Subscription};
 
-/// What most events fit in, so that making room for one happens once.
+/// Bytes that are allocated for an event: most fit, so their text is allocated once.
 const USUAL_EVENT: usize = 256;
 
 /// What became of an event that was published.
@@ -61,7 +61,8 @@ pub struct Published {
 /// One source of events for many clients.
 ///
 /// ```
-/// use brooklet::{Channel, Event, EventSource, Layout};
+/// use brooklet::{testing::Client, Channel, Event, EventSource, Layout};
+/// use std::time::Duration;
 ///
 /// let prices = Channel::new();
 /// let app = Layout::new()
@@ -74,43 +75,46 @@ pub struct Published {
 ///         }
 ///     }));
 ///
-/// prices.publish(Event::new(129.5).event_type("AAPL"))?; // from any thread; waits for no client
-/// # Ok::<(), brooklet::SendError>(())
+/// // From any thread; it waits for no client:
+/// let publish = move || drop(prices.publish(Event::new(129.5).event_type("AAPL")));
+/// let stream = Client::get("/prices").in_memory(&app).at(Duration::from_secs(1), publish).leave_after(1).run();
+/// assert_eq!(stream.event_types(), ["AAPL"]);
 /// ```
 ///
-/// What it remembers, and what fresh clients get, is said before it is opened: [`Channel::setup`].
+/// [`Channel::setup`] sets, before the channel is opened, what it remembers and what fresh clients get.
 ///
-/// A client that follows costs no thread: a few writer threads send to all of them, to each in one write
-/// whatever it has not seen. All see the same events in the same order.
+/// A client that follows takes no thread: a few writer threads send to all clients, to each in one write up to 64 KiB of
+/// what it has not seen. All clients see the same events in the same order.
 ///
 /// # Topics
 ///
-/// An event may say [what it is about](Event::topic), and clients may follow
-/// [some topics](crate::EventConnection::follow_topics) only: they get the events of those, and the events without a topic. That
-/// is how each of thousands of clients has events of its own, and how a page has many sources in one stream. Topics are
+/// An event may name its [topic](Event::topic), and a client may follow [some
+/// topics](crate::EventConnection::follow_topics): it gets the events of these topics, and the events without a topic. So
+/// each of thousands of clients can have events of its own, and a page can have many sources in one stream. Topics are
 /// compared by name. All events have one order, and one kind of ids.
 ///
 /// # Resuming
 ///
 /// Events have ids, `<epoch>-<sequence>` by default, with an epoch of each channel's own. A client that comes back
 /// with one after which nothing of its topics has left the [history](ChannelSetup::history_events) continues exactly
-/// after it. With any other id, too old or of an earlier run of the program, it is sent a visible event of type `reset`,
-/// whose data says why and how many events are gone, as far as that is known: `{"reason":"expired","missed":12}`, with
-/// `null` where it is not. Then it gets what is there: the history, or the [`snapshot`](ChannelSetup::snapshot) if there
-/// is one, and what is published from now on.
+/// after it. With any other id, too old or of an earlier run of the program, it is sent a visible event of type `reset`.
+/// The data of that event says why, and how many events are missed: `{"reason":"expired","missed":12}`, with `null`
+/// where the number is not known. Then the client gets the history, or the [`snapshot`](ChannelSetup::snapshot) if there
+/// is one, and after that what is published from now on.
 ///
-/// A client that brings no id is fresh: it gets what [`replay`](ChannelSetup::replay) says, or a first block with the
-/// current id, so that nothing is missed should it be cut off before its first event. (Some client libraries ignore an
-/// id that comes without data, and keep that one gap.) One for whose topics nothing is published while much else is, is
-/// sent such a block now and then.
+/// A client that brings no id is fresh. It gets what [`replay`](ChannelSetup::replay) says, or else a first block with
+/// the current id alone: so it misses nothing if it is cut off before its first event. (Some client libraries ignore an
+/// id that comes without data. They do miss what is published between that and their return.) A client that follows
+/// topics is sent such a block, too, when nothing was published for its topics, but much for others.
 ///
 /// # Slow subscribers
 ///
-/// They delay no other. One that falls behind what is kept, which is the history or 256 KiB, is told so by a `reset`
-/// with the reason `lagged` and goes on with the oldest event that is there; in a channel with a snapshot, or after
-/// [`follow_after`](crate::EventConnection::follow_after), it is closed instead, and gets what it lacks when it comes back.
-/// A [`Subscription`] is not closed: it gets the `reset` and the snapshot in place.
-/// One whose socket is full, and that takes less than 64 KiB within the host's [write
+/// A slow subscriber delays no other. The channel keeps its history, and at least 256 KiB. A subscriber that falls behind
+/// that gets a `reset` with the reason `lagged`, and goes on with the oldest event that is kept. In a channel with a
+/// snapshot, or after [`follow_after`](crate::EventConnection::follow_after), its stream is closed instead, and the client
+/// gets what it lacks when it comes back. A [`Subscription`] is not closed: it gets the `reset` and the snapshot in place.
+///
+/// A subscriber whose socket is full, and that takes less than 64 KiB within the host's [write
 /// deadline](crate::Limits::write_deadline), is closed.
 ///
 /// In the guide: [channels](crate::guide::channels).
@@ -177,15 +181,15 @@ impl Channel {
         Ok(Published { id: audience.id, subscribers: audience.subscribers })
     }
 
-    /// Takes the newest event of a topic out of a channel that keeps the [latest](ChannelSetup::latest) of each: who is
-    /// fresh does not get it any more. No client is told.
+    /// Takes the newest event of a topic out of the history, in a channel that keeps the [latest](ChannelSetup::latest) of
+    /// each: a fresh client does not get it any more. No client is told.
     pub fn forget(&self, topic: &str) {
         self.shared.state().log.forget(topic);
     }
 
     /// Waits until every subscriber has all but the last `events`, or for `patience`; returns whether they have.
     ///
-    /// For publishers that must not outrun their subscribers, or they would fall behind the history.
+    /// It is for a publisher that is faster than its subscribers, which would fall behind the history.
     ///
     /// ```
     /// use brooklet::{Channel, Event};
@@ -196,16 +200,16 @@ impl Channel {
     ///     lines.publish(Event::new(line))?;
     ///     lines.catch_up(500, Duration::from_secs(5)); // for the slowest, but not for ever
     /// }
-    /// # assert!(lines.catch_up(0, Duration::ZERO));
+    /// assert!(lines.catch_up(0, Duration::ZERO)); // there is no subscriber
     /// # Ok::<(), brooklet::SendError>(())
     /// ```
     pub fn catch_up(&self, events: u64, patience: Duration) -> bool {
         self.shared.wait_until(patience.min(NEVER), |state| state.is_within(events))
     }
 
-    /// Reads the channel without a connection, for a terminal or another thread: what a fresh client would get, as it is
-    /// published, until the channel is closed. It blocks where there is nothing, and counts as a subscriber until it is
-    /// dropped.
+    /// Reads the channel without a connection, for a terminal or another thread. The iterator has what a fresh client
+    /// would get, and ends when the channel is closed. It blocks until there is an event, and counts as a subscriber until
+    /// it is dropped.
     ///
     /// ```
     /// use brooklet::{Channel, Event};
@@ -223,22 +227,23 @@ impl Channel {
         Messages::new(self)
     }
 
-    /// How many subscribers there are, true to about a second.
+    /// How many subscribers there are. A client that has left counts until that is noticed, which takes about a second.
     pub fn subscribers(&self) -> usize {
         self.shared.state().subscribers
     }
 
-    /// Tells of everybody who joins and leaves from now on, exactly once each.
+    /// Tells of each client that joins and leaves from now on, exactly once each.
     ///
-    /// What is not received yet is kept; drop the receiver when it is not wanted any more.
+    /// The queue has no bound: what the program does not receive stays in memory. Drop the receiver when it is not
+    /// wanted any more.
     ///
     /// For an example see [`Presence`].
     pub fn presence(&self) -> Receiver<Presence> {
         self.shared.watchers.add()
     }
 
-    /// The id that an event published now would follow; before the first event `<epoch>-0`, or `None` where the
-    /// publisher gives the ids.
+    /// The id of the event that was published last; before the first event `<epoch>-0`, or `None` where the publisher
+    /// gives the ids.
     ///
     /// ```
     /// # use brooklet::{Channel, Event};
@@ -253,10 +258,11 @@ impl Channel {
         state.log.id_of(state.log.next() - 1)
     }
 
-    /// Ends the channel for good: every stream ends after all that was published has been delivered, with the event
-    /// of [`finish`](crate::EventConnection::finish), so that browsers stay away. A client that comes later gets what it
-    /// has missed, and then the end. [`EventSource::channel`](crate::EventSource::channel) answers `204` at once to one
-    /// that has missed nothing; a generator that follows the channel sends `finish` alone.
+    /// Ends the channel for good. Each stream gets everything that was published, and then ends with the event of
+    /// [`finish`](crate::EventConnection::finish), so that browsers stay away. A client that comes later gets what it has
+    /// missed, and then `finish`. A client that has missed nothing is answered `204` by
+    /// [`EventSource::channel`](crate::EventSource::channel); from a generator that follows the channel it gets `finish`
+    /// alone.
     ///
     /// ```
     /// # use brooklet::Channel;
@@ -268,8 +274,8 @@ impl Channel {
         writer::tell(&self.shared, self.shared.close());
     }
 
-    /// Closes the channel, and waits until everybody has everything and is gone, or for `patience`; returns whether they
-    /// are. What a program does before it ends.
+    /// Closes the channel, and waits until all subscribers have everything and are gone, or for `patience`; returns
+    /// whether they are gone. A program calls it before it ends.
     ///
     /// ```
     /// # use brooklet::Channel;

@@ -9,20 +9,22 @@ use crate::locks::lock;
 /// A client has joined a channel, or left it.
 ///
 /// ```
-/// use brooklet::{Channel, Presence};
-/// use std::thread;
+/// use brooklet::{testing::Client, Channel, EventSource, Presence};
+/// use std::time::Duration;
 ///
 /// let room = Channel::new();
 /// let presence = room.presence();
-/// thread::spawn(move || {
-///     for change in presence {
-///         match change {
-///             Presence::Joined { request, .. } => println!("{:?} joined", request.peer()),
-///             Presence::Left { request, reason, .. } => println!("{:?}: {reason}", request.peer()),
-///             _ => {}
-///         }
+/// Client::get("/?name=Ada").in_memory(&EventSource::channel(&room)).leave_at(Duration::from_secs(9)).run();
+///
+/// let mut lines = Vec::new();
+/// for change in presence.try_iter() { // `in presence`, on a thread of its own, waits for what comes
+///     match change {
+///         Presence::Joined { request, .. } => lines.push(format!("{:?} joined", request.query("name"))),
+///         Presence::Left { request, reason, .. } => lines.push(format!("{:?}: {reason}", request.query("name"))),
+///         _ => {}
 ///     }
-/// });
+/// }
+/// assert_eq!(lines, ["Some(\"Ada\") joined", "Some(\"Ada\"): peer closed"]);
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -33,7 +35,7 @@ pub enum Presence {
         /// The request that it joined by, without its body.
         request: Request,
     },
-    /// A subscriber has left that had joined while presence was watched.
+    /// A subscriber has left. It is told only of subscribers of which `Joined` was told.
     #[non_exhaustive]
     Left {
         /// The request that it had joined by, without its body.
@@ -43,7 +45,8 @@ pub enum Presence {
     },
 }
 
-/// They are told through queues of their own: nothing of theirs runs on a writer.
+/// Those who called [`Channel::presence`](super::Channel::presence), each with a queue: a writer puts a change into the
+/// queues, and runs no code of the user.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     senders: Mutex<Vec<Sender<Presence>>>,
@@ -69,7 +72,7 @@ impl Watchers {
 
     fn tell(&self, presence: &dyn Fn() -> Presence) -> bool {
         let mut senders = lock(&self.senders);
-        // Who has dropped the receiver has heard enough.
+        // A send fails where the receiver was dropped.
         senders.retain(|sender| sender.send(presence()).is_ok());
         !senders.is_empty()
     }

@@ -12,33 +12,33 @@ use crate::event::wire::{self, Event};
 
 /// A position in a channel.
 pub(super) struct Reader {
-    /// The event that it needs next. Of one that has everything of its topics: the one after the last it was told of.
+    /// The event that it needs next. If it has all events of its topics, the one after the last that it was sent.
     pub(super) cursor: u64,
     pub(super) interest: Interest,
-    /// What it reports by how far it is, as long as no writer has it.
+    /// The number by which it reports its cursor, as long as no writer has it.
     pub(super) reporter: u64,
 }
 
-/// What there is for a reader.
+/// What comes next for a reader.
 pub(super) enum Step {
-    /// Something in view; it may be nothing of its topics.
+    /// Events are in view. They may all be of other topics.
     Events,
-    /// Events are gone that it needs: what is told of them, and where it goes on.
+    /// Events that it needs are gone: what it is told of that, and where it goes on.
     Gap(Gap),
-    /// Nothing is to come any more.
+    /// The channel is closed, and it has everything.
     Closed,
     Nothing,
 }
 
-/// What a reader is told that does not simply go on.
+/// What a reader is told before it goes on, because it is new or has missed events.
 pub(super) struct Gap {
     /// The text before the events, or before the snapshot.
     pub(super) text: String,
-    /// How many events that is.
+    /// How many events that text has.
     pub(super) events: u64,
     /// The event that follows.
     pub(super) next: u64,
-    /// Whether the snapshot belongs before that, and the id that it gets.
+    /// If the snapshot comes before that event, the id that it gets.
     pub(super) snapshot_id: Option<Option<String>>,
 }
 
@@ -70,7 +70,7 @@ impl Gap {
                     return Self { text, events: 0, next, snapshot_id: None };
                 }
                 if let Some(id) = log.id_of(log.next() - 1) {
-                    // So that a client which is cut off before its first event comes back with something.
+                    // So that a client which is cut off before its first event comes back with an id.
                     write_id(&mut text, &id);
                 }
                 Self { text, events: 0, next: log.next(), snapshot_id: None }
@@ -124,7 +124,7 @@ impl Reader {
     }
 }
 
-/// Appends a block with nothing but an id: where a client stands that has nothing to be sent.
+/// Appends a block with an id alone: the position of a client for which there is no event.
 pub(super) fn write_id(out: &mut String, id: &str) {
     wire::field(out, "id: ", id);
     out.push('\n');

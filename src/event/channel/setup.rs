@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) snapshot: Option<Box<Snapshot>>,
 }
 
-/// A channel that is being set up: what it remembers, and what those are sent who are fresh or have missed something.
+/// A channel that is being set up: what it remembers, and what a client gets that is fresh or has missed something.
 ///
 /// [`Channel::setup`] begins, and [`open`](Self::open) makes the channel, which cannot be changed any more.
 ///
@@ -68,7 +68,8 @@ impl ChannelSetup {
 
     /// How many of the last events can be resumed from: 1024, unless set.
     ///
-    /// The memory of a channel is its history and a constant, however many subscribers there are.
+    /// The events of a channel take the memory of its history, or 256 KiB if that is more, however many subscribers there
+    /// are.
     pub fn history_events(mut self, events: u64) -> Self {
         self.0.history.events = events;
         self
@@ -91,9 +92,10 @@ impl ChannelSetup {
     /// Keeps of each [topic](Event::topic) the newest event alone: for sensors, prices, progress, whatever is a state
     /// and no story. Events without a topic are one topic.
     ///
-    /// A fresh client gets the newest event of each of its topics. One that is slow skips what was superseded meanwhile,
-    /// one that comes back gets what has changed since its id, both in the order in which it was published. None of them
-    /// is told of a gap as long as the topics fit the history.
+    /// A fresh client gets the newest event of each of its topics. A slow client skips events that were superseded
+    /// meanwhile. A client that comes back gets the newest event of each topic that has changed since its id. All get
+    /// them in the order in which they were published. No client is told of a gap as long as the newest event of each
+    /// topic fits the history.
     ///
     /// ```
     /// use brooklet::{testing::Client, Channel, Event, EventSource};
@@ -118,13 +120,14 @@ impl ChannelSetup {
 
     /// Uses the ids that published events bring, instead of numbers of the channel's own.
     ///
-    /// What several instances behind one address need, so that a client of one can go on with another. Every event
-    /// needs an id then, and no two the same.
+    /// Several instances behind one address need that, so that a client of one can go on with another. Every event needs
+    /// an id then, and no two the same.
     ///
-    /// An id is known as long as its event is kept: until it leaves the history, or where the
-    /// [latest](Self::latest) is kept, until a newer one of its topic comes. So who follows topics for which nothing
-    /// comes, and is cut off within a second in which more than the history is published, is told of a gap by a `reset`
-    /// that may be none.
+    /// An id is known as long as its event is kept: until the event leaves the history or, where the
+    /// [latest](Self::latest) is kept, until a newer event of its topic is published. A client that follows topics for
+    /// which nothing is published is told a newer id once a second. If it is cut off within a second in which more than
+    /// the history is published, it comes back with an id that is no longer known, and gets a `reset` although it may
+    /// have missed nothing.
     pub fn own_ids(mut self) -> Self {
         self.0.numbering = Numbering::Publisher;
         self
@@ -150,24 +153,25 @@ impl ChannelSetup {
 
     /// Sends the state of things to clients that are fresh, or have missed something, in place of a replay.
     ///
-    /// The position in the order of events is fixed first, then `snapshot` is called, on a client's own thread; then
-    /// everything follows that was published since. So an event may be both in the snapshot and after it, but is
-    /// never in neither. Its id is the channel's to give.
+    /// First the client's position in the order of events is fixed. Then `snapshot` is called, on the thread of a client.
+    /// Then the client gets everything that was published since. So an event may be in the snapshot and after it as well,
+    /// but is never in neither. The channel gives the snapshot's event its id.
     ///
-    /// It is called once for each position: all clients that come before the next event is published share one text. So whatever
-    /// changes the state has to be published as well.
+    /// `snapshot` is called once for each position: all clients that come before the next event is published share one
+    /// text. So each change of the state has to be published as well.
     ///
     /// ```
-    /// # use brooklet::{Channel, Event};
+    /// # use brooklet::{testing::Client, Channel, Event, EventSource};
     /// # use std::sync::{Arc, Mutex};
-    /// let score = Arc::new(Mutex::new([0, 0]));
+    /// let score = Arc::new(Mutex::new([2, 0]));
     /// let channel = Channel::setup()
     ///     .snapshot({
     ///         let score = Arc::clone(&score);
     ///         move || Event::new(*score.lock().unwrap()).event_type("score")
     ///     })
     ///     .open();
-    /// # assert_eq!(channel.subscribers(), 0);
+    /// let stream = Client::get("/").in_memory(&EventSource::channel(&channel)).leave_after(1).run();
+    /// assert_eq!((&*stream.events()[0].event_type, &*stream.events()[0].data), ("score", "[2,0]"));
     /// ```
     pub fn snapshot<T: Data>(
         mut self,

@@ -1,4 +1,4 @@
-//! What all handles of a channel share: its settings, its log, and who waits for what.
+//! What all handles of a channel share: its settings, its log, its followers, and the threads that wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -17,17 +17,17 @@ use crate::event::wire::SendError;
 use crate::http::CloseReason;
 use crate::locks::{lock, wait, wait_while};
 
-/// So many followers a publisher serves itself.
+/// The thread that publishes an event for at most this many followers of a writer sends it to them itself.
 const FEW: usize = 4;
-/// One for whom nothing came for so long is told where it stands, before its id leaves the history.
+/// A follower of topics that was sent nothing for this long is sent the current id, before its own leaves the history.
 const QUIET: Duration = Duration::from_secs(2);
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
     state: Mutex<State>,
-    /// Told when there is something for those who read on threads of their own.
+    /// Notified when there is an event for subscribers that read on threads of their own.
     pub(super) news: Condvar,
-    /// Told when a subscriber has got on or has left, if a thread waits for that.
+    /// Notified when a subscriber's cursor has moved or a subscriber has left, if a thread waits for that.
     progress: Condvar,
     pub(super) watchers: Watchers,
     pub(super) snapshots: Snapshots,
@@ -37,65 +37,66 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) log: Log,
     pub(super) is_closed: bool,
-    /// How many sleep until there is news.
+    /// How many threads wait for `news`.
     sleeping: usize,
-    /// How many wait for progress.
+    /// How many threads wait for `progress`.
     waiting: usize,
     pub(super) subscribers: usize,
-    /// What each writer has of it; none before the first follower.
+    /// The followers by writer; empty before the first follower.
     shares: Vec<Share>,
-    /// How far those are whom no writer has, by their numbers.
+    /// The cursors of the subscribers that no writer has, by the number that each reports by.
     cursors: BTreeMap<u64, u64>,
+    /// The last of these numbers that was given.
     reporters: u64,
 }
 
-/// What one writer has of a channel.
+/// One writer's part of a channel.
 #[derive(Default)]
 struct Share {
     followers: Followers,
-    /// Whether a thread visits the followers, and has them.
+    /// Whether a thread visits the followers, and has taken them out of here.
     is_out: bool,
-    /// Whether the channel is on the writer's agenda, or comes there when the followers are back.
+    /// Whether the channel is on the writer's agenda, or is put there when the followers are back.
     is_called: bool,
     /// Whether a host has stopped since the last visit.
     is_alarmed: bool,
-    /// Those whom no visit has taken yet.
+    /// The followers that no visit has taken yet.
     newcomers: Vec<Follower>,
-    /// The first event that one of the followers has not got yet, or had not when they went out; none without followers.
+    /// The first event that one of the followers lacks, or lacked when they were taken out; none without followers.
     slowest: Option<u64>,
 }
 
-/// What a visit of followers is for, beside what is new.
+/// What a visit of followers does, beside sending new events.
 pub(super) enum Task<'t> {
     News,
     /// A host has stopped.
     Alarm,
-    /// Looks after some of its followers: how many are left, and how many it may be.
+    /// Looks after some of the followers. The first number is how many are left, the second how many it may look after.
     Tend(Option<usize>, &'t mut usize),
 }
 
-/// What a visit leaves behind.
+/// The result of a visit.
 pub(super) struct Visited {
-    /// Whether there is something new already.
+    /// Whether there are new events already.
     pub(super) is_called: bool,
-    /// When a follower is to be looked after again.
+    /// When a follower is to be visited again.
     pub(super) due: Option<Instant>,
-    /// How often the newcomers are to be kept alive.
+    /// The shortest keep-alive of the newcomers.
     pub(super) keep_alive: Option<Duration>,
     pub(super) is_empty: bool,
-    /// How many followers are still to be tended.
+    /// How many followers are still to be looked after.
     pub(super) left: usize,
     pub(super) gone: Vec<Parting>,
 }
 
-/// The followers of one writer that a publisher serves itself, with the number of their share.
+/// Followers of one writer to which the thread that publishes sends an event itself, with the number of their share.
 type Direct = (usize, Followers);
 
-/// Who is to be told of an event.
+/// For whom an event is, and which threads send it.
 pub(super) struct Audience {
     pub(super) id: String,
     pub(super) subscribers: usize,
-    /// The writers that are to look, by a bit each.
+    /// The writers that have to visit their followers: a bit for each.
     pub(super) called: u8,
     now: Instant,
     direct: Vec<Direct>,
@@ -138,7 +139,7 @@ impl Shared {
         state
     }
 
-    /// Waits for progress until something is so, or for `patience`; returns whether it is.
+    /// Waits until `is_so`, which is asked again at each progress, or for `patience`; returns whether it is so.
     pub(super) fn wait_until(&self, patience: Duration, is_so: impl Fn(&State) -> bool) -> bool {
         let mut state = self.state();
         state.waiting += 1;
@@ -147,7 +148,7 @@ impl Shared {
         is_so(&state)
     }
 
-    /// Tells those who wait that something is different.
+    /// Wakes the threads that wait for progress.
     fn tell_progress(&self, state: &State) {
         if state.waiting > 0 {
             self.progress.notify_all();
@@ -187,14 +188,15 @@ impl Shared {
         self.tell_progress(&state);
     }
 
-    /// Notes how far one is whom no writer has.
+    /// Notes the cursor of a subscriber that no writer has.
     pub(super) fn report(&self, reader: &Reader) {
         let mut state = self.state();
         state.cursors.insert(reader.reporter, reader.cursor);
         self.tell_progress(&state);
     }
 
-    /// Appends an event. Those for whom it is are sent it by their writers, or by this thread where they are few.
+    /// Appends an event, and says which threads send it to its followers: their writers, or this thread where there are
+    /// few followers.
     pub(super) fn append(
         &self,
         event: &str,
@@ -249,7 +251,7 @@ impl Shared {
         Ok(audience)
     }
 
-    /// Serves those whom the publisher serves itself. `part` gets those of a writer who are over.
+    /// Sends the event to the followers that the publishing thread serves itself. `part` gets those whose stream is over.
     pub(super) fn serve_directly(&self, audience: &mut Audience, part: impl Fn(usize, Vec<Parting>)) {
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
         for (index, mut followers) in std::mem::take(&mut audience.direct) {
@@ -269,7 +271,7 @@ impl Shared {
         }
     }
 
-    /// Closes the channel; returns the writers that are to look, by a bit each.
+    /// Closes the channel; returns the writers that have to visit their followers, a bit for each.
     pub(super) fn close(&self) -> u8 {
         let mut state = self.state();
         state.is_closed = true;
@@ -281,7 +283,7 @@ impl Shared {
         })
     }
 
-    /// Notes a follower for a writer; whether that is to be called.
+    /// Gives a writer a new follower; returns whether the writer has to be told.
     pub(super) fn welcome(&self, index: usize, follower: Follower) -> bool {
         let mut state = self.state();
         state.forget_cursor(&follower.reader);
@@ -294,7 +296,7 @@ impl Shared {
         share.call() > 0
     }
 
-    /// A writer looks after its followers. `None` if another thread does just now, which will call it.
+    /// Visits the followers of a writer. `None` if another thread visits them now; that thread then tells the writer.
     pub(super) fn visit(
         &self,
         index: usize,
@@ -343,7 +345,7 @@ impl Shared {
         Some(Visited { is_called, due, keep_alive, is_empty, left, gone })
     }
 
-    /// Puts followers back, and asks their share.
+    /// Puts followers back into their share, and returns what `ask` reads there.
     fn put_back<T>(&self, index: usize, followers: Followers, ask: impl FnOnce(&mut Share) -> T) -> T {
         let slowest = followers.slowest();
         let mut state = self.state();
@@ -354,12 +356,12 @@ impl Shared {
         answer
     }
 
-    /// How often a writer's followers are to be kept alive at least.
+    /// The shortest keep-alive of a writer's followers.
     pub(super) fn keep_alive(&self, index: usize) -> Option<Duration> {
         self.state().shares.get(index)?.followers.keep_alive()
     }
 
-    /// Where those stand who have everything before an event, if that has an id.
+    /// The position of the followers that have everything before the event `next`, if it has an id.
     fn position(&self, next: u64) -> Option<Position> {
         let state = self.state();
         let id = state.log.id_of(next - 1)?;
@@ -378,7 +380,7 @@ impl Shared {
 }
 
 impl State {
-    /// Whether everybody has all but the last `events`.
+    /// Whether every subscriber has all but the last `events`.
     pub(super) fn is_within(&self, events: u64) -> bool {
         let next = self.log.next();
         next - slowest(&self.shares, &self.cursors).unwrap_or(next) <= events
@@ -399,13 +401,14 @@ impl State {
 }
 
 impl Share {
-    /// Has the writer look; 1 if it is to be told, since it was not yet and no other thread is there that will.
+    /// Marks the share: its writer has to visit the followers. Returns 1 if the caller has to tell the writer, 0 if the
+    /// share was marked already, or the thread that has the followers will tell the writer.
     fn call(&mut self) -> u8 {
         let was_called = std::mem::replace(&mut self.is_called, true);
         u8::from(!was_called && !self.is_out)
     }
 
-    /// The first event that one of its followers has not got yet; none where there are none.
+    /// The first event that one of its followers lacks; none where there are no followers.
     fn slowest(&self) -> Option<u64> {
         let newcomers = self.newcomers.iter().map(|newcomer| newcomer.reader.cursor);
         self.slowest.into_iter().chain(newcomers).min()
@@ -417,7 +420,7 @@ impl Share {
     }
 }
 
-/// The first event that a subscriber has not got yet.
+/// The first event that a subscriber lacks; none where there are no subscribers.
 fn slowest(shares: &[Share], cursors: &BTreeMap<u64, u64>) -> Option<u64> {
     shares.iter().filter_map(Share::slowest).chain(cursors.values().copied()).min()
 }

@@ -1,4 +1,4 @@
-//! The text of the snapshot: made once for a position, and shared by all who come at it.
+//! The text of the snapshot: made once for a position, and shared by all clients that join at it.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::setup::Settings;
 use crate::event::wire::SendError;
 use crate::locks::{lock, wait};
 
-/// How long those who wait for another's snapshot sleep, before they look after their own streams.
+/// A thread that waits for the text that another makes looks after its own stream this often.
 const NAP: Duration = Duration::from_millis(50);
 
 /// The last text, until something is published.
@@ -19,9 +19,9 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    /// The text for a position. Of many who want it at once one makes it.
+    /// The text for a position. If several threads want it at once, one makes it, and the others wait and call `tick`.
     ///
-    /// It calls the user's snapshot, so nothing may be locked. Those who wait for another's do `tick` meanwhile.
+    /// It calls the user's snapshot, so the caller holds no lock.
     pub(super) fn get(
         &self,
         settings: &Settings,
@@ -56,7 +56,7 @@ impl Snapshots {
         Ok(text)
     }
 
-    /// Something was published: who comes now needs another than those of before that.
+    /// An event was published: clients that join now need a new text.
     pub(super) fn outdate(&self, position: u64) {
         let mut last = lock(&self.last);
         if matches!(*last, Some((known, Some(_))) if known < position) {
@@ -65,7 +65,7 @@ impl Snapshots {
     }
 }
 
-/// A thread makes the text. However that ends, other threads need not wait for it any more.
+/// A thread makes the text. However that ends, it wakes the threads that wait for it.
 struct Making<'s> {
     snapshots: &'s Snapshots,
     position: u64,

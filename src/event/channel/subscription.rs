@@ -1,5 +1,5 @@
-//! Reading a channel on a thread of one's own: for a generator that mixes, filters or changes its events, and for
-//! threads without a connection.
+//! Reading a channel on the reader's own thread: for a generator that mixes, filters or changes its events, and for threads
+//! without a connection.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::event::stream::Stream;
 use crate::event::wire::SendError;
 use crate::http::{CloseReason, Connection, Request};
 
-/// How long a reader without a connection sleeps, before it looks again.
+/// The longest that a reader without a connection sleeps before it looks again.
 const NAP: Duration = Duration::from_secs(60);
 
 /// An event of a channel as a value: what a client would get.
@@ -54,7 +54,7 @@ pub(super) struct Feed {
     shared: Arc<Shared>,
     reader: Option<Reader>,
     view: View,
-    /// What it is told before the events.
+    /// Texts that come before the events.
     told: VecDeque<Arc<str>>,
 }
 
@@ -115,7 +115,7 @@ impl Feed {
         if !gap.text.is_empty() {
             self.told.push_back(gap.text.into());
         }
-        // Before the snapshot, or one that cannot be made would be missed for ever.
+        // Before the snapshot is made: if that fails, the next call would find the same gap again.
         self.advance(gap.next);
         if let Some(id) = gap.snapshot_id {
             let Shared { settings, snapshots, .. } = &*self.shared;
@@ -205,11 +205,12 @@ impl Drop for Feed {
 /// A generator's own position in a channel, for streams that mix its events with others.
 ///
 /// ```
-/// use brooklet::{Channel, EventSource};
+/// use brooklet::{testing::Client, Channel, Event, EventSource};
 /// use std::time::Duration;
 ///
 /// let news = Channel::new();
-/// EventSource::new(move |connection| {
+/// let published = news.clone();
+/// let source = EventSource::new(move |connection| {
 ///     let mut subscription = news.subscribe(connection)?;
 ///     let mut weather = 20;
 ///     while subscription.forward(connection, Duration::from_secs(60))? {
@@ -218,6 +219,9 @@ impl Drop for Feed {
 ///     }
 ///     Ok(())
 /// });
+/// let publish = move || drop(published.publish(Event::new("rain")));
+/// let stream = Client::get("/").in_memory(&source).at(Duration::from_secs(30), publish).leave_after(3).run();
+/// assert_eq!(stream.event_types(), ["message", "weather", "weather"]); // after 30, 30 and 90 s
 /// ```
 pub struct Subscription {
     feed: Feed,
@@ -237,9 +241,9 @@ impl Subscription {
         Ok(Self { feed, connection: Arc::clone(&connection.stream.connection), request, due: None })
     }
 
-    /// Sends the events that the client has not seen yet, as soon as there are some; waits for them up to
-    /// `patience`, and keeps the stream alive meanwhile. Returns whether there can be more: `false` when the channel
-    /// is closed, and the stream has been [finished](EventConnection::finish).
+    /// Sends the events that the client has not seen yet, as soon as there are some. It waits for them up to `patience`,
+    /// and keeps the stream alive meanwhile. Returns whether there can be more: `false` when the channel is closed; then
+    /// the stream has been [finished](EventConnection::finish).
     ///
     /// # Errors
     ///
@@ -269,8 +273,8 @@ impl Subscription {
         Ok(false)
     }
 
-    /// Takes the next event as a value, to be filtered or changed before it is sent; waits for it up to `patience`, and
-    /// keeps the stream alive meanwhile. `None` when there was none. A gap, and the snapshot, are events as well.
+    /// Takes the next event as a value, to be filtered or changed before it is sent. It waits for it up to `patience`, and
+    /// keeps the stream alive meanwhile; `None` when there was none. A `reset` and a snapshot are events as well.
     ///
     /// # Errors
     ///

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// So many topics are remembered at least that have no follower, and of which nothing is kept.
+/// As many topics without followers and without kept events are remembered before the unused ones are forgotten.
 const UNUSED_TOPICS: usize = 1024;
 
 /// What a subscriber follows of a channel.
 pub(super) enum Interest {
     All,
-    /// This topic, and what has none; without an allocation, since there may be thousands.
+    /// The events of this topic and those without one. It takes no allocation, since there may be thousands.
     Topic(u32),
-    /// These topics, in order of their numbers, and what has none.
+    /// The events of these topics, in the order of their numbers, and those without one.
     Topics(Box<[u32]>),
 }
 
 impl Interest {
-    /// The topics that a subscriber is listed at: those that were asked for, or 0 for all.
+    /// The topics under which a subscriber is listed: those that it named, or 0 for all.
     pub(super) fn lists(&self) -> &[u32] {
         match self {
             Self::All => &[0],
@@ -33,23 +33,23 @@ impl Interest {
     }
 }
 
-/// The newest events that the log has let go of.
+/// The newest events that are gone, by their sequence numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Gone {
-    /// Out of the history.
+    /// Gone from the history.
     pub(super) expired: u64,
-    /// Out of what is kept for those who are about to be served.
+    /// Gone from the log, which may keep more than the history for subscribers that are about to be served.
     pub(super) dropped: u64,
 }
 
 /// What the log knows of a topic.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
-    /// Of 0 those who follow all.
+    /// How many subscribers follow it; for the number 0, how many follow all.
     pub(super) followers: u32,
-    /// How many of its events are there.
+    /// How many of its events the log has.
     pub(super) kept: u32,
-    /// The newest of its events.
+    /// The sequence number of its newest event.
     pub(super) newest: u64,
     pub(super) gone: Gone,
 }
@@ -61,9 +61,9 @@ pub(super) struct Topics {
     none: Topic,
     known: Vec<Topic>,
     free: Vec<u32>,
-    /// How many have neither a follower nor an event.
+    /// How many topics have neither a follower nor an event.
     unused: usize,
-    /// Of all topics that are not remembered any more.
+    /// The newest events that are gone, of all topics that were forgotten.
     forgotten: Gone,
 }
 
@@ -111,7 +111,8 @@ impl Topics {
         }
     }
 
-    /// Names may come from clients: as many as are of no use any more are as many as are in use, or some more.
+    /// Names may come from clients. When more than half of the names, and more than `UNUSED_TOPICS`, are unused, all unused
+    /// ones are forgotten.
     fn forget_unused(&mut self) {
         if self.unused <= UNUSED_TOPICS.max(self.numbers.len() / 2) {
             return;

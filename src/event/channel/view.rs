@@ -1,4 +1,5 @@
-//! Some events of a log, to be written without its lock: what one write takes, for each reader what it follows.
+//! Some events of a log, taken so that they can be written without its lock: as much as one write takes. Each reader is sent
+//! those of its topics.
 
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ pub(super) struct View {
     pub(super) start: u64,
     pub(super) end: u64,
     events: Vec<Placed>,
-    /// The text of all of them, put together when the first reader wants more than one.
+    /// The text of all events, put together for the first reader that gets more than one.
     together: String,
-    /// The text of those that one reader wants, if those are not all.
+    /// The text of the events for one reader, if it does not get all.
     chosen: String,
 }
 
@@ -38,7 +39,7 @@ pub(super) struct Batch<'v> {
 }
 
 impl View {
-    /// Takes what the log has from an event on: as much as one write takes. The channel's lock is held.
+    /// Takes the log's events from `start` on, as much as one write takes. The caller holds the channel's lock.
     pub(super) fn fill(&mut self, log: &Log, start: u64) {
         self.clear();
         (self.start, self.end) = (start, log.next());
@@ -54,7 +55,7 @@ impl View {
         }
     }
 
-    /// Forgets everything, and gives back what a large event has taken.
+    /// Drops the events, and gives back the memory of a large one.
     pub(super) fn clear(&mut self) {
         self.events.clear();
         self.together.clear();
@@ -120,8 +121,8 @@ impl View {
         Some((Arc::clone(&event.text), event.sequence))
     }
 
-    /// How far a write has got that took less than a batch: how many events have begun, the one that follows those, and
-    /// the rest of the last of them.
+    /// For a write that took less than a batch: how many events it has begun, the number of the event after these, and the
+    /// rest of the last of these.
     pub(super) fn torn(
         &self,
         cursor: u64,
@@ -143,7 +144,7 @@ impl View {
     }
 }
 
-/// A text of which a part was sent. Many may share it.
+/// A text, and how much of it was sent. Many followers may share the text.
 #[derive(Debug, Clone)]
 pub(super) struct Rest {
     pub(super) text: Arc<str>,

@@ -1,25 +1,25 @@
-//! The threads that send to those who follow channels: a few in the process, shared by all channels.
+//! The threads that send to the followers of channels: a few in the process, shared by all channels.
 //!
 //! Theory of operation. There are as many slots for writers as processors, [`MAX_WRITERS`] at most. A follower belongs
-//! to one slot from the hand-over to its end; a slot has a thread as long as it has followers. The followers of one
-//! channel at one slot are a [`Followers`](super::followers::Followers).
+//! to one slot from the hand-over to its end. A slot has a thread, its writer, as long as it has followers. The followers
+//! of one channel at one slot are a [`Followers`](super::followers::Followers).
 //!
 //! - A channel has a share for each slot, under the channel's lock: the followers, the newcomers that are not among them yet,
-//!   how far its slowest follower is, and whether the channel is on the writer's agenda.
-//! - A thread that visits the followers of a share takes them out of it, so that no other thread has them and no lock is
-//!   needed, and puts them back. A visit brings all that is new to those who have everything before it, then looks after
-//!   those who wait: for room in their sockets, for their pace, or for what they have missed.
-//! - A thread that publishes, joins or closes marks under the channel's lock the shares that have to look, and afterwards puts
-//!   the channel on the agendas of those that were not marked yet. So a channel is on an agenda once, until its writer
-//!   visits it, and a flood costs one entry. Where the followers are out, the thread that has them finds the mark when it
-//!   puts them back.
-//! - An event for few, who were not sent anything in this millisecond, its publisher brings them itself: it visits the
-//!   followers as a writer does, and whom it cannot serve without waiting it leaves to the writer. That saves the switch to
-//!   another thread, which costs as much as the write. A flood goes to the writers, who send many events in one write.
-//! - A writer sleeps on the slot's own lock until the agenda has an entry, a host stops, a follower is due, or some are
-//!   to be looked after. All are looked after once in a second, some in each sixteenth of it.
-//! - It ends when it has no follower and the agenda is empty, which it says under the slot's lock: a thread that puts a
-//!   channel on the agenda afterwards makes the next thread.
+//!   the first event that a follower lacks, and whether the channel is on the writer's agenda.
+//! - A thread that visits the followers of a share takes them out of it, and puts them back afterwards. In between no other
+//!   thread has them, so no lock is needed. A visit first sends all new events to the followers that have everything before
+//!   them. Then it visits the followers that wait: for room in their sockets, for their pace, or for events that they missed.
+//! - A thread that publishes, joins or closes marks the shares that need a visit, under the channel's lock. Afterwards it puts
+//!   the channel on the agendas of those writers whose share was not marked yet. So a channel is on an agenda once, until its
+//!   writer visits it, and a flood of events costs one entry. If the followers are taken out, the thread that has them finds
+//!   the mark when it puts them back, and then puts the channel on the agenda.
+//! - If an event is for few followers, and none of them was sent anything in this millisecond, the thread that publishes it
+//!   visits them itself. A follower that it cannot serve without waiting it leaves to the writer. That saves the switch to
+//!   another thread, which costs as much as the write. A flood goes to the writers, which send many events in one write.
+//! - A writer sleeps on the slot's own lock until the agenda has an entry, a host stops, a follower is due, or it is time to
+//!   look after some followers. In each sixteenth of a second it looks after a sixteenth of all.
+//! - A writer ends when it has no follower and the agenda is empty, and notes that under the slot's lock. A thread that puts a
+//!   channel on the agenda afterwards makes the next writer.
 //!
 //! The locks are taken one at a time, never one under the other.
 
@@ -39,9 +39,9 @@ use crate::threads;
 
 /// More would not help: the work is system calls.
 const MAX_WRITERS: usize = 4;
-/// How often each follower is looked after, unless it is to be kept alive more often.
+/// The time in which a writer looks after each follower once; shorter where a keep-alive is shorter.
 const SWEEP: Duration = Duration::from_secs(1);
-/// In so many parts: a sweep of thousands at once would delay what is published meanwhile.
+/// The parts of a sweep: one of thousands of followers at once would delay what is published meanwhile.
 const PARTS: u32 = 16;
 
 static SLOTS: [Slot; MAX_WRITERS] = [Slot::new(), Slot::new(), Slot::new(), Slot::new()];
@@ -57,7 +57,7 @@ struct Inbox {
     is_running: bool,
     /// The channels that have something for this writer, each once.
     agenda: Vec<Arc<Shared>>,
-    /// Whether a host has stopped: all look whether it is theirs.
+    /// Whether a host has stopped: then each follower is asked whether it is its host.
     is_alarmed: bool,
 }
 
@@ -68,7 +68,7 @@ impl Slot {
     }
 }
 
-/// How many slots there are. Asking the system takes it a look into files.
+/// How many slots there are. The system is asked once, since it reads files to answer.
 fn slots() -> usize {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     match COUNT.load(Ordering::Relaxed) {
@@ -93,7 +93,7 @@ impl Wake for Alarm {
     }
 }
 
-/// Has the writers look up when this host stops.
+/// Has the writers woken when this host stops.
 fn wake_on(stop: &StopSignal) {
     static ALARM: Mutex<Option<Arc<Alarm>>> = Mutex::new(None);
     let alarm = Arc::clone(lock(&ALARM).get_or_insert_with(|| Arc::new(Alarm)));
@@ -112,14 +112,14 @@ pub(super) fn hand_over(shared: &Arc<Shared>, follower: Follower) {
     }
 }
 
-/// Brings an event to those whom its publisher serves itself, and has the others look.
+/// Sends an event to the followers that the publishing thread serves itself, and has the writers visit the others.
 pub(super) fn deliver(shared: &Arc<Shared>, audience: &mut Audience) {
     shared.serve_directly(audience, |index, gone| part(shared, index, gone));
     tell(shared, audience.called);
 }
 
-/// The end of those who are over. Nothing is locked: closing may take its time. They count as subscribers until they are
-/// closed.
+/// Closes the streams that are over. Nothing is locked, since closing may take time. They count as subscribers until they
+/// are closed.
 fn part(shared: &Shared, index: usize, gone: Vec<Parting>) {
     for (follower, reason) in gone {
         let (reader, reason, request) = follower.leave(reason);
@@ -131,7 +131,7 @@ fn part(shared: &Shared, index: usize, gone: Vec<Parting>) {
     }
 }
 
-/// Puts a channel on the agendas of the writers that were called, by a bit each.
+/// Puts a channel on the agendas of the writers in `called`, which has a bit for each.
 pub(super) fn tell(shared: &Arc<Shared>, called: u8) {
     for index in (0..MAX_WRITERS).filter(|index| called & (1 << index) != 0) {
         put_on_agenda(shared, index);
@@ -153,30 +153,31 @@ fn put_on_agenda(shared: &Arc<Shared>, index: usize) {
     drop(inbox);
     let run = move || Writer::new(index).run();
     if threads::make_shared("brooklet-channel", Box::new(run)).is_err() {
-        // No thread to be had: this one has nothing else to do, it was a connection's. That one stays open until
-        // there are no followers any more.
+        // There is no thread to be had, so this thread becomes the writer, until there are no followers. If it is the
+        // thread of the connection that is handed over, it has nothing else to do.
         Writer::new(index).run();
     }
 }
 
 struct Writer {
     index: usize,
-    /// The channels that have followers here, by the address of what their handles share.
+    /// The channels that have followers here, by the address of their `Shared`.
     channels: HashMap<usize, Arc<Shared>>,
-    /// When the channels are to be visited again of which a follower waits.
+    /// The next visit of each channel of which a follower waits.
     due: HashMap<usize, Instant>,
     view: View,
     sweep: Sweep,
 }
 
-/// Looking after everybody, part by part.
+/// Looking after all followers, part by part.
 struct Sweep {
     every: Duration,
     next_at: Instant,
-    /// The channels whose followers are still to be looked after, and how many of the last of them are left.
+    /// The channels whose followers are still to be looked after.
     channels: Vec<usize>,
+    /// How many followers of the last of these channels are left; all, if none.
     left: Option<usize>,
-    /// How many are looked after in one part.
+    /// How many followers are looked after in one part.
     share: usize,
 }
 
@@ -214,7 +215,7 @@ impl Writer {
         }
     }
 
-    /// Waits until there is something to do, and returns whether a host has stopped; `None` when no follower is left.
+    /// Waits until there is work, and returns whether a host has stopped; `None` when no follower is left.
     fn next_agenda(&mut self, agenda: &mut Vec<Arc<Shared>>) -> Option<bool> {
         let slot = &SLOTS[self.index];
         let wake_at = self.due.values().copied().fold(self.sweep.next_at, Instant::min);
@@ -240,10 +241,10 @@ impl Writer {
         self.visit(&shared, task, now)
     }
 
-    /// Looks after the followers of a channel; returns how many are left to be tended.
+    /// Visits the followers of a channel; returns how many are still to be looked after.
     fn visit(&mut self, shared: &Arc<Shared>, task: Task<'_>, now: Instant) -> Option<usize> {
         let key = address(shared);
-        // Where a publisher has them, for no longer than some writes take, it calls when they are back.
+        // `None` where a publishing thread has them. It puts the channel on the agenda when they are back.
         let Visited { is_called, due, keep_alive, is_empty, left, gone } =
             shared.visit(self.index, &mut self.view, task, now)?;
         part(shared, self.index, gone);
@@ -266,7 +267,7 @@ impl Writer {
         Some(left)
     }
 
-    /// Looks after some: who has left, and whom to keep alive.
+    /// Looks after some followers: closes those that have left, and keeps the others alive.
     fn sweep(&mut self, now: Instant) {
         if self.sweep.channels.is_empty() {
             let intervals = self.channels.values().filter_map(|shared| shared.keep_alive(self.index));
