@@ -1,7 +1,7 @@
 //! Which pages of other origins may read the answers (Fetch standard §3.2, CORS).
 //!
-//! Which of them are answered at all is the host's to decide. Left out: fields that a page may read beside the plainest
-//! (`Access-Control-Expose-Headers`), and origins by pattern.
+//! Whether a request of such a page is answered at all is decided by the host's guard. Left out: further fields of an
+//! answer that a page may read (`Access-Control-Expose-Headers`), and origins by pattern.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::http::{split_scheme, Head, Response, Status};
 
 /// The fields that the script of a page may send. A browser asks before it sends any but the simplest ones.
 ///
-/// `Last-Event-ID` because browsers other than Chromium ask for long or unusual ids.
+/// `Last-Event-ID` is one of them, because browsers other than Chromium ask before they send a long or unusual id.
 const DEFAULT_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Last-Event-ID";
 /// What a page may do. Whether a handler serves the method is for the handler to say.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
@@ -91,10 +91,13 @@ impl Cors {
     /// On loopback, every page that the user of this machine visits can then read the answers.
     ///
     /// ```
-    /// use brooklet::{Cors, Host, Request, Response};
+    /// use brooklet::{testing::Client, Cors, Host, Request, Response};
     ///
     /// let prices = |_: Request| Response::json("[129.5]"); // they are no secret
-    /// Host::new(prices).bind("0.0.0.0:8080").cors(Cors::any_origin());
+    /// let host = Host::new(prices).bind("127.0.0.1:0").cors(Cors::any_origin()).start()?;
+    /// let answer = Client::get("/").header("Origin", "https://any.example").connect(host.address())?;
+    /// assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn any_origin() -> Self {
         Self::new(Origins::Any)

@@ -9,7 +9,7 @@ use crate::http::{segments, Handler, Request, Response, Status};
 /// Passes requests on by the next segment of their path.
 ///
 /// ```
-/// use brooklet::{Content, Layout, Request, Response};
+/// use brooklet::{testing::Client, Content, Layout, Request, Response};
 ///
 /// let app = Layout::new()
 ///     .index(Content::html("<h1>Home</h1>"))                      // /
@@ -18,6 +18,9 @@ use crate::http::{segments, Handler, Request, Response, Status};
 ///     .add("files", Layout::new().fallback(|request: Request| {   // everything below /files/
 ///         Response::text(format!("{} is not here", request.target().as_str()))
 ///     }));
+/// let get = |path: &str| Client::get(path).in_memory(&app).run().text().into_owned();
+/// assert_eq!(get("/about/any"), "A small brook");
+/// assert_eq!(get("/files/a/b"), "/a/b is not here");
 /// ```
 ///
 /// A handler added as `stock` answers `/stock`, `/stock/` and `/stock/x`, in which it finds `x` as its

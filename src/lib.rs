@@ -5,11 +5,11 @@
 //! use std::time::Duration;
 //!
 //! fn main() -> Result<(), StartError> {
-//!     let page = "<script>new EventSource('stock/').addEventListener('AAPL', console.log)</script>";
+//!     let page = "<script>new EventSource('stock').addEventListener('AAPL', console.log)</script>";
 //!     let app = Layout::new()
 //!         .add("stock", EventSource::new(generate_stock))
 //!         .index(Content::html(page));
-//!     Host::new(app).defaults().development().console().run() // http://127.0.0.1:8080
+//!     Host::new(app).console().run() // http://localhost:8080, and a line for each request
 //! }
 //!
 //! fn generate_stock(connection: &mut EventConnection) -> brooklet::Result {
@@ -24,8 +24,8 @@
 //! A [`Host`] accepts connections and gives each a thread. The thread reads a [`Request`] and lets a [`Handler`]
 //! answer it: a closure, a [`Layout`] of handlers, a [`Content`], or an [`EventSource`], whose generator runs
 //! on that thread for as long as its stream lasts. A generator sends through its [`EventConnection`] whatever is
-//! [`Data`]; each call of it fails when the client has left or the host stops, so that `?` ends the loop. A
-//! [`Channel`] is published to once and reaches everyone, without a thread for each.
+//! [`Data`]; each call of it fails when the client has left or the host stops, so that `?` ends the loop. What a
+//! program publishes once to a [`Channel`] reaches each client that follows it, and such a client takes no thread.
 //!
 //! # The guide
 //!
@@ -50,7 +50,7 @@
 //! | know what is left out, and when to take something else | [`guide::left_out`] |
 //! | **find out why it does not work** | [`guide::symptoms`] |
 //!
-//! TLS, HTTP/2 and 3 and compression are a reverse proxy's. The examples of the repository are programs to start:
+//! TLS, HTTP/2, HTTP/3 and compression are left to a reverse proxy. The examples of the repository are programs to start:
 //! `cargo run --example tour` has every feature at a URL of its own.
 
 #![forbid(unsafe_code)]
@@ -99,12 +99,17 @@ pub use layout::Layout;
 /// What a generator returns: any error takes `?`.
 ///
 /// ```
-/// fn load(connection: &mut brooklet::EventConnection) -> brooklet::Result {
-///     let text = std::fs::read_to_string("/proc/loadavg")?; // an io::Error
-///     let first = text.split(' ').next().ok_or("it is empty")?; // a text
-///     let load: f64 = first.parse()?; // a ParseFloatError
-///     Ok(connection.data(load)?) // a SendError
+/// use brooklet::{testing::Client, EventConnection, EventSource};
+///
+/// fn double(connection: &mut EventConnection) -> brooklet::Result {
+///     let text = connection.request().query("price").ok_or("the query has no price")?; // a text
+///     let price: f64 = text.parse()?; // a ParseFloatError
+///     Ok(connection.data(2.0 * price)?) // a SendError
 /// }
-/// # brooklet::EventSource::new(load);
+///
+/// let source = EventSource::new(double);
+/// assert_eq!(Client::get("/?price=1.5").in_memory(&source).run().events()[0].data, "3");
+/// let failed = Client::get("/").in_memory(&source).run();
+/// assert_eq!(failed.error().unwrap().to_string(), "the query has no price"); // the host logs it
 /// ```
 pub type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

@@ -31,7 +31,7 @@ use crate::http::{FieldValue, Handler, Request, Response, Status};
 /// ```
 ///
 /// Pages are compiled in by `Content::html(include_str!("page.html"))`, so that the program is one file.
-/// What of the path is left matters to a [`folder`](Self::folder) alone.
+/// Only a [`folder`](Self::folder) looks at what is left of the path.
 #[derive(Debug, Clone)]
 #[must_use = "content answers when it is part of a Layout or of a Host"]
 pub struct Content {
@@ -92,12 +92,13 @@ impl Content {
 
     /// The script of `SharedEventSource`: an `EventSource` of which all tabs of a browser have one connection together.
     ///
-    /// A browser has six connections for a host, so that the seventh tab with a stream of its own hangs. This has the
-    /// interface of `EventSource`, and does two things more: it closes its stream when its page is left, and goes on
-    /// where it was when the user comes back; and only `204` ends it for good. What it does in a page is told [in the guide](crate::guide::clients#one-stream-for-all-tabs).
+    /// A browser has six connections for a host, so the seventh tab with a stream of its own hangs. A
+    /// `SharedEventSource` has the interface of `EventSource`, with two differences. It closes its stream when the user
+    /// leaves the page, and goes on where it was when the user comes back. And only the answer `204` ends it for good.
+    /// In the guide: [one stream for all tabs](crate::guide::clients#one-stream-for-all-tabs).
     ///
     /// ```
-    /// use brooklet::{Content, EventSource, Layout};
+    /// use brooklet::{testing::Client, Content, EventSource, Layout};
     ///
     /// let page = "<!DOCTYPE html><title>Ticks</title>
     ///     <script src='shared.js'></script>
@@ -109,28 +110,30 @@ impl Content {
     ///     .index(Content::html(page))
     ///     .add("shared.js", Content::event_source_script())
     ///     .add("events", EventSource::new(|connection| Ok(connection.data("tick")?)));
-    /// # drop(app);
+    /// let script = Client::get("/shared.js").in_memory(&app).run();
+    /// assert!(script.text().contains("class SharedEventSource"));
     /// ```
     pub fn event_source_script() -> Self {
         Self::bytes("text/javascript; charset=utf-8", include_str!("shared_event_source.js"))
     }
 
-    /// A file, read anew for each request, so that a change shows at the next one. Its media type is
-    /// guessed from the name, or `application/octet-stream`.
+    /// A file, which is read anew for each request, so that a change shows at the next one. Its media type is guessed
+    /// from its name; where the name says nothing, it is `application/octet-stream`.
     ///
     /// It is read while it is sent, through a buffer of 64 KiB, however large it is. A client may ask for a part of it
     /// (`Range`), as players of videos do.
     ///
     /// # Errors
     ///
-    /// If it is no file now. One that disappears later is answered `404`, one that cannot be read `500`.
+    /// If there is no such file now. A file that disappears later is answered `404`, one that cannot be read `500`.
     ///
     /// ```
-    /// use brooklet::Content;
+    /// use brooklet::{testing::Client, Content};
     ///
     /// let manifest = Content::file("Cargo.toml")?; // relative to where the program was started
+    /// let answer = Client::get("/").in_memory(&manifest).run();
+    /// assert_eq!(answer.header("Content-Type"), Some("application/toml"));
     /// assert!(Content::file("no such file").is_err());
-    /// # let _ = manifest;
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn file(path: impl AsRef<Path>) -> io::Result<Self> {
@@ -141,18 +144,19 @@ impl Content {
         Ok(Self { media_type: None, source: Source::File { path, answer: files::answer } })
     }
 
-    /// The files of a folder and of those in it, each as [`file`](Self::file) has it, by what is left of the path.
+    /// The files of a folder, and of the folders in it. What is left of the path names the file, and it is answered as
+    /// one of [`file`](Self::file).
     ///
-    /// `/name/` is answered with the `index.html` in there, and `/name` sent to `/name/`. There is no list of what a
-    /// folder holds.
+    /// For the folder `name`, `/name/` is answered with the `index.html` in it, and `/name` is sent to `/name/`. There is
+    /// no list of what a folder holds.
     ///
-    /// Nothing outside is answered, whatever the path says and wherever links lead, and nothing of which a name on the
-    /// way begins with a dot: `.git`, `.env`. Where such a folder is meant to be seen, it is added by itself:
+    /// No file outside the folder is answered, whatever the path says and wherever links lead. A file is not answered
+    /// either if a name on its path begins with a dot: `.git`, `.env`. To serve such a folder, add it by itself:
     /// `.add(".well-known", Content::folder("site/.well-known")?)`.
     ///
     /// # Errors
     ///
-    /// If it is no folder now. It may go and come back later, as that of a build does.
+    /// If there is no such folder now. It may disappear and come back later, as the folder of a build does.
     ///
     /// ```
     /// use brooklet::{testing::Client, Content, Layout, Status};
@@ -175,10 +179,10 @@ impl Content {
     }
 
     /// Sets the file that a browser gets where the folder has none of that name: the page of an application that reads
-    /// the address itself. Relative to the folder.
+    /// the address itself. The path of that file is relative to the folder.
     ///
-    /// What a page loads, and does not say `text/html` in its `Accept`, is `404` nevertheless: a script that is missing
-    /// is not to be read as a page.
+    /// A request whose `Accept` does not say `text/html`, for a script say, is still answered `404`: a page must not be
+    /// read as the script that is missing.
     ///
     /// # Panics
     ///
@@ -200,7 +204,7 @@ impl Content {
         self
     }
 
-    /// Sets the media type, in place of the one that was guessed.
+    /// Sets the media type, in place of the guessed one.
     ///
     /// ```
     /// # use brooklet::{testing::Client, Content};

@@ -12,19 +12,19 @@ type Format = Box<dyn Fn(&dyn Any) -> Option<String> + Send + Sync>;
 /// a number where the type is a number and the text reads as one.
 ///
 /// ```
-/// use brooklet::{EventSource, Formatting};
+/// use brooklet::{testing::Client, EventSource, Formatting};
 ///
 /// let formatting = Formatting::new()
 ///     .add(|price: &f64| format!("{price:.2}"))
 ///     .add(|done: &bool| String::from(if *done { "yes" } else { "no" }));
 ///
-/// EventSource::new(|connection| {
-///     connection.data(42.1)?;                 // data: 42.10
-///     connection.data(vec![1.0, 2.5])?;       // data: [1.00,2.50]
-///     connection.data(Some(true))?;           // data: yes
-///     Ok(())
-/// })
-/// .formatting(formatting);
+/// let source = EventSource::new(|connection| {
+///     connection.data(42.1)?;
+///     connection.data(vec![1.0, 2.5])?;
+///     Ok(connection.data(Some(true))?)
+/// });
+/// let stream = Client::get("/").in_memory(&source.formatting(formatting)).run();
+/// assert_eq!(stream.timeline(), ["0s message: 42.10", "0s message: [1.00,2.50]", "0s message: yes"]);
 /// ```
 ///
 /// What can be overridden: numbers, `bool`, `char`, `String` (for all strings), `SystemTime`, `Duration`,

@@ -67,7 +67,7 @@ pub trait Data {
 /// json_object!(Quote<'_> { symbol, unit_price as "unitPrice", r#type });
 ///
 /// let quote = Quote { symbol: "AAPL", unit_price: 12.5, r#type: 3, secret: 9 };
-/// # let _ = quote.secret;
+/// assert_eq!(quote.secret, 9); // not sent
 /// let bytes = brooklet::Event::new(&quote).encode().unwrap();
 /// assert_eq!(bytes, "data: {\"symbol\":\"AAPL\",\"unitPrice\":12.5,\"type\":3}\n\n");
 /// ```

@@ -177,8 +177,8 @@ impl<T: fmt::Display> Data for Text<T> {
 
 /// JSON that another library made: written as it is, also inside lists and objects.
 ///
-/// Alone it needs no wrapper, `connection.data(serde_json::to_string(&value)?)` is enough. Whether it is JSON is
-/// the caller's word; it cannot break out of the event's data either way.
+/// Alone it needs no wrapper: `connection.data(serde_json::to_string(&value)?)` is enough. It is not checked whether the
+/// text is JSON. Whatever it is, it cannot break out of the event's data.
 ///
 /// ```
 /// # use brooklet::{Event, RawJson};

@@ -232,7 +232,7 @@ impl<'a> Writer<'a> {
 /// let json = to_json(Quote { symbol: "AAPL", price: 129.5 });
 /// assert_eq!(json, r#"{"symbol":"AAPL","price":129.5}"#);
 /// let answer = Response::json(json);
-/// # let _ = answer;
+/// assert_eq!(answer.header_value("Content-Type"), Some("application/json"));
 /// ```
 pub fn to_json(value: impl Data) -> String {
     let mut json = String::new();

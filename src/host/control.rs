@@ -35,11 +35,11 @@ pub(super) struct Service {
     pub(super) deferred: Arc<Deferred>,
 }
 
-/// Stops a host and tells how it is doing, from anywhere: handlers, generators, other threads, before the host starts
-/// and after it has ended.
+/// Stops a host and reads its [`Stats`], from anywhere: handlers, generators, other threads, before the host starts and
+/// after it has ended.
 ///
-/// It is made before the host, which is given it by [`Host::control`](crate::Host::control). All clones are the same.
-/// It is a [`Handler`] as well, which answers with the [`Stats`] in the text format of Prometheus.
+/// It is made before the host, and given to it by [`Host::control`](crate::Host::control). All clones control the same
+/// host. It is a [`Handler`] as well, which answers with the [`Stats`] in the text format of Prometheus.
 ///
 /// ```
 /// use brooklet::{Control, Host, Layout, Request, Response};
@@ -63,8 +63,8 @@ pub(super) struct Service {
 /// # Ok::<(), brooklet::StartError>(())
 /// ```
 ///
-/// A control that was asked to stop remains so: a host that is given it afterwards ends as soon as it starts. Several
-/// hosts with one control are stopped together and counted together, their limits on connections included.
+/// A control that was asked to stop stays so: a host that gets it afterwards ends as soon as it starts. Several hosts
+/// with one control are stopped together, and their connections are counted together, for their limits as well.
 #[derive(Clone, Default)]
 pub struct Control {
     pub(super) service: Arc<Service>,
@@ -76,7 +76,7 @@ impl Control {
         Self::default()
     }
 
-    /// How the host is doing.
+    /// The numbers of the host now.
     ///
     /// ```
     /// assert_eq!(brooklet::Control::new().stats().answered, 0);
@@ -88,9 +88,9 @@ impl Control {
     /// Asks the host to stop, and does not wait for that. It returns at once, or a second later for each listener whose
     /// backlog is full.
     ///
-    /// Nothing new is accepted, idle connections are closed, answers under way are finished. Streams are told to
-    /// come back in some seconds, each at a time of its own, and everything that their generators call from now
-    /// on fails. [`stop`](Self::stop) and [`Host::run`](crate::Host::run) wait until all that is done.
+    /// Nothing new is accepted, idle connections are closed, answers under way are finished. The clients of streams are
+    /// told to come back in 1.5 to 4.5 seconds, each at a random time, and every later call of their generators fails.
+    /// [`stop`](Self::stop) and [`Host::run`](crate::Host::run) wait until that is done.
     ///
     /// ```
     /// let control = brooklet::Control::new();
@@ -117,12 +117,12 @@ impl Control {
         self.stop_within(GRACE)
     }
 
-    /// Stops: nothing new is accepted, idle connections are closed, answers under way are finished, streams are
-    /// told when to come back, and every call of a generator that waits returns.
+    /// Stops as [`request_stop`](Self::request_stop) does, and returns when all connections have ended. Those that have
+    /// not ended after `grace` are cut off.
     ///
-    /// It returns when everything has ended, or after `grace`, when what is left is cut off. A handler or
-    /// generator that calls nothing of this crate cannot be ended from outside: its thread goes on, and a later stop does not
-    /// wait for it again. Called from a handler or a generator of the host itself, it does not wait for that one.
+    /// A handler or generator that calls nothing of this crate cannot be ended from outside: its thread goes on, and a
+    /// later stop does not wait for it again. Called from a handler or a generator of the host itself, this does not wait
+    /// for the caller's own connection.
     ///
     /// ```
     /// # use brooklet::{Control, Host, Layout};
@@ -212,7 +212,7 @@ pub struct RunningHost {
 }
 
 impl RunningHost {
-    /// Where it listens first: with the port that it got, if it was bound to port 0.
+    /// The first address where it listens, with the port that it got if it was bound to port 0.
     ///
     /// # Panics
     ///
@@ -221,17 +221,18 @@ impl RunningHost {
         *self.addresses.first().expect("this host listens on Unix sockets alone")
     }
 
-    /// Everywhere where it listens by TCP, in the order in which that was said.
+    /// All TCP addresses where it listens, in the order of the calls of [`Host::bind`](crate::Host::bind) and
+    /// [`Host::listener`](crate::Host::listener).
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// How it is doing.
+    /// The numbers of the host now.
     pub fn stats(&self) -> Stats {
         self.control.stats()
     }
 
-    /// A handle for other threads, to stop it or to look how it is doing.
+    /// A handle for other threads, to stop the host or to read its numbers.
     pub fn control(&self) -> Control {
         self.control.clone()
     }

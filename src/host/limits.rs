@@ -7,14 +7,14 @@ use crate::clock::NEVER;
 use crate::http::body::Bodies;
 use crate::http::MAX_HEAD;
 
-/// The bounds of a host. None of them can be switched off; large values come close. A deadline of zero is one of 1 ms.
+/// The bounds of a host. None of them can be switched off; a large value comes close. A deadline of zero is one of 1 ms.
 ///
-/// These are the ones that can be set. What is fixed, and what streams and channels are bounded by, is in
+/// These bounds can be set. Those that are fixed, and those of streams and channels, stand in
 /// [the guide](crate::guide::limits).
 ///
 /// | limit | default | when it is passed | precedent |
 /// |---|---|---|---|
-/// | [`max_connections`](Self::max_connections) | 512 | idle connections give way; then event streams are told to come back, others get `503` | half of the usual 1024 descriptors |
+/// | [`max_connections`](Self::max_connections) | 512 | an idle connection is closed for the new one, or one in the midst of a head; where there is none, a client that asks for a stream is told to come back, others get `503` | half of the usual 1024 descriptors |
 /// | [`max_heads`](Self::max_heads) | 128 | the connection that is longest at it is closed | a quarter of the connections |
 /// | [`max_head`](Self::max_head) | 32 KiB | `431` | nginx |
 /// | [`max_body`](Self::max_body) | 1 MiB | `413`, before the body is read | nginx |
@@ -82,9 +82,10 @@ impl Limits {
         self
     }
 
-    /// How many bytes the head of a request may have, which any one line may fill; 32 KiB unless set.
+    /// How many bytes the head of a request may have; 32 KiB unless set. One line may fill all of it.
     ///
-    /// Cookies do not know ports: those of all tools on localhost come in one field.
+    /// A browser sends the cookies of a host to all of its ports. So the cookies of all tools on localhost come in one
+    /// field.
     pub fn max_head(mut self, bytes: usize) -> Self {
         self.max_head = bytes.min(i32::MAX as usize); // a head's parts are told in 32 bits
         self
@@ -96,10 +97,10 @@ impl Limits {
         self
     }
 
-    /// How many bytes the bodies of all requests may take together; 64 MiB unless set, and one body of the size of
-    /// [`max_body`](Self::max_body) in any case. A body counts until the last clone of its request is dropped.
+    /// How many bytes the bodies of all requests may take together; 64 MiB unless set, and at least
+    /// [`max_body`](Self::max_body). A body counts until the last clone of its request is dropped.
     ///
-    /// What does not fit is answered `503` with `Retry-After`, and so is a body for which the system has no memory.
+    /// A body that does not fit is answered `503` with `Retry-After`, and so is one for which the system has no memory.
     pub fn max_bodies(mut self, bytes: u64) -> Self {
         self.max_bodies = bytes;
         self
@@ -123,8 +124,8 @@ impl Limits {
 
     /// How long a connection may stay open without a request: 75 s unless set.
     ///
-    /// That is longer than proxies and load balancers keep theirs, which is 60 s in many, so that none of them sends a
-    /// request on a connection that is about to be closed.
+    /// Many proxies and load balancers close an idle connection after 60 s. This host waits longer, so that none of them
+    /// sends a request on a connection that the host is closing.
     pub fn idle_deadline(mut self, deadline: Duration) -> Self {
         self.idle_deadline = at_least_a_tick(deadline);
         self

@@ -108,8 +108,8 @@ pub(super) struct Listeners {
 #[derive(Debug, Default)]
 struct Open {
     count: usize,
-    /// A second descriptor of each: closed just before a stop connects, so that there is one to connect with where a
-    /// process has no others. It also tells where to connect.
+    /// A second descriptor of each. It is closed just before a stop connects: so a process without free descriptors has
+    /// one to connect with. It also has the address to connect to.
     spares: Vec<Listener>,
 }
 

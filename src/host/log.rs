@@ -16,16 +16,23 @@ use crate::panics;
 ///
 /// Targets are printed as they were sent. Line ends, control characters and those that change the direction of text are
 /// printed escaped, wherever they come from, so that nothing in a line can pass for another line or steer a terminal.
-/// Of a query only `?…` is printed, since tokens stand in queries; `{:#}` prints it as well.
+/// For a query `?…` is printed, since queries may hold tokens; `{:#}` prints the query.
 ///
 /// ```
-/// use brooklet::{CloseReason, Host, Layout, Notice};
+/// use brooklet::{testing::Client, CloseReason, Host, Layout, Notice};
+/// use std::sync::mpsc;
 ///
-/// Host::new(Layout::new()).log(|notice| match notice {
+/// let (sender, lines) = mpsc::sync_channel(100);
+/// let host = Host::new(Layout::new()).bind("127.0.0.1:0").log(move |notice| match notice {
 ///     Notice::StreamEnded { reason: CloseReason::PeerClosed, .. } => {} // the usual end
 ///     Notice::Failed { request, error, .. } => eprintln!("{} failed: {error}", request.path()),
-///     other => eprintln!("{other}"),
+///     other => drop(sender.try_send(other.to_string())),
 /// });
+/// let host = host.start()?;
+/// assert_eq!(lines.recv()?, format!("listening on http://{}", host.address()));
+/// Client::get("/none?token=s3cret").connect(host.address())?;
+/// assert!(lines.recv()?.contains(" GET /none?… 404, "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -84,13 +91,14 @@ pub enum Notice<'a> {
         /// How.
         error: &'a (dyn Error + Send + Sync + 'static),
     },
-    /// A connection could not be accepted, or no thread be had for it. The host waits a moment and goes on.
+    /// A connection could not be accepted, or there was no thread for it. The host waits a second at most and goes on.
+    /// This notice comes once in 10 s at most.
     #[non_exhaustive]
     CannotAccept {
         /// Why.
         error: io::Error,
     },
-    /// The limit of connections is reached; clients are sent away.
+    /// The limit of connections is reached: clients are told to come back. This notice comes once in 10 s at most.
     #[non_exhaustive]
     Full {
         /// How many connections there are.

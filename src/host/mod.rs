@@ -58,13 +58,13 @@ pub use stats::Stats;
 /// Every setting:
 ///
 /// ```
-/// use brooklet::{Control, Cors, Host, Layout, Limits};
+/// use brooklet::{testing::Client, Control, Cors, Host, Layout, Limits};
 ///
 /// let control = Control::new();
 /// let host = Host::new(Layout::new().add("metrics", control.clone()))
-///     .bind("127.0.0.1:3000")
+///     .bind("127.0.0.1:0")
 ///     .limits(Limits::default().max_connections(4096))
-///     .stack_size(64 * 1024)
+///     .stack_size(512 * 1024)
 ///     .defaults() // entity tags, no sniffing, a window of its own
 ///     .development() // errors and queries are shown
 ///     .console()
@@ -73,24 +73,27 @@ pub use stats::Stats;
 ///     .behind_proxy() // which says who the client is
 ///     .guard() // on other interfaces as on loopback
 ///     .cors(Cors::origins(["https://dashboard.example"]))
-///     .control(&control);
-/// # drop(host);
+///     .control(&control)
+///     .start()?;
+/// let answer = Client::get("/metrics").connect(host.address())?;
+/// assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Each connection has a thread of its own, which reads its requests, runs the handler and writes the answers.
 ///
 /// # Safe on localhost
 ///
-/// Where it listens on loopback, the default, only requests for `localhost`, names below `.localhost`, addresses
-/// and names given to [`allow_host`](Self::allow_host) are answered, others with `403`: otherwise any page on the web
-/// could read the answers by pointing its own name at 127.0.0.1. Behind a proxy on the same machine, allow
-/// the names that it passes on. And pages elsewhere may link to it and show it in a frame, but use none of its scripts,
-/// pictures and other answers, unless their names are allowed, or their origins by [`cors`](Self::cors).
+/// On loopback, the default, a host answers requests for `localhost`, names below `.localhost`, addresses, and names
+/// given to [`allow_host`](Self::allow_host). Requests for other names are answered `403`: otherwise any page on the web
+/// could point its own name at 127.0.0.1, and read the answers. Behind a proxy on the same machine, allow the names that
+/// the proxy passes on. Pages of other origins may link to a host, and show it in a frame. They can use none of its
+/// scripts, pictures and other answers, unless their names are allowed, or their origins by [`cors`](Self::cors).
 ///
-/// Bound to another interface a host answers to every name, and [`guard`](Self::guard) keeps these rules there.
+/// Bound to another interface a host answers to every name; [`guard`](Self::guard) keeps these rules there.
 ///
-/// Methods that act, which are all but GET, HEAD and OPTIONS, are on every interface answered to pages of
-/// the same origin, of allowed names and of [`cors`](Self::cors) alone, and to clients that are no browsers.
+/// Methods that act are all but GET, HEAD and OPTIONS. On every interface they are answered to clients that are no
+/// browsers, and of the pages only to those of the same origin, of allowed names and of [`cors`](Self::cors).
 ///
 /// In the guide: [access](crate::guide::access), [limits](crate::guide::limits), [stopping](crate::guide::stopping).
 #[must_use = "a host serves when it is run or started"]
@@ -99,7 +102,7 @@ pub struct Host {
     settings: Settings,
 }
 
-/// What connections have to know of their host.
+/// What the threads of connections have to know of their host.
 struct Settings {
     handler: Box<dyn Handler>,
     limits: Limits,
@@ -122,8 +125,7 @@ impl Drop for Settings {
 }
 
 impl Host {
-    /// A host of `handler` on `localhost:8080`, which is 127.0.0.1 and, where the system has it, \[::1\]; without anything
-    /// extra.
+    /// A host of `handler` on `localhost:8080`: on 127.0.0.1 and, where the system has it, on \[::1\].
     pub fn new(handler: impl Handler) -> Self {
         Self {
             binds: Vec::new(),
@@ -143,12 +145,12 @@ impl Host {
         }
     }
 
-    /// Listens elsewhere than on `localhost:8080`: `"127.0.0.1:3000"`, `"[::]:80"`, `("localhost", 3000)`, or port 0 for
-    /// one that is free. Each call adds to those before.
+    /// Listens at this address instead of `localhost:8080`: `"127.0.0.1:3000"`, `"[::]:80"`, `("localhost", 3000)`. Port 0
+    /// is one that is free. Each call adds an address.
     ///
-    /// A name may stand for several addresses, and a slice for several of its own: it listens on all of them, at the same
-    /// port where that is 0, but for those that this system does not have. An address that cannot be understood, or is
-    /// in use, is reported when the host starts.
+    /// A name may stand for several addresses, and a slice holds several: the host listens at all of them but those that
+    /// this system does not have. With port 0 they all get the same port. An address that cannot be understood, or is in
+    /// use, is reported when the host starts.
     ///
     /// ```
     /// # use brooklet::{Host, Layout};
@@ -165,11 +167,11 @@ impl Host {
 
     /// Serves the connections of a listener that was made elsewhere.
     ///
-    /// What it accepts inherits its socket options, so this is the way to those that std does not offer, and to
-    /// a backlog of more than std's 128 connections. It is made to block. Each call adds to those before.
+    /// The connections that it accepts inherit its socket options. So this is the way to options that std does not offer,
+    /// and to a backlog of more than std's 128 connections. The host makes it block. Each call adds a listener.
     ///
-    /// To stop, the host connects to it. Where another process listens at the same address, that may be the one that
-    /// is woken; a stop can take some seconds longer then.
+    /// To stop, the host connects to it. Where another process listens at the same address, that process may get the
+    /// connection. Then the stop waits a second for the thread that accepts, and leaves it behind.
     ///
     /// ```
     /// # use brooklet::{Host, Layout};
@@ -188,8 +190,8 @@ impl Host {
 
     /// Serves the connections of a Unix socket's listener. Its path is not removed when the host stops.
     ///
-    /// To stop, the host connects to its path. Where that takes longer than a second or fails, it shuts the listener
-    /// down, which ends it in other processes, too.
+    /// To stop, the host connects to its path. Where that takes longer than a second or fails, the host shuts the
+    /// listener down, which ends it in other processes, too.
     ///
     /// ```
     /// # use brooklet::{Host, Layout};
@@ -216,29 +218,30 @@ impl Host {
         self
     }
 
-    /// Sets the stack of every thread that this host makes, in bytes; std's own 2 MiB unless set. The threads that all
-    /// hosts of the process share, which send what channels publish, write the console, call log listeners, and have a
-    /// stop reach a Unix socket, have what that host asked for which started or served last.
+    /// Sets the stack of every thread that this host makes, in bytes; std's own 2 MiB unless set. Some threads are shared
+    /// by all hosts of the process: those that send what channels publish, write the console, call log listeners, or
+    /// connect to a Unix socket to stop. Their stack is the one that was set by the host which started or served last.
     ///
-    /// It is reserved, not used: what idle streams cost is the pages that were touched. 64 KiB are enough for
-    /// generators that keep nothing large on their stack. A system's own least, some 28 KiB with glibc, is what smaller
-    /// numbers come to.
+    /// A stack is address space: an idle stream costs the pages of it that were touched. 64 KiB are enough for
+    /// generators that keep nothing large on their stack. A number below the system's own minimum, some 28 KiB with
+    /// glibc, counts as that.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// Adds what most pages want: an `ETag` where the handler has set none, so that clients that have the page already
-    /// are answered `304 Not Modified`, `X-Content-Type-Options: nosniff`, and `Cross-Origin-Opener-Policy: same-origin`,
-    /// so that a page elsewhere which has opened this one in a window can neither look at it nor steer it. A handler
-    /// that sets one of these fields itself keeps its own.
+    /// Adds three fields to answers, unless the handler has set them: an `ETag`, so that a client that has the page
+    /// already is answered `304 Not Modified`; `X-Content-Type-Options: nosniff`; and
+    /// `Cross-Origin-Opener-Policy: same-origin`, so that a page of another origin that has opened this one in a window
+    /// can neither read nor navigate it.
     pub fn defaults(mut self) -> Self {
         self.settings.has_defaults = true;
         self
     }
 
-    /// Shows the errors of handlers on their `500` pages, which otherwise say no more than that, and whole queries on
-    /// the [`console`](Self::console), where otherwise `?…` stands for them. Not for the open network.
+    /// Shows the errors of handlers on their `500` pages, and whole queries on the [`console`](Self::console). Otherwise
+    /// such a page says `500 Internal Server Error` alone, and the console writes `?…` for a query. It is not meant for
+    /// hosts that others can reach.
     pub fn development(mut self) -> Self {
         self.settings.shows_errors = true;
         self.settings.log.shows_queries = true;
@@ -248,9 +251,9 @@ impl Host {
     /// Writes a line to standard error for each answer, and for a stream one when it opens and one when it
     /// ends.
     ///
-    /// One thread of the process writes them all, so that no connection waits for a terminal or a pipe that takes
-    /// nothing. 64 KiB of lines may wait; further ones are dropped and counted, and a line says how many are missing. A
-    /// stop waits for the last lines for a second.
+    /// One thread of the process writes all lines, so that no connection waits for a terminal or a pipe that takes
+    /// nothing. 64 KiB of lines may wait. Further lines are dropped and counted, and a line says how many are missing. A
+    /// stop waits for the last lines, for a second at most.
     ///
     /// ```text
     /// listening on http://127.0.0.1:8080
@@ -263,9 +266,9 @@ impl Host {
         self
     }
 
-    /// Calls `listener` for everything that happens, on the thread on which it happens: a slow listener slows that
-    /// connection. The end of a stream that a channel took over, and what the thread that accepts has to say, are told
-    /// on another thread, one after the other.
+    /// Calls `listener` for each [`Notice`], on the thread on which it happens: a slow listener slows that connection.
+    /// Two kinds are told on another thread, one after the other: the end of a stream that follows a channel, and what
+    /// the thread that accepts reports.
     ///
     /// ```
     /// use brooklet::{Host, Notice, Request, Response};
@@ -291,7 +294,7 @@ impl Host {
         self
     }
 
-    /// Serves until it is stopped by a [`control`](Self::control), on threads of its own while the calling one waits.
+    /// Serves until a [`control`](Self::control) stops it. It serves on threads of its own; the calling thread waits.
     ///
     /// # Errors
     ///
@@ -300,8 +303,9 @@ impl Host {
     /// ```
     /// # use brooklet::{Control, Host, Layout};
     /// let control = Control::new();
-    /// # control.request_stop();
+    /// control.request_stop(); // from another thread, or from a handler
     /// Host::new(Layout::new()).bind("127.0.0.1:0").control(&control).run()?; // returns when it was stopped
+    /// assert!(control.is_stopping());
     /// # Ok::<(), brooklet::StartError>(())
     /// ```
     pub fn run(self) -> Result<(), StartError> {
@@ -349,8 +353,8 @@ impl Host {
         Ok(host)
     }
 
-    /// Serves one connection over any [`Socket`] on this thread. Returns when the connection has ended, or when a
-    /// channel has taken its stream over.
+    /// Serves one connection over any [`Socket`] on this thread. Returns when the connection has ended, or when its stream
+    /// has been handed to a channel. [`Limits::max_connections`] does not refuse such a connection.
     ///
     /// For an example, over a Unix socket, see [`Socket`].
     pub fn serve(&self, socket: impl Socket + 'static) {

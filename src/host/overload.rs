@@ -1,4 +1,5 @@
-//! What happens to a connection that comes when all slots are taken: others give way to it, or it is turned away.
+//! What happens to a connection that comes when all slots are taken: another connection is closed for it, or it is told to
+//! come back.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use super::slots::{Slot, Slots};
 use super::Settings;
 use crate::locks::lock;
 
-/// Connections above the limit that are told to come back; what is above these is closed at once.
+/// Connections above the limit that are told to come back. Further ones are closed at once.
 const MAX_TURNED_AWAY: usize = 32;
 /// After a search has found no connection that can give way, the next search is this much later.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(50);
@@ -42,8 +43,8 @@ impl Overload {
         slots.take(Phase::TurnedAway, MAX_TURNED_AWAY)
     }
 
-    /// A connection that waits for a request, or has not said yet what it wants, gives way to one that may have
-    /// something to say.
+    /// Closes the connection that has waited longest for a request, or else the one that is longest in the midst of a
+    /// head, so that a new connection can have its slot. Returns whether there was one.
     pub(super) fn make_room(&mut self, slots: &Slots) -> bool {
         let now = Instant::now();
         if matches!(self.next_search, Some(next) if now < next) || slots.is_emptying() {

@@ -1,8 +1,8 @@
 //! The slots of a host: one for each connection, held until the last handle of the connection is dropped.
 //!
-//! A stop waits until they are free, and overload looks among them for who gives way. A stream may outlive the thread
-//! that opened it: so what has to happen when a connection has ended, its slot given back, its numbers added to the
-//! host's and its last line logged, happens when its slot is dropped, wherever that is.
+//! A stop waits until they are free, and overload looks among them for a connection to close. A stream may outlive the
+//! thread that opened it. So three things happen when the last handle of a slot is dropped, on whatever thread: the slot is
+//! given back, its numbers are added to the host's, and its last line is logged.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +16,8 @@ use super::stats::{Counters, Stats};
 use crate::http::{CloseReason, Connection, Record, Registration, Request};
 use crate::locks::{lock, wait_while};
 
-/// How many threads may still serve connections that were given away: on Windows they do not know for a quarter of a
-/// second. Others above these count as served.
+/// How many connections that were given away may still have a thread without counting towards the limit. On Windows such a
+/// thread learns of it after a quarter of a second.
 const MAX_LEAVING: usize = 32;
 
 /// All slots of a host.
@@ -95,11 +95,12 @@ impl Slots {
         lock(&self.table).open[slot.number as usize] = (Arc::downgrade(connection), Arc::downgrade(slot));
     }
 
-    /// Every open connection with its slot. They are handed out, since dropping the last handle of one takes the lock.
+    /// Every open connection with its slot: strong handles, which the caller has to drop without the lock, since dropping
+    /// the last handle of a connection gives its slot back, which takes the lock.
     pub(super) fn open(&self) -> Vec<(Arc<Connection>, Arc<Slot>)> {
         let table = lock(&self.table);
-        // In this order: a connection that is there holds its slot. Of one that is not, the slot's last handle might be
-        // this one, and would be dropped under the lock that its end takes.
+        // The connection first: one that is there holds its slot. Otherwise this might get the last handle of the slot of
+        // a connection that has just ended, and drop it here, under the lock.
         let both = |(connection, slot): &(Weak<_>, Weak<_>)| Some((connection.upgrade()?, slot.upgrade()?));
         table.open.iter().filter_map(both).collect()
     }
@@ -118,6 +119,7 @@ impl Slots {
                 Some((_, longest)) => longest,
                 None => return false,
             };
+            // It fails only if the connection has left the phase since it was found; then it is not found again.
             if self.give_away(slot, phase) {
                 self.counters.gave_way.add(1);
                 connection.shutdown();
@@ -256,7 +258,7 @@ pub(super) struct Slot {
     last_line: Mutex<Option<Box<LastLine>>>,
 }
 
-/// What the last line about a stream says of it, and to whom.
+/// What the last line about a stream says, and the log that gets it.
 struct LastLine {
     log: Log,
     deferred: Arc<Deferred>,
@@ -275,8 +277,8 @@ impl Slot {
         self.word.phase() == Phase::TurnedAway
     }
 
-    /// A request has begun to arrive. Where too many are at that, the one that is longest at it is closed: clients that
-    /// send their heads byte by byte must not take all slots.
+    /// A request's head has begun to arrive. If more than `max_heads` connections are in the midst of one, the connection
+    /// that is longest at it is closed: clients that send their heads byte by byte must not take all slots.
     pub(super) fn begin_head(&self, max_heads: usize) {
         // Counted first: as soon as it is in that phase, it may be given away.
         let others = self.slots.counters.heads.add(1);

@@ -31,6 +31,7 @@ macro_rules! numbers {
             /// Connections in the midst of a head.
             pub(super) heads: Counter,
             ended: [Counter; CloseReason::COUNT],
+            /// The last values that were reported: see `Counters::stats`.
             told_events: Counter,
             told_bytes: Counter,
         }
@@ -153,8 +154,8 @@ impl Counters {
         let counted = self.values();
         Stats {
             connections: connections as u64,
-            // At least what was told last: a connection that is just ending is not open any more, and may not have been
-            // counted yet.
+            // A total is that of the ended connections plus that of the open ones, read at two moments. In between a
+            // connection may be in neither. So what was reported last is the least that is reported: no total falls.
             events: self.told_events.raise_to(counted.events + open_events),
             bytes: self.told_bytes.raise_to(counted.bytes + open_bytes),
             ..counted

@@ -1,14 +1,21 @@
 //! The threads of a host: one for each connection, kept for a moment for the next one.
 //!
-//! A task goes to the thread that became idle last, whose stack is warm. Where none is idle it waits in a queue, for the
-//! first thread that has served its connection, or for a new one. One thread is made at a time, but for the first leaders, and it is the new thread
-//! that makes the next one, before it takes a task itself: at once, where no thread has come back for one since the last
-//! was made, as with streams. As long as one does come back within each millisecond, as with short requests, it makes none. So
-//! a thread that brings tasks makes one thread at most, however many tasks come at once, and few threads do many short
-//! tasks.
+//! A task goes to the thread that became idle last, whose stack is still in the processor's caches. Where no thread is idle
+//! the task waits in a queue, for the first thread that has served its connection, or for a new thread.
 //!
-//! The invariants, under one lock: a thread that is in the list of the idle has no task; where a task waits in the queue, a
-//! thread is being made, no thread is idle, and every thread looks into the queue before it becomes idle.
+//! New threads are made one after the other: a thread that pushes a task makes at most one, and each new thread makes the
+//! next before it takes a task itself. Whether it does depends on what happened since it was made or asked last:
+//!
+//! | more than one task waits, and … | the new thread |
+//! |---|---|
+//! | no thread that had served a connection took a task, as with streams, which last | makes the next one at once |
+//! | such a thread took a task, as with short requests | asks again after 1 ms ([`PACE`]) |
+//!
+//! So a burst of tasks costs the thread that accepts one creation, and a few threads do many short tasks. The first thread
+//! of each leader is made at once ([`Workers::begin`]).
+//!
+//! The invariants, under one lock: a thread in the list `idle` has no task. While a task waits in the queue, a thread is
+//! being made, no thread is idle, and every thread looks into the queue before it becomes idle.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,17 +29,17 @@ use crate::threads;
 
 /// How many threads may be idle: as many as a burst that overflows std's backlog leaves behind.
 const MAX_IDLE: usize = 256;
-/// How long a thread stays idle before it ends: connections that come one after the other come sooner.
+/// How long a thread stays idle before it ends. Of connections that come one after the other, the next comes sooner.
 const IDLE_TIME: Duration = Duration::from_millis(500);
 
-/// How long a thread that may have to make the next one waits where others take tasks.
+/// After this time a new thread asks again whether it has to make the next one, as long as other threads take tasks.
 const PACE: Duration = Duration::from_millis(1);
 
 /// Work for a thread.
 pub(super) trait Task: Send + 'static {
     fn run(self);
 
-    /// There is no thread for it.
+    /// Ends the task without running it: there is no thread for it.
     fn give_up(self, error: &io::Error);
 }
 
@@ -85,7 +92,7 @@ impl<T: Task> Workers<T> {
         lock(&self.state).give_to_idle(task)
     }
 
-    /// Has a task run by the next thread that is free, or new. An error means that all which waited were given up.
+    /// Has a task run by the next thread that is free, or new. After an error, all tasks of the queue were given up.
     pub(super) fn push(self: &Arc<Self>, task: T) -> io::Result<()> {
         let mut state = lock(&self.state);
         if let Err(task) = state.give_to_idle(task) {
@@ -137,7 +144,7 @@ impl<T: Task> Workers<T> {
                 state.is_making = !is_last;
                 drop(state);
                 if !is_last {
-                    let _ = self.make(); // the tasks were told
+                    let _ = self.make(); // where it fails, it has given the tasks up
                 }
                 return task;
             }

@@ -7,7 +7,7 @@ use crate::clock::NEVER;
 /// The deadline of everything that has to happen. It is long, since a busy machine is no defect.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A client of a stream, or of a page: what it asks for, and whom.
+/// A client of a stream or a page: the request that it sends.
 ///
 /// It asks a handler [in memory](Self::in_memory), or a host [over TCP](Self::connect).
 ///
@@ -75,7 +75,7 @@ impl Client {
         self
     }
 
-    /// Lets it come back as one that has seen the event with this id; an empty one is none.
+    /// Makes it a client that comes back, and has seen the event with this id. An empty id counts as none.
     #[track_caller]
     pub fn last_event_id(self, id: &str) -> Self {
         match id {
@@ -90,7 +90,7 @@ impl Client {
         self
     }
 
-    /// Bounds everything that is waited for over TCP: ten seconds, unless set.
+    /// How long each call that waits over TCP may take: ten seconds, unless set.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline.min(NEVER);
         self

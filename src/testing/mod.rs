@@ -1,7 +1,7 @@
 //! For the tests of your own program: a generator in memory by a virtual clock, and a client over TCP.
 //!
-//! Over TCP the test of a generator that waits takes as long as the waits, and that of a keep-alive 15 seconds. In
-//! memory it does not: the clock is virtual, a wait is over at once, and each run brings the same at the same times.
+//! Over TCP, the test of a generator that waits takes as long as the waits, and the test of a keep-alive 15 seconds. In
+//! memory it does not: the clock is virtual, a wait is over at once, and each run has the same events at the same times.
 //!
 //! ```
 //! use brooklet::testing::Client;
@@ -50,12 +50,11 @@
 //!
 //! # What runs
 //!
-//! The handler itself, be it an [`EventSource`](crate::EventSource) or a [`Layout`](crate::Layout) with
-//! everything in it, and all of a stream's machinery: inspector, formatting, keep-alives, `max_age`,
-//! `finish`, the panics that are caught. The request is parsed as any other. Not there are the
-//! [`Host`](crate::Host), with its limits, its rules for localhost and the fields that it adds, and
-//! everything that slow clients bring about. For those there is [`Client::connect`], which reads a stream
-//! over TCP as a browser would.
+//! The handler itself, be it an [`EventSource`](crate::EventSource) or a [`Layout`](crate::Layout) with everything in it,
+//! and all that belongs to a stream: inspector, formatting, keep-alives, `max_age`, `finish`, the panics that are caught.
+//! The request is parsed as any other. There is no [`Host`](crate::Host), so not its limits, its rules for localhost and
+//! the fields that it adds; and no client is slow. For those there is [`Client::connect`], which reads a stream over TCP
+//! as a browser would.
 //!
 //! # What time it is
 //!
@@ -63,27 +62,25 @@
 //! [`wait`](crate::EventConnection::wait), [`wait_until`](crate::EventConnection::wait_until),
 //! [`receive`](crate::EventConnection::receive) and [`forward`](crate::Subscription::forward). It follows that:
 //!
-//! - `wait_until` wants a time by that clock, which is [`EventConnection::now`](crate::EventConnection::now)
-//!   and what is counted from there. `Instant::now()` is the system's time, and `thread::sleep` really
-//!   sleeps.
-//! - What another thread sends or publishes is there in time only if it was there before: a wait that finds
-//!   nothing is over at once. Let the test do it, at its time: [`Simulation::at`].
-//! - [`max_age`](crate::EventSource::max_age) ends a stream when it is exactly so old. The time after which
-//!   its client is to come back is drawn at random, as on a host.
+//! - `wait_until` takes a time of that clock: [`EventConnection::now`](crate::EventConnection::now) plus a duration.
+//!   `Instant::now()` is the system's time, and `thread::sleep` really sleeps.
+//! - What another thread sends or publishes mostly comes too late: by the system's time, a wait that finds nothing is
+//!   over at once. Let the test send or publish at a time of the virtual clock: [`Simulation::at`].
+//! - [`max_age`](crate::EventSource::max_age) ends a stream at exactly that age. The time after which its client is to
+//!   come back is drawn at random, as on a host.
 //! - [`follow`](crate::EventConnection::follow) keeps the stream on its thread, as if the generator had
-//!   [subscribed](crate::Channel::subscribe): greeting, events, `reset` and `finish` are what a follower
-//!   gets, but the channel's own threads, and what they do about slow clients, are tested over TCP. It
-//!   returns when the stream is over.
+//!   [subscribed](crate::Channel::subscribe), and returns when the stream is over. The first block, events, `reset` and
+//!   `finish` are those that a follower gets. The channel's own threads, and what they do with slow clients, are tested
+//!   over TCP.
 //!
-//! The ids that a channel gives begin with its epoch, which is drawn when it is made. Channels that are made by
-//! [`fixed_epochs`] have the same each time, so that what a test sees can be compared as a whole.
+//! The ids that a channel gives begin with its epoch, which is drawn at random when the channel is made. Channels that are
+//! made in [`fixed_epochs`] have the same epochs each time, so that a test can compare all of what it sees.
 //!
 //! # What never ends
 //!
-//! A generator that waits for ever for a client that never leaves is no reason for a test to hang. After an
-//! hour of virtual time, or 100,000 events, [`Simulation::run`] panics and says so; so it does where a
-//! generator polls and polls without any time passing. A generator that blocks by other means, on a lock say,
-//! is left alone.
+//! A test does not hang because its generator waits for ever and its client never leaves. After an hour of virtual time,
+//! or 100,000 events, [`Simulation::run`] panics and says so. It also panics after 100,000 calls between which no virtual
+//! time has passed. A generator that blocks by other means, on a lock say, does block the test.
 
 mod chunks;
 mod client;
@@ -96,7 +93,7 @@ mod transcript;
 
 use crate::random;
 
-/// Makes something, and lets the channels in it have the epochs 1, 2 and so on, in the order in which they are made.
+/// Calls `make`. The channels that it makes have the epochs 1, 2 and so on, in their order.
 ///
 /// ```
 /// use brooklet::testing::{fixed_epochs, Client};

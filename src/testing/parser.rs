@@ -77,17 +77,17 @@ impl Parser {
         Self::default()
     }
 
-    /// Reads on, and returns what has become complete by that.
+    /// Reads the next bytes, and returns the items that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Item> {
         bytes.iter().filter_map(|byte| self.push(*byte)).collect()
     }
 
-    /// What a client would send as `Last-Event-ID`, were it cut off here; empty for nothing.
+    /// What a client would send as `Last-Event-ID` if it were cut off here; empty for nothing.
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// How long it would wait before that, if the stream has said so.
+    /// How long the client would wait before it comes back, if the stream has said so.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
     }

@@ -24,11 +24,11 @@ const STUCK: &str =
     "the generator goes on and on without waiting: it polls for something that no time brings, \
                      or ignores that its stream is over";
 
-/// One request of a handler in memory, and what happens meanwhile.
+/// One request to a handler in memory, and what happens meanwhile.
 ///
-/// Nothing happens before [`run`](Self::run), and everything on the thread that calls it. What is scheduled
-/// for a time happens when a wait of the generator comes to it, before that wait goes on; what is scheduled
-/// for the same time happens in the order in which it was said.
+/// Nothing happens before [`run`](Self::run), and all of it happens on the thread that calls `run`. What is scheduled for
+/// a time is done when a wait of the generator reaches that time, before the wait goes on. What is scheduled for the same
+/// time is done in the order of the calls.
 ///
 /// ```
 /// use brooklet::testing::Client;

@@ -97,7 +97,7 @@ impl EventStream {
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The next thing that the stream brings, comments and all; `None` at its end.
+    /// The next item of the stream, be it an event, a comment, a retry or an id; `None` at its end.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl EventStream {
         self.next_until(deadline)
     }
 
-    /// The next event, whatever else comes before it.
+    /// The next event. Other items before it are left out.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl EventStream {
         self.parser.last_event_id()
     }
 
-    /// How long a browser would wait before that, if it was told.
+    /// How long a browser would wait before it comes back, if the stream has said so.
     pub fn retry(&self) -> Option<Duration> {
         self.parser.retry()
     }

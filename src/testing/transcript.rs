@@ -107,13 +107,13 @@ impl Transcript {
         items.iter().map(|(at, item)| format!("{} {item}", Seconds(*at))).collect()
     }
 
-    /// How much time has passed when the stream was over.
+    /// How much virtual time had passed when the stream was over.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// Why the stream ended: `PeerClosed` where the client has left, `Returned`, `Finished`, …; `None` where
-    /// there was none.
+    /// Why the stream ended: `PeerClosed` where the client has left, `Returned`, `Finished`, …; `None` where the answer
+    /// is no stream.
     pub fn reason(&self) -> Option<CloseReason> {
         self.reason
     }
@@ -128,7 +128,7 @@ impl Transcript {
         self.received.parser.last_event_id()
     }
 
-    /// How long the client would wait before that, if it was told.
+    /// How long the client would wait before it comes back, if the stream has said so.
     pub fn retry(&self) -> Option<Duration> {
         self.received.parser.retry()
     }
