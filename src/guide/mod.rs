@@ -2,7 +2,7 @@
 //!
 //! Which page answers what stands in [the table](crate#the-guide) of the crate.
 //!
-//! The outputs are those of the examples in the repository, most of them of `cargo run --example tour`.
+//! The outputs are those of the repository's examples, most of them of `cargo run --example tour`.
 
 #[allow(unused_imports)] // so that the pages can name things as programs do
 use crate::*;

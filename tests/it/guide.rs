@@ -20,7 +20,7 @@ const LIMITS: [(&str, &str); 45] = [
     ("MAX_TRAILER = 8 * 1024;", "| trailer fields of a body | 8 KiB |"),
     ("max_connections: 512,", "Limits::max_connections) | 512 |"),
     ("MAX_TURNED_AWAY = 32;", "| connections above that, being told so | 32,"),
-    ("MAX_LEAVING = 32;", "| connections that gave way and still have a thread | 32 |"),
+    ("MAX_LEAVING = 32;", "| connections that were closed for others and still have a thread | 32 |"),
     ("OVERFLOW_HEAD = Duration::from_secs(1);", "being told so | 32, each with 1 s for its head |"),
     ("max_heads: 128,", "Limits::max_heads) | 128 |"),
     ("idle_deadline: Duration::from_secs(75)", "Limits::idle_deadline) | 75 s |"),
