@@ -32,7 +32,7 @@ const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::
 pub(super) fn serve(settings: &Settings, slot: Arc<Slot>, socket: AnySocket) {
     let service = &settings.service;
     let _serving = service.slots.serving(slot.number);
-    let slot = slot; // given back before that
+    let slot = slot; // dropped before `_serving`: it asks whether this is its own thread
     let registration = Arc::clone(&slot) as _;
     let connection =
         match Connection::new(socket, service.stop.clone(), settings.limits.write_deadline, registration) {
@@ -215,18 +215,25 @@ impl Conversation<'_> {
     /// Has it answered, by the handler or without.
     #[inline(never)]
     fn answer(&mut self, request: &Request, started: Instant) -> Next {
-        let persistence = self.persistence(request.head());
-        let (response, persistence) = match self.own_answer(request.head()) {
-            Some(response) => (response, persistence),
+        let mut has_panicked = false;
+        let response = match self.own_answer(request.head()) {
+            Some(response) => response,
             None => {
                 let outcome = panics::catch(|| self.settings.handler.handle(request.clone()));
-                self.finish(request, outcome, persistence)
+                has_panicked = outcome.is_err();
+                self.finish(request, outcome)
             }
         };
         let response = self.settings.complete(self.rules, Some(request.head()), response);
+        // What a panic has left behind is not known: this connection, at least, is not used again.
+        let persistence = match has_panicked || response.body_length().is_none() {
+            true => Persistence::Close,
+            false => self.persistence(request.head()),
+        };
         self.send(request, response, persistence, started)
     }
 
+    /// Asked after the handler: a client that is answered during a stop is told that nothing follows (RFC 9112 §9.6).
     fn persistence(&self, head: &Head) -> Persistence {
         match head.is_persistent() && !self.settings.service.stop.is_requested() {
             false => Persistence::Close,
@@ -247,19 +254,9 @@ impl Conversation<'_> {
     /// The response that is sent: 500 after a panic, the error told to the log or shown, and conditions of the request
     /// obeyed.
     #[inline(never)]
-    fn finish(
-        &self,
-        request: &Request,
-        outcome: Result<Response, Panic>,
-        persistence: Persistence,
-    ) -> (Response, Persistence) {
-        let (mut response, persistence) = match outcome {
-            Ok(response) => (response, persistence),
-            // What the panic has left behind is not known: this connection, at least, is not used again.
-            Err(panic) => {
-                (Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(panic.into()), Persistence::Close)
-            }
-        };
+    fn finish(&self, request: &Request, outcome: Result<Response, Panic>) -> Response {
+        let failed = |panic: Panic| Response::error(Status::INTERNAL_SERVER_ERROR).caused_by(panic.into());
+        let mut response = outcome.unwrap_or_else(failed);
         if let Some(error) = response.error.take() {
             self.settings.report(request, &*error);
             if self.settings.shows_errors {
@@ -271,7 +268,7 @@ impl Conversation<'_> {
         if self.settings.has_defaults {
             response = conditional::tag(request, response);
         }
-        (conditional::apply(request, response), persistence)
+        conditional::apply(request, response)
     }
 
     fn send(
@@ -281,10 +278,8 @@ impl Conversation<'_> {
         persistence: Persistence,
         started: Instant,
     ) -> Next {
-        let is_stream = response.body_length().is_none();
-        let persistence = if is_stream { Persistence::Close } else { persistence };
         let connection = &self.reader.connection;
-        let opens_stream = is_stream && request.method() != "HEAD";
+        let opens_stream = response.body_length().is_none() && response.has_body(request.method());
         // What is counted is counted before its bytes leave: a client that has them may look at the counter.
         self.settings.service.slots.counters.answered.add(1);
         if opens_stream {

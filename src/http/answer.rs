@@ -55,7 +55,7 @@ impl AnswerWriter {
         let date = self.date.at(SystemTime::now());
         self.buffer.clear();
         write_head(&mut self.buffer, response, persistence, date);
-        let has_body = method != "HEAD" && !response.status_code().is_bodiless();
+        let has_body = response.has_body(method);
         if let (Some(start), true) = (response.stream_start(), has_body) {
             let mut first = start.first.clone();
             if start.is_chunked && !first.is_empty() {

@@ -42,7 +42,7 @@ pub struct Response {
     pub(crate) error: Option<BoxError>,
 }
 
-pub(crate) enum Body {
+enum Body {
     Bytes(Cow<'static, [u8]>),
     Shared(Arc<[u8]>),
     /// Read while it is written; the limit is its length.
@@ -263,6 +263,11 @@ impl Response {
     /// example see [`header`](Self::header).
     pub fn header_value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| &*value.0)
+    }
+
+    /// Whether an answer to this method has its body (RFC 9110 §6.4.1, §9.3.2).
+    pub(crate) fn has_body(&self, method: &str) -> bool {
+        method != "HEAD" && !self.status.is_bodiless()
     }
 
     /// The bytes of the body, where they are in memory.

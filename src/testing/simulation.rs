@@ -213,7 +213,7 @@ fn answer(
     let mut transcript = Transcript::new(&response);
     transcript.error = response.error.take();
     match response.body_length() {
-        _ if request.method() == "HEAD" => {}
+        _ if !response.has_body(request.method()) => {}
         Some(length) => {
             if response.read_body(&mut socket.client().received.bytes, length as usize).is_err() {
                 transcript.error = response.error.take();

@@ -90,7 +90,7 @@ fn nobody_listens_any_more() {
     TcpStream::connect(address).expect_err("somebody listens still");
 }
 
-/// What was asked before the stop is answered, and the client told that it was the last answer, or closed.
+/// What was asked before the stop is answered, and the client told that it was the last answer (RFC 9112 §9.6).
 #[test]
 fn answers_under_way_are_finished() {
     let (asked, answer) = (Gate::default(), Gate::default());
@@ -106,7 +106,8 @@ fn answers_under_way_are_finished() {
     let stopping = std::thread::spawn(move || host.stop_within(LONG));
     eventually("a stop", || control.is_stopping());
     answer.open();
-    assert_eq!(wire.answer(false).unwrap().body, b"finished");
+    let answer = wire.answer(false).unwrap();
+    assert_eq!((&*answer.body, answer.closes()), (&b"finished"[..], true));
     wire.end().unwrap();
     assert_eq!(stopping.join().unwrap().forced, 0);
 }

@@ -3,9 +3,9 @@
 use super::{host, GET};
 use crate::memory::Memory;
 use crate::notes::noted;
-use crate::patience::{eventually, LONG};
+use crate::patience::{eventually, DEADLINE, LONG};
 use crate::wire::ask;
-use brooklet::{CloseReason, Host, Request, Response, StreamWriter};
+use brooklet::{CloseReason, Host, Request, Response, Status, StreamWriter};
 use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -93,18 +93,27 @@ fn it_ends_as_streams_do() {
         } else {
             client.end().unwrap(); // without a word
         }
-        assert_eq!(super::reason(told.recv().unwrap()), expected);
+        assert_eq!(super::reason(told.recv_timeout(DEADLINE).unwrap()), expected);
         notes.next("ended GET /");
         eventually("it is counted", || host.stats().ended_by(expected) == 1);
     }
 }
 
+/// RFC 9110 §9.3.2 and §6.4.1: an answer to HEAD has no body, and one with 204 or 304 has none.
 #[test]
-fn a_head_of_it() {
-    let written = Memory::new([GET.replace("GET", "HEAD")]).ended().serve(&host_of_one()).written();
-    assert!(String::from_utf8(written).unwrap().ends_with("Connection: close\r\n\r\n"));
+fn answers_without_a_body() {
+    check("HEAD", Status::OK);
+    check("GET", Status::NO_CONTENT);
+    check("GET", Status::NOT_MODIFIED);
 
-    fn host_of_one() -> Host {
-        Host::new(|_: Request| Response::stream("text/plain", |out| Ok(out.write_all(b"never")?)))
+    #[track_caller]
+    fn check(method: &str, status: Status) {
+        let write =
+            move |_: Request| Response::stream("text/plain", |_| panic!("it is written")).status(status);
+        let (host, notes) = noted(Host::new(write));
+        let written = Memory::new([GET.replace("GET", method)]).ended().serve(&host).written();
+        let written = String::from_utf8(written).unwrap();
+        assert!(written.ends_with("Connection: close\r\n\r\n"), "{written}");
+        assert_eq!(notes.so_far(), [format!("answered {method} / {}, 0 bytes", status.code())]);
     }
 }
