@@ -68,6 +68,7 @@ fn drift(symbol: &str, second: u64) -> f64 {
     (0..12).map(wave).sum::<f64>() / 1000.0
 }
 
+/// A machine without a clock of its own begins in 1970, where there is nothing to remember yet.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(REMEMBERED, |time| time.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()).max(REMEMBERED)
 }

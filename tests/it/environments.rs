@@ -57,6 +57,12 @@ const FAKE_TIME: &str = r#"
     export FAKETIME_DONT_FAKE_MONOTONIC=1
     exec "$@""#;
 
+/// A machine without a clock of its own, half a minute after its start.
+const NO_CLOCK: &str = r#"
+    library=$(ls /usr/lib/*/faketime/libfaketime.so.1) || exit
+    export LD_PRELOAD=$library FAKETIME='@1970-01-01 00:00:30' TZ=UTC FAKETIME_DONT_FAKE_MONOTONIC=1
+    exec "$@""#;
+
 /// A second passes in a thousandth of one, and nobody hears anything.
 const FAST_TIME: &str = r#"
     library=$(ls /usr/lib/*/faketime/libfaketime.so.1) || exit
@@ -310,6 +316,16 @@ fn what_nobody_hears_ends_nothing() {
     check("a clock that goes a thousand times as fast", FAST_TIME, |place| {
         let ended = run(&mut place.command(&binary("threads"), &["--port", "0"]));
         assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    });
+}
+
+/// The ids of its events are seconds since 1970, and it looks back two minutes.
+#[test]
+fn stock_soon_after_1970() {
+    check("no clock of its own", NO_CLOCK, |place| {
+        let (_stock, address) = start("stock", &[], place.shell);
+        let events = stream(address, "/stock").next_events(2).unwrap();
+        assert_eq!(events.iter().map(|event| &*event.last_event_id).collect::<Vec<_>>(), ["1", "2"]);
     });
 }
 
