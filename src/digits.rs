@@ -37,10 +37,6 @@ impl Digits {
         // count begin anywhere, and would be checked one by one.
         &std::str::from_utf8(&self.bytes).expect("digits are ASCII")[self.start..]
     }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ impl Layout {
         self
     }
 
+    /// The handler comes in a box: without it, the compiler would repeat this for each kind of handler.
     #[track_caller]
     fn insert(&mut self, path: &str, handler: Box<dyn Handler>) {
         assert!(

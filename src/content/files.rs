@@ -38,8 +38,8 @@ pub(super) fn answer_below(
 ) -> io::Result<Response> {
     let root = fs::canonicalize(root)?;
     match find(&root, request) {
-        Ok(Found::File(path)) => answer(&path, media_type, request),
-        Ok(Found::FolderWithoutSlash) => Ok(to_slash(request)),
+        Ok(Some(path)) => answer(&path, media_type, request),
+        Ok(None) => Ok(to_slash(request)),
         Err(error) if error.kind() == ErrorKind::NotFound && wants_page(request) => match fallback {
             Some(page) => {
                 Ok(answer(&within(&root, page)?, media_type, request)?.add_header("Vary", "Accept"))
@@ -56,12 +56,8 @@ fn wants_page(request: &Request) -> bool {
     request.header("Accept").map_or(false, |accept| accept.contains("text/html"))
 }
 
-enum Found {
-    File(PathBuf),
-    FolderWithoutSlash,
-}
-
-fn find(root: &Path, request: &Request) -> io::Result<Found> {
+/// The file that is meant; `None` for a folder whose path lacks its slash.
+fn find(root: &Path, request: &Request) -> io::Result<Option<PathBuf>> {
     let mut path = PathBuf::new();
     for segment in request.target().segments() {
         // One name, also to a system where `C:` would be a drive. The host has refused the rest already.
@@ -74,9 +70,9 @@ fn find(root: &Path, request: &Request) -> io::Result<Found> {
     let path = within(root, &path)?;
     let is_folder = fs::metadata(&path)?.is_dir();
     match (is_folder, request.path().ends_with('/')) {
-        (true, false) => Ok(Found::FolderWithoutSlash),
-        (true, true) => within(root, &path.join("index.html")).map(Found::File),
-        (false, false) => Ok(Found::File(path)),
+        (true, false) => Ok(None),
+        (true, true) => within(root, &path.join("index.html")).map(Some),
+        (false, false) => Ok(Some(path)),
         (false, true) => Err(ErrorKind::NotFound.into()),
     }
 }

@@ -57,13 +57,10 @@ impl Formatting {
     #[must_use]
     #[allow(clippy::should_implement_trait)] // it adds, but no sum
     pub fn add<T: Any>(mut self, format: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
-        self.set(TypeId::of::<T>(), Box::new(move |value| value.downcast_ref().map(&format)));
-        self
-    }
-
-    fn set(&mut self, type_id: TypeId, format: Format) {
+        let type_id = TypeId::of::<T>();
         self.formats.retain(|(known, _)| *known != type_id);
-        self.formats.push((type_id, format));
+        self.formats.push((type_id, Box::new(move |value| value.downcast_ref().map(&format))));
+        self
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -59,27 +59,18 @@ impl<'a> Writer<'a> {
     /// ```
     pub fn overridden<T: Any>(&mut self, value: &T) -> bool {
         // This runs for each value, and few sources override anything.
-        !self.is_plain() && self.write_override(value)
-    }
-
-    fn write_override(&mut self, value: &dyn Any) -> bool {
-        match self.formatting.text(value) {
-            Some(text) => {
-                self.text(&text);
-                true
-            }
-            None => false,
-        }
+        !self.is_plain() && self.write_override(value, |_| false)
     }
 
     /// Writes the text that the [`Formatting`] has for a number. Inside JSON it stays a number where it reads as one.
     pub(super) fn overridden_number<T: Any>(&mut self, value: &T) -> bool {
-        !self.is_plain() && self.write_number_override(value)
+        !self.is_plain() && self.write_override(value, is_json_number)
     }
 
-    fn write_number_override(&mut self, value: &dyn Any) -> bool {
+    /// `is_same_in_json` says which texts need no quotation marks there.
+    fn write_override(&mut self, value: &dyn Any, is_same_in_json: fn(&str) -> bool) -> bool {
         match self.formatting.text(value) {
-            Some(text) if is_json_number(&text) => self.out.push_str(&text),
+            Some(text) if is_same_in_json(&text) => self.out.push_str(&text),
             Some(text) => self.text(&text),
             None => return false,
         }

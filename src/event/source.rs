@@ -135,12 +135,8 @@ impl EventSource {
     pub fn new(
         generator: impl Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Self {
-        Self::of(Arc::new(generator))
-    }
-
-    fn of(generator: Arc<Generator>) -> Self {
         Self {
-            generator,
+            generator: Arc::new(generator),
             inspector: None,
             is_over: None,
             otherwise: None,

@@ -329,7 +329,8 @@ impl Conversation<'_> {
         match error {
             ReadError::Refused(refusal) => {
                 self.settings.service.slots.counters.refused.add(1);
-                self.refuse(head, refusal.status(), refusal.as_str())
+                let (status, why) = refusal.row();
+                self.refuse(head, status, why)
             }
             ReadError::Idle | ReadError::Closed(_) => Next::Close,
         }

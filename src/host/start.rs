@@ -69,14 +69,8 @@ impl Bind {
             Ok(found) if found.is_empty() => Err(ErrorKind::AddrNotAvailable.into()),
             found => found,
         };
-        let name = || format!("{address:?}");
-        Self::Addresses(found.map_err(|cause| StartError::cannot_listen(name().trim_matches('"'), cause)))
-    }
-
-    /// Both loopbacks.
-    fn usual() -> Self {
-        let (v4, v6) = (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
-        Self::Addresses(Ok(vec![(v4, 8080).into(), (v6, 8080).into()]))
+        let error = |cause| StartError::cannot_listen(format!("{address:?}").trim_matches('"'), cause);
+        Self::Addresses(found.map_err(error))
     }
 
     fn listen(self) -> Result<Vec<Listener>, StartError> {
@@ -90,10 +84,11 @@ impl Bind {
     }
 }
 
-/// Listens everywhere, or at the usual place where nothing was said.
+/// Listens on all of them, or on both loopbacks where nothing was said.
 pub(super) fn listen_on(mut binds: Vec<Bind>) -> Result<Vec<Listener>, StartError> {
     if binds.is_empty() {
-        binds.push(Bind::usual());
+        let loopbacks = vec![(Ipv4Addr::LOCALHOST, 8080).into(), (Ipv6Addr::LOCALHOST, 8080).into()];
+        binds.push(Bind::Addresses(Ok(loopbacks)));
     }
     let mut listeners = Vec::new();
     for bind in binds {

@@ -114,7 +114,7 @@ impl fmt::Display for Stats {
         f.write_str("# HELP brooklet_streams_ended_total Event streams that have ended, by reason.\n")?;
         f.write_str("# TYPE brooklet_streams_ended_total counter\n")?;
         for reason in CloseReason::all().filter(|reason| *reason != CloseReason::HandedOver) {
-            let label = reason.as_str().replace(' ', "_");
+            let label = reason.to_string().replace(' ', "_");
             writeln!(f, "brooklet_streams_ended_total{{reason=\"{label}\"}} {}", self.ended_by(reason))?;
         }
         Ok(())

@@ -85,37 +85,28 @@ impl AnswerWriter {
 }
 
 fn write_head(buffer: &mut Vec<u8>, response: &Response, persistence: Persistence, date: &str) {
+    let mut put = |parts: &[&str]| parts.iter().for_each(|part| buffer.extend_from_slice(part.as_bytes()));
     let status = response.status_code();
     // An HTTP/1.0 client is answered with the server's own version as well (RFC 9110 §6.2).
-    buffer.extend_from_slice(b"HTTP/1.1 ");
-    buffer.extend_from_slice(Digits::of(status.code().into()).as_bytes());
-    buffer.push(b' ');
-    buffer.extend_from_slice(status.reason().as_bytes());
-    buffer.extend_from_slice(b"\r\n");
+    put(&["HTTP/1.1 ", Digits::of(status.code().into()).as_str(), " ", status.reason(), "\r\n"]);
     if response.header_value("Date").is_none() {
-        buffer.extend_from_slice(date.as_bytes());
+        put(&[date]);
     }
     for (name, value) in &response.fields {
-        buffer.extend_from_slice(name.as_bytes());
-        buffer.extend_from_slice(b": ");
-        buffer.extend_from_slice(value.as_str().as_bytes());
-        buffer.extend_from_slice(b"\r\n");
+        put(&[name, ": ", value.as_str(), "\r\n"]);
     }
     let has_body = !status.is_bodiless();
     if let (Some(length), true) = (response.body_length(), has_body) {
-        buffer.extend_from_slice(b"Content-Length: ");
-        buffer.extend_from_slice(Digits::of(length).as_bytes());
-        buffer.extend_from_slice(b"\r\n");
+        put(&["Content-Length: ", Digits::of(length).as_str(), "\r\n"]);
     }
     if has_body && matches!(response.stream_start(), Some(start) if start.is_chunked) {
-        buffer.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        put(&["Transfer-Encoding: chunked\r\n"]);
     }
-    match persistence {
-        Persistence::Close => buffer.extend_from_slice(b"Connection: close\r\n"),
-        Persistence::Stay => {}
-        Persistence::StayByRequest => buffer.extend_from_slice(b"Connection: keep-alive\r\n"),
-    }
-    buffer.extend_from_slice(b"\r\n");
+    put(match persistence {
+        Persistence::Close => &["Connection: close\r\n", "\r\n"],
+        Persistence::Stay => &["\r\n"],
+        Persistence::StayByRequest => &["Connection: keep-alive\r\n", "\r\n"],
+    });
 }
 
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and the line's end.

@@ -47,7 +47,7 @@ rows! {
 }
 
 impl CloseReason {
-    /// How many there are: a table has a place for each, at `reason as usize`.
+    /// How many there are: a table has a row for each, at `reason as usize`.
     pub(crate) const COUNT: usize = Self::ROWS.len();
 
     /// All of them in their order.
@@ -63,15 +63,11 @@ impl CloseReason {
     pub(super) fn from_number(number: u8) -> Option<Self> {
         Self::ROWS.get(usize::from(number).wrapping_sub(1)).map(|(reason, _)| *reason)
     }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        self.row()
-    }
 }
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.row())
     }
 }
 

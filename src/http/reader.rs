@@ -121,7 +121,7 @@ impl Reader {
                 };
             }
             looked_at = length;
-            self.fill_body(deadline)?;
+            body_bytes(self.fill(remaining(deadline)))?;
         }
     }
 
@@ -146,11 +146,6 @@ impl Reader {
         let read = body_bytes(found);
         body.truncate(length + read.unwrap_or(0));
         read.map(|read| read as u64)
-    }
-
-    /// Reads more of a body into the buffer.
-    fn fill_body(&mut self, deadline: Instant) -> Result<usize, ReadError> {
-        body_bytes(self.fill(remaining(deadline)))
     }
 
     fn unread(&self) -> &[u8] {

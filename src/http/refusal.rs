@@ -45,13 +45,3 @@ rows! {
         BodyDeadline = (Status::REQUEST_TIMEOUT, "the body did not arrive within Limits::body_deadline");
     }
 }
-
-impl Refusal {
-    pub(crate) fn status(self) -> Status {
-        self.row().0
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        self.row().1
-    }
-}

@@ -17,7 +17,7 @@ macro_rules! rows {
             /// All of them in their order, each with its row.
             const ROWS: &'static [(Self, $row)] = &[$((Self::$variant, $value)),*];
 
-            fn row(self) -> $row {
+            pub(crate) fn row(self) -> $row {
                 Self::ROWS[self as usize].1
             }
         }

@@ -234,7 +234,7 @@ fn answer(
 fn read_request(connection: &Arc<Connection>) -> Result<Request, String> {
     let mut reader = Reader::new(Arc::clone(connection), MAX_HEAD);
     let why = |error| match error {
-        ReadError::Refused(refusal) => refusal.as_str().to_owned(),
+        ReadError::Refused(refusal) => refusal.row().1.to_owned(),
         other => format!("{other:?}"),
     };
     let head = reader.read_head(NEVER, NEVER, &|| {}).map_err(why)?;
