@@ -129,7 +129,7 @@ impl Slots {
     }
 
     fn give_away(&self, slot: &Slot, from: Phase) -> bool {
-        let mut table = lock(&self.table); // or the slot might be given back before it is counted
+        let mut table = lock(&self.table); // or a stop might count its next phase before this one
         let is_given_away = slot.word.change(from, Phase::GivenAway, 0);
         if is_given_away {
             self.recount(&mut table, from, Phase::GivenAway);

@@ -35,8 +35,8 @@ impl Timeline {
     /// Has something happen at a time, counted from the beginning, after all that is scheduled for it already.
     pub(super) fn schedule(&self, at: Duration, task: Task) {
         let mut state = lock(&self.state);
-        let place = state.schedule.partition_point(|(time, _)| *time > at);
-        state.schedule.insert(place, (at, task));
+        let index = state.schedule.partition_point(|(time, _)| *time > at);
+        state.schedule.insert(index, (at, task));
     }
 
     /// Forgets what has not happened yet.

@@ -44,7 +44,7 @@ fn nobody_reads() {
     let (host, address) = start();
     ask_much(address);
     let mut streams = Vec::new();
-    // Connections that have ended may still take places.
+    // Connections that have ended may still hold slots.
     eventually("three have room", || {
         let mut wire = Wire::connect(address).unwrap();
         wire.send(get("/events").as_bytes());

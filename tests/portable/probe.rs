@@ -137,7 +137,10 @@ fn channel(place: &Place) -> String {
     let mut followers: Vec<_> = (0..20).map(|_| server.stream("/follow")).collect();
     followers.push(server.stream("/subscribe"));
     eventually("followers", || server.streams() == 21);
-    thread::sleep(Duration::from_millis(100)); // for the one whose head came before its subscription
+    for follower in &mut followers {
+        let first = follower.next_item().expect("it has joined");
+        assert!(matches!(first, Some(Item::Id(_))), "where it stands comes first: {first:?}");
+    }
     server.publish(500);
     let mut ids = Vec::new();
     for follower in &mut followers {

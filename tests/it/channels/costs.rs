@@ -190,7 +190,7 @@ fn queries_of_followers() {
             let before = resident();
             for _ in 0..200 {
                 clients.push(Client::open(host.address(), GET.replace("/ ", &format!("/?{query} "))));
-                drop(presence.recv().unwrap());
+                drop(presence.recv_timeout(DEADLINE).unwrap());
             }
             (resident() - before) / 200
         });

@@ -178,7 +178,7 @@ fn sending_from_a_scoped_thread() {
     assert_eq!(host.stop().forced, 0);
 }
 
-/// A request is a value like others. Whoever keeps it keeps no connection, no place and no thread.
+/// A request is a value like others. Whoever keeps it keeps no connection, no slot and no thread.
 #[test]
 fn keeping_the_request() {
     let kept = Arc::new(Mutex::new(Vec::new()));
@@ -202,7 +202,7 @@ fn keeping_the_request() {
             assert_eq!(answer.status, 200);
         }
     }
-    eventually("all places are free", || host.stats().connections == 0);
+    eventually("all slots are free", || host.stats().connections == 0);
     assert_eq!(host.stop().forced, 0);
     drop(host);
     let kept = kept.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Who gets a place where places are short, and who has to give one.
+//! Who gets a slot where slots are short, and who has to give one.
 
 use super::{app, ask, bound, comeback, connect, say, sees, sees_or_ends, take, GET, POST};
 use crate::patience::{eventually, unhurried};
@@ -27,7 +27,7 @@ fn is_open(client: &TcpStream, rest: &str) {
     sees(client, "hello");
 }
 
-/// Many clients send one byte each. They never have more than `heads` places, whoever was first goes first, and
+/// Many clients send one byte each. They never have more than `heads` slots, whoever was first goes first, and
 /// somebody who means it is served all the time.
 #[track_caller]
 fn besiege(limits: Limits, bytes: &str, heads: usize) {
@@ -52,7 +52,7 @@ fn besiege(limits: Limits, bytes: &str, heads: usize) {
         is_closed(client, number);
     }
     for client in &clients[64 - heads + 1..] {
-        // The one that is the oldest now gives way to us, if there is no other place.
+        // The one that is the oldest now gives way to us, if there is no other slot.
         assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200);
         let others = if bytes.is_empty() { heads - 1 } else { heads };
         eventually("we have left", || host.stats().connections == others as u64);
@@ -69,7 +69,7 @@ fn one_byte_each() {
 }
 
 #[test]
-fn one_byte_each_and_few_places() {
+fn one_byte_each_and_few_slots() {
     let (host, _channel) = start(unhurried().max_connections(8));
     let clients: Vec<_> = (0..64).map(|_| connect(host.address())).collect();
     clients.iter().for_each(|client| say(client, "G"));
@@ -140,9 +140,9 @@ fn streams_and_bodies_do_not_give_way() {
     is_open(&posting, &"a".repeat(100_000));
     channel.publish(Event::new("news")).unwrap();
     sees(&streams[1], "data: news\n\n");
-    // That which has been answered meanwhile is idle, and the next one has its place.
+    // That which has been answered meanwhile is idle, and the next one has its slot.
     let mut next = None;
-    eventually("there is a place", || {
+    eventually("there is a slot", || {
         let mut wire = ask(&host, &EVENTS.replace("/ ", "/follow "));
         let is_served = wire.head().is_ok() && wire.exactly(b"data: here\n\n").is_ok();
         next = is_served.then_some(wire);

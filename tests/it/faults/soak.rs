@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const LENGTH: Duration = Duration::from_secs(60);
 /// Threads that come and go.
-const CROWD: usize = 24;
+const CLIENTS: usize = 24;
 /// How much more memory there may be than after a first round: what allocators keep of many threads.
 const TOLERANCE: usize = 24 << 20;
 /// The events of a stream that counts.
@@ -129,7 +129,7 @@ fn round(length: Duration) -> (Tally, u64) {
 
     let is_over = Arc::new(AtomicBool::new(false));
     let tally = Tally::default();
-    let crowd: Vec<_> = (1..=CROWD as u64)
+    let clients: Vec<_> = (1..=CLIENTS as u64)
         .map(|seed| {
             let (is_over, tally) = (Arc::clone(&is_over), Arc::clone(&tally));
             thread::spawn(move || {
@@ -150,7 +150,7 @@ fn round(length: Duration) -> (Tally, u64) {
         thread::sleep(Duration::from_millis(2)); // the pace of the news
     }
     is_over.store(true, Ordering::Relaxed);
-    crowd.into_iter().for_each(|client| client.join().unwrap());
+    clients.into_iter().for_each(|client| client.join().unwrap());
     news.close();
     for text in faithful {
         let text = text.join().unwrap();

@@ -1,7 +1,7 @@
 //! What a host takes from its clients, where its bounds were set.
 
 use super::{ask, host, GET};
-use crate::patience::{eventually, unhurried, LONG};
+use crate::patience::{eventually, unhurried, DEADLINE, LONG};
 use brooklet::{Channel, EventSource, Layout, Presence, Request, Response};
 
 /// Exactly the bound is served, in one line or in many; one byte more is refused. Cookies know no ports, and
@@ -74,7 +74,7 @@ fn bodies_together() {
     drop(held);
     eventually("there is room", is_served);
     assert!(
-        matches!(presence.recv().unwrap(), Presence::Joined { request, .. } if request.body().is_empty())
+        matches!(presence.recv_timeout(DEADLINE).unwrap(), Presence::Joined { request, .. } if request.body().is_empty())
     );
 }
 

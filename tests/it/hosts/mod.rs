@@ -1,11 +1,11 @@
 //! Hosts from outside: how they start, serve, refuse and stop.
 
 mod bounds;
-mod crowds;
 mod deadlines;
 mod descriptors;
 mod guard;
 mod names;
+mod overload;
 mod reports;
 mod sockets;
 mod starting;

@@ -73,7 +73,7 @@ fn bound_to_every_interface() {
     };
     assert_eq!(ask("localhost"), 200);
     assert_eq!(ask("evil.example"), 403);
-    // And it can be woken where it has no address of its own to knock at.
+    // And it can be woken where it has no address of its own to connect to.
     assert_eq!(crate::patience::in_time(move || host.stop_within(LONG)).forced, 0);
 }
 

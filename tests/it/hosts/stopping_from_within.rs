@@ -60,7 +60,7 @@ fn a_handler_stops_and_waits() {
     wire.end().unwrap();
     idle.end().unwrap();
     retry(&stream.rest().unwrap());
-    check(stopped.recv().unwrap());
+    check(stopped.recv_timeout(DEADLINE).unwrap());
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_generator_stops_and_waits() {
     let mut stopping = open(&host, "/stop");
     retry(&stream.rest().unwrap());
     retry(&stopping.rest().unwrap()); // told like all others
-    check(stopped.recv().unwrap());
+    check(stopped.recv_timeout(DEADLINE).unwrap());
     in_time(move || host.stop_within(LONG));
 }
 
@@ -122,8 +122,8 @@ fn a_log_asks_for_a_stop() {
     in_time(move || host.stop_within(LONG));
 }
 
-/// That a follower has left is told on a thread of no connection; who stops the host there must not wait for the place
-/// that is given back when it has been told.
+/// That a follower has left is told on a thread of no connection. A listener that stops the host there must not wait for
+/// the slot, which is given back when the listener has returned.
 #[test]
 fn who_is_told_of_an_end_stops_and_waits() {
     let (sender, stopped) = mpsc::sync_channel(1);

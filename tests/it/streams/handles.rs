@@ -38,7 +38,7 @@ fn a_handle_ends_a_stream() {
         assert!(!handle.is_open());
         handle.end(); // although it is over
                       // The handle is there, and holds nothing open.
-        eventually("its place is free", || {
+        eventually("its slot is free", || {
             host.stats().connections == 0 && host.stats().ended_by(CloseReason::Ended) == 1
         });
     }

@@ -1,4 +1,4 @@
-//! More connections than there are places.
+//! More connections than there are slots.
 
 use super::{ask, here, host, open, retry, start, GET, GET_EVENTS, LONG};
 use crate::notes::{noted, Notes};
@@ -7,9 +7,9 @@ use crate::wire::{insist, Wire};
 use brooklet::{Cors, EventSource, Handler, Host, Layout, Notice, Request, Response, RunningHost};
 use std::net::{TcpListener, TcpStream};
 
-/// A host with so many places.
-fn small(places: usize, handler: impl Handler) -> (RunningHost, Notes) {
-    let (host, notes) = noted(host(handler).limits(unhurried().max_connections(places)));
+/// A host with so many slots.
+fn small(slots: usize, handler: impl Handler) -> (RunningHost, Notes) {
+    let (host, notes) = noted(host(handler).limits(unhurried().max_connections(slots)));
     (host.start().unwrap(), notes)
 }
 
@@ -117,32 +117,32 @@ fn service_resumes_when_somebody_leaves() {
         let stream = open(&host, "/wait");
         assert_eq!(insist(&host, GET).1.status, 503);
         drop(stream);
-        eventually("the place is free", || host.stats().connections == 0);
+        eventually("the slot is free", || host.stats().connections == 0);
         let mut wire = ask(&host, GET);
         assert_eq!(wire.answer(false).unwrap().status, 200);
         drop(wire);
-        eventually("the place is free", || host.stats().connections == 0);
+        eventually("the slot is free", || host.stats().connections == 0);
     }
 }
 
-/// Who is told to come back holds no place, however long that takes: else a few clients that linger would
+/// A client that is told to come back holds no slot, however long that takes: else a few clients that linger would
 /// keep everybody else out of a host that serves nobody.
 #[test]
-fn those_who_are_turned_away_take_no_place() {
+fn those_who_are_turned_away_take_no_slot() {
     let (host, _notes) = small(1, app());
     let stream = open(&host, "/wait");
     let turned_away: Vec<_> = (0..3).map(|_| insist(&host, GET)).collect();
     assert!(turned_away.iter().all(|(_, answer)| answer.status == 503));
     // They do not close their side: the host waits a moment for that.
     drop(stream);
-    eventually("the stream's place is free", || host.stats().connections <= turned_away.len() as u64);
+    eventually("the stream's slot is free", || host.stats().connections <= turned_away.len() as u64);
     assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200, "nobody is served, and yet it is full");
     drop(turned_away);
 }
 
 /// Accepting never waits for those who are turned away.
 #[test]
-fn silent_crowds_do_not_block() {
+fn silent_connections_do_not_block() {
     let (host, _notes) = small(1, app());
     let stream = open(&host, "/wait");
     let _silent: Vec<Wire> = (0..10).map(|_| ask(&host, "")).collect();
@@ -153,7 +153,7 @@ fn silent_crowds_do_not_block() {
 
 /// A stop ends those who are being turned away as well.
 #[test]
-fn crowds_do_not_delay_a_stop() {
+fn those_who_are_turned_away_do_not_delay_a_stop() {
     let (host, _notes) = small(1, app());
     let _stream = open(&host, "/wait");
     let (_lingering, answer) = insist(&host, GET);
