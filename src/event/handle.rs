@@ -54,9 +54,7 @@ impl StreamHandle {
 
     /// Whether the stream is open, as far as is known: see [`EventConnection::connected`].
     pub fn is_open(&self) -> bool {
-        self.0
-            .upgrade()
-            .map_or(false, |connection| connection.ended().is_none() && !connection.stop.is_requested())
+        self.0.upgrade().map_or(false, |connection| !connection.is_over())
     }
 }
 

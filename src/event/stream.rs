@@ -112,7 +112,7 @@ impl<'r> Stream<'r> {
 
     /// Whether something can still be sent, as far as is known.
     pub(super) fn is_open(&self) -> bool {
-        !self.has_ended() && !self.connection.stop.is_requested()
+        !self.is_handed_over && !self.connection.is_over()
     }
 
     /// Begins something that is to be sent, which goes into the buffer.
@@ -207,7 +207,7 @@ impl<'r> Stream<'r> {
         match &self.clock {
             Clock::System if remaining > LOOK && !IS_READ_COARSE => {
                 let found = self.connection.watch((remaining - SLEPT) / 9 * 8);
-                return self.part(found);
+                return self.end_by(found);
             }
             Clock::System if !remaining.is_zero() => self.connection.park(remaining.min(LOOK)),
             Clock::System => {}
@@ -244,7 +244,7 @@ impl<'r> Stream<'r> {
             return Err(SendError::Closed(reason));
         }
         if self.connection.stop.is_requested() {
-            return Err(self.leave(CloseReason::Stopped));
+            return Err(self.end_with_comeback(CloseReason::Stopped));
         }
         // The time of the last write will do: a generator that never waits then reads no clock for its age.
         self.check_age(self.last_write)
@@ -252,13 +252,13 @@ impl<'r> Stream<'r> {
 
     fn check_age(&mut self, now: Instant) -> Result<(), SendError> {
         match self.expires {
-            Some(expires) if now >= expires => Err(self.leave(CloseReason::MaxAge)),
+            Some(expires) if now >= expires => Err(self.end_with_comeback(CloseReason::MaxAge)),
             _ => Ok(()),
         }
     }
 
-    /// Says when to come back, in a time of this client's own.
-    fn leave(&mut self, reason: CloseReason) -> SendError {
+    /// Ends the stream, and tells the client when to come back, at a time of its own.
+    fn end_with_comeback(&mut self, reason: CloseReason) -> SendError {
         self.buffer.clear();
         if self.settings.error_retry.is_some() {
             wire::write_comeback(&mut self.buffer);
@@ -287,13 +287,14 @@ impl<'r> Stream<'r> {
     fn look(&mut self) -> Result<(), SendError> {
         self.last_look = self.clock.now();
         let found = self.connection.look();
-        self.part(found)
+        self.end_by(found)
     }
 
-    fn part(&mut self, found: Result<(), CloseReason>) -> Result<(), SendError> {
+    /// Ends the stream if a look at its socket has found a reason to.
+    fn end_by(&mut self, found: Result<(), CloseReason>) -> Result<(), SendError> {
         match found {
             Ok(()) => Ok(()),
-            Err(CloseReason::Stopped) => Err(self.leave(CloseReason::Stopped)),
+            Err(CloseReason::Stopped) => Err(self.end_with_comeback(CloseReason::Stopped)),
             Err(reason) => Err(SendError::Closed(self.connection.end(reason))),
         }
     }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::close_reason::CloseReason;
 use super::record::{Record, Registration};
-use super::socket::{AnySocket, Socket, StopSignal};
+use super::socket::{AnySocket, Socket};
+use super::stop_signal::StopSignal;
 use crate::clock::{Clock, NEVER};
 use crate::locks::Parker;
 
@@ -31,7 +32,6 @@ const LAST_ATTEMPT: Duration = Duration::from_millis(1);
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Apache lingers for 2 s at most.
 const LINGER: Duration = Duration::from_secs(2);
-
 /// On Windows `shutdown` does not end a read under way in another thread: there a read returns after this time, looks
 /// whether the host stops, and reads on.
 const LONGEST_READ: Duration = if cfg!(windows) { Duration::from_millis(250) } else { Duration::MAX };
@@ -107,11 +107,10 @@ impl Connection {
 
     /// Notes why the connection ended, unless that is known already; returns the reason that counts.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
-        let number = reason.number();
-        match self.record().reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => reason,
-            Err(first) => CloseReason::from_number(first).unwrap_or(reason),
-        }
+        let word = &self.record().reason;
+        let (Ok(before) | Err(before)) =
+            word.compare_exchange(0, reason.number(), Ordering::AcqRel, Ordering::Acquire);
+        CloseReason::from_number(before).unwrap_or(reason)
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -164,12 +163,11 @@ impl Connection {
 
     fn set_read_timeout(&self, timeout: Duration) -> Result<(), CloseReason> {
         let millis = timeout_millis(timeout);
-        if self.read_timeout.swap(millis, Ordering::Relaxed) != millis
-            && self.socket().set_read_timeout(Some(Duration::from_millis(millis.into()))).is_err()
-        {
-            return Err(CloseReason::Reset);
+        if self.read_timeout.swap(millis, Ordering::Relaxed) == millis {
+            return Ok(());
         }
-        Ok(())
+        let timeout = Some(Duration::from_millis(millis.into()));
+        self.socket().set_read_timeout(timeout).map_err(|_| CloseReason::Reset)
     }
 
     /// Reads what has arrived, without waiting.
@@ -184,9 +182,14 @@ impl Connection {
         }
     }
 
+    /// Whether it has ended or the host stops, as far as is known.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stop.is_requested() || self.ended().is_some()
+    }
+
     /// Waits for so long, or until the host stops or the connection is shut down; as exactly as a sleep does.
     pub(crate) fn park(&self, patience: Duration) {
-        self.parker.park(patience, || self.stop.is_requested() || self.ended().is_some());
+        self.parker.park(patience, || self.is_over());
     }
 
     /// Waits for `timeout`, or until the client of a stream leaves. The client has nothing more to send; what it sends
@@ -258,15 +261,12 @@ impl Connection {
         // Before they leave: a client that has them may look at the counter.
         self.count_bytes(bytes.len() as u64);
         let mut written = 0;
-        match self.write_until_done(bytes, &mut written) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.record().bytes.fetch_sub((bytes.len() - written) as u64, Ordering::Relaxed);
-                let reason = self.end(self.reason_of(&error));
-                self.shutdown();
-                Err(reason)
-            }
-        }
+        self.write_until_done(bytes, &mut written).map_err(|error| {
+            self.record().bytes.fetch_sub((bytes.len() - written) as u64, Ordering::Relaxed);
+            let reason = self.end(self.reason_of(&error));
+            self.shutdown();
+            reason
+        })
     }
 
     /// Writes what the socket takes now, without waiting. The caller counts, and sees that nothing is torn.

@@ -8,6 +8,7 @@ mod rows;
 mod status;
 mod refusal;
 mod socket;
+mod stop_signal;
 mod close_reason;
 mod record;
 mod connection;
@@ -44,7 +45,8 @@ pub(crate) use record::{Record, Registration};
 use refusal::Refusal;
 pub(crate) use request::segments;
 pub(crate) use response::{BoxError, StreamBody, StreamStart};
-pub(crate) use socket::{is_local, AnySocket, StopSignal, Wake};
+pub(crate) use socket::{is_local, AnySocket};
+pub(crate) use stop_signal::{StopSignal, Wake};
 pub(crate) use target::{split_port, split_scheme};
 
 /// Answers requests.
