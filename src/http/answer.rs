@@ -40,7 +40,7 @@ pub(crate) struct AnswerWriter {
 
 impl AnswerWriter {
     pub(crate) fn new() -> Self {
-        Self { buffer: Vec::with_capacity(FIRST_BUFFER), date: DateLine::default() }
+        Self { buffer: Vec::new(), date: DateLine::default() } // many connections wait for a head at once
     }
 
     /// Writes the head of `response`, and its body unless `method` is HEAD; of a stream what it begins with, in the
@@ -54,6 +54,7 @@ impl AnswerWriter {
     ) -> Result<u64, CloseReason> {
         let date = self.date.at(SystemTime::now());
         self.buffer.clear();
+        self.buffer.reserve(FIRST_BUFFER);
         write_head(&mut self.buffer, response, persistence, date);
         let has_body = response.has_body(method);
         if let (Some(start), true) = (response.stream_start(), has_body) {
