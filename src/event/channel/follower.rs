@@ -31,6 +31,8 @@ pub(super) struct Visit<'v> {
     pub(super) now: Instant,
     /// Takes the channel's lock for a [`Reader::look`].
     pub(super) look: &'v dyn Fn(&Reader, &mut View) -> Step,
+    /// The followers whose stream is over, until the caller takes them.
+    pub(super) gone: Vec<(Follower, CloseReason)>,
 }
 
 impl Visit<'_> {

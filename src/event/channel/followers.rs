@@ -28,8 +28,6 @@ pub(super) struct Followers {
     waiting: BTreeSet<(Instant, u32)>,
     /// The event that all other followers need next.
     pub(super) next: u64,
-    /// The followers whose stream is over, until the caller takes them.
-    pub(super) gone: Vec<Parting>,
 }
 
 impl Followers {
@@ -131,14 +129,14 @@ impl Followers {
         }
     }
 
-    fn remove(&mut self, at: u32, reason: CloseReason) {
+    fn remove(&mut self, at: u32, reason: CloseReason, gone: &mut Vec<Parting>) {
         if let Some(follower) = self.members[at as usize].take() {
             self.change_lists(&follower.reader.interest, |list| {
                 if let Some(index) = list.iter().position(|listed| *listed == at) {
                     list.swap_remove(index);
                 }
             });
-            self.gone.push((follower, reason));
+            gone.push((follower, reason));
             self.free.push(at);
         }
     }
@@ -154,7 +152,9 @@ impl Followers {
                 _ => {
                     let start = std::mem::replace(&mut self.next, until);
                     for at in 0..self.members.len() as u32 {
-                        self.look_at_served(at, |follower| follower.go_on_from(start, visit.now));
+                        self.look_at_served(at, visit, |follower, visit| {
+                            follower.go_on_from(start, visit.now)
+                        });
                     }
                 }
             }
@@ -164,7 +164,7 @@ impl Followers {
     /// Sends the events in view to the followers that have everything before them.
     pub(super) fn serve(&mut self, visit: &mut Visit<'_>) {
         for at in self.chosen(&visit.view.topics()) {
-            self.look_at_served(at, |follower| follower.serve(visit));
+            self.look_at_served(at, visit, Follower::serve);
         }
         self.next = visit.view.end;
     }
@@ -173,13 +173,13 @@ impl Followers {
     pub(super) fn serve_waiting(&mut self, visit: &mut Visit<'_>) {
         let next = self.next;
         let due = self.waiting.range(..=(visit.now, u32::MAX)).map(|(_, at)| *at).collect::<Vec<_>>();
-        due.into_iter().for_each(|at| self.look_at(at, |follower| follower.go_on(visit, next)));
+        due.into_iter().for_each(|at| self.look_at(at, visit, |follower, visit| follower.go_on(visit, next)));
     }
 
     /// Ends the streams of the followers that have everything: the channel is closed.
     pub(super) fn finish(&mut self, visit: &mut Visit<'_>) {
         for at in 0..self.members.len() as u32 {
-            self.look_at_served(at, |follower| follower.finish(visit));
+            self.look_at_served(at, visit, Follower::finish);
         }
     }
 
@@ -196,7 +196,7 @@ impl Followers {
         while left > 0 && *budget > 0 {
             left -= 1;
             *budget -= 1;
-            self.look_at(left as u32, |follower| {
+            self.look_at(left as u32, visit, |follower, visit| {
                 let position = position.filter(|position| {
                     let is_quiet = follower.due().is_none() && follower.quiet(visit) >= position.quiet;
                     let has_topics = !matches!(follower.reader.interest, Interest::All);
@@ -212,7 +212,12 @@ impl Followers {
     }
 
     /// Does something with the follower in a place, if there is one.
-    fn look_at(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
+    fn look_at<'v>(
+        &mut self,
+        at: u32,
+        visit: &mut Visit<'v>,
+        act: impl FnOnce(&mut Follower, &mut Visit<'v>) -> Result<(), CloseReason>,
+    ) {
         let follower = match &mut self.members[at as usize] {
             Some(follower) => follower,
             None => return,
@@ -221,16 +226,21 @@ impl Followers {
             self.waiting.remove(&(due, at));
         }
         // A socket may be the user's own. If it panics, its connection ends, and the writer goes on with the others.
-        match panics::catch(|| act(follower)).unwrap_or(Err(CloseReason::Panicked)) {
+        match panics::catch(|| act(follower, visit)).unwrap_or(Err(CloseReason::Panicked)) {
             Ok(()) => self.waiting.extend(follower.due().map(|due| (due, at))),
-            Err(reason) => self.remove(at, reason),
+            Err(reason) => self.remove(at, reason, &mut visit.gone),
         }
     }
 
     /// [`look_at`](Self::look_at), if the follower has everything.
-    fn look_at_served(&mut self, at: u32, act: impl FnOnce(&mut Follower) -> Result<(), CloseReason>) {
+    fn look_at_served<'v>(
+        &mut self,
+        at: u32,
+        visit: &mut Visit<'v>,
+        act: impl FnOnce(&mut Follower, &mut Visit<'v>) -> Result<(), CloseReason>,
+    ) {
         if matches!(&self.members[at as usize], Some(follower) if follower.due().is_none()) {
-            self.look_at(at, act);
+            self.look_at(at, visit, act);
         }
     }
 
@@ -240,8 +250,8 @@ impl Followers {
             self.waiting = BTreeSet::new(); // an empty one may keep memory
         }
         if self.is_empty() || self.free.len() > 64 + 2 * self.len() {
-            let Self { members, next, gone, .. } = std::mem::take(self);
-            (self.next, self.gone) = (next, gone);
+            let Self { members, next, .. } = std::mem::take(self);
+            self.next = next;
             members.into_iter().flatten().for_each(|follower| self.add(follower));
         }
     }

@@ -14,6 +14,9 @@ use crate::random;
 /// The bytes that are kept for subscribers that are about to be served, even if the history is shorter.
 const LIVE_WINDOW: u64 = 256 * 1024;
 
+/// Where fewer events are remembered there is room for exactly those, at once: there may be thousands of such channels.
+const FEW: u64 = 8;
+
 /// An event as it is sent. One that a newer event of its topic has superseded has no text any more.
 pub(super) struct Stored {
     pub(super) sequence: u64,
@@ -31,16 +34,15 @@ pub(super) struct History {
 }
 
 /// Whose ids the events have.
-#[derive(Debug, Clone)]
 pub(super) enum Numbering {
     /// `<epoch>-<sequence>`: an id of another run of the program has another epoch.
-    Epoch(String),
+    Epoch(Box<str>),
     Publisher,
 }
 
 impl Numbering {
     pub(super) fn fresh() -> Self {
-        Self::Epoch(format!("{:012x}-", random::epoch()))
+        Self::Epoch(format!("{:012x}-", random::epoch()).into())
     }
 }
 
@@ -178,6 +180,9 @@ impl Log {
             topic.kept += 1;
             topic.newest = sequence;
         });
+        if self.events.capacity() == 0 && self.limits.events < FEW {
+            self.events.reserve_exact(self.limits.events as usize + 1);
+        }
         self.events.push_back(Stored { sequence, topic, text });
         self.expire();
         if self.surplus > 0 {
@@ -282,7 +287,7 @@ impl Log {
             None => return Resume::Fresh,
         };
         let seen = match &self.numbering {
-            Numbering::Epoch(epoch) => id.strip_prefix(epoch.as_str()).and_then(sequence_number),
+            Numbering::Epoch(epoch) => id.strip_prefix(&**epoch).and_then(sequence_number),
             Numbering::Publisher => self.find_id(id),
         };
         match seen.filter(|seen| *seen < self.next) {

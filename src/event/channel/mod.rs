@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::wire::{Event, SendError};
 use crate::clock::NEVER;
 use crate::data::Data;
-use log::{Numbering, Resume};
+use log::{Log, Resume};
 use setup::Settings;
 use shared::Shared;
 use subscription::Messages;
@@ -141,8 +141,8 @@ impl Channel {
         ChannelSetup::new()
     }
 
-    fn of(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared::new(settings)) }
+    fn of(settings: Settings, log: Log) -> Self {
+        Self { shared: Arc::new(Shared::new(settings, log)) }
     }
 
     /// Publishes an event. It never waits for a subscriber, and all subscribers see the same order.
@@ -166,10 +166,9 @@ impl Channel {
     pub fn publish<T: Data>(&self, mut event: Event<'_, T>) -> Result<Published, SendError> {
         let settings = &self.shared.settings;
         let (own_id, topic) = (event.take_id()?, event.take_topic());
-        let is_id_right = match (&settings.numbering, &own_id) {
-            (Numbering::Publisher, Some(id)) => !id.is_empty(),
-            (Numbering::Publisher, None) => false,
-            (Numbering::Epoch(_), id) => id.is_none(),
+        let is_id_right = match &own_id {
+            Some(id) => settings.has_own_ids && !id.is_empty(),
+            None => !settings.has_own_ids,
         };
         if !is_id_right {
             return Err(SendError::InvalidId);

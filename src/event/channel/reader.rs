@@ -59,7 +59,7 @@ impl Gap {
                 let reason = if seen.is_some() { "expired" } else { "unknown" };
                 Self::reset(log, settings, reason, seen.map(|seen| seen + 1), start, interest)
             }
-            Resume::Fresh if settings.snapshot.is_some() => {
+            Resume::Fresh if settings.snapshots.is_some() => {
                 let snapshot_id = Some(log.id_of(log.next() - 1));
                 Self { text: String::new(), events: 0, next: log.next(), snapshot_id }
             }
@@ -87,7 +87,7 @@ impl Gap {
         start: u64,
         interest: &Interest,
     ) -> Self {
-        let has_snapshot = settings.snapshot.is_some();
+        let has_snapshot = settings.snapshots.is_some();
         let next = if has_snapshot { log.next() } else { start };
         let id = log.id_of(next - 1);
         let missed = cursor.and_then(|cursor| log.missed(cursor, next, interest));

@@ -4,25 +4,23 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Instant;
 
-use super::log::{History, Numbering};
+use super::log::{History, Log, Numbering};
+use super::snapshot::Snapshots;
 use super::Channel;
 use crate::data::{Data, Formatting};
-use crate::event::wire::{Event, SendError};
+use crate::event::wire::Event;
 
-pub(super) type Snapshot =
-    dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
-
-/// What a channel is set up with.
+/// What a channel is set up with, beside its log.
 pub(super) struct Settings {
     /// The times of followers count from here.
     pub(super) started: Instant,
-    pub(super) history: History,
-    pub(super) numbering: Numbering,
+    /// Whether the publisher gives the ids.
+    pub(super) has_own_ids: bool,
     /// How many events of the history a fresh client gets.
     pub(super) replay: u64,
     pub(super) reset_type: Cow<'static, str>,
     pub(super) formatting: Formatting,
-    pub(super) snapshot: Option<Box<Snapshot>>,
+    pub(super) snapshots: Option<Box<Snapshots>>,
 }
 
 /// A channel that is being set up: what it remembers, and what a client gets that is fresh or has missed something.
@@ -46,24 +44,31 @@ pub(super) struct Settings {
 /// # Ok::<(), SendError>(())
 /// ```
 #[must_use = "it is a channel only when it is opened"]
-pub struct ChannelSetup(Settings);
+pub struct ChannelSetup {
+    settings: Settings,
+    history: History,
+}
 
 impl ChannelSetup {
     pub(super) fn new() -> Self {
-        Self(Settings {
+        let settings = Settings {
             started: Instant::now(),
-            history: History { events: 1024, bytes: 1024 * 1024, is_latest: false },
-            numbering: Numbering::fresh(),
+            has_own_ids: false,
             replay: 0,
             reset_type: Cow::Borrowed("reset"),
             formatting: Formatting::new(),
-            snapshot: None,
-        })
+            snapshots: None,
+        };
+        Self { settings, history: History { events: 1024, bytes: 1024 * 1024, is_latest: false } }
     }
 
     /// Makes the channel.
     pub fn open(self) -> Channel {
-        Channel::of(self.0)
+        let numbering = match self.settings.has_own_ids {
+            true => Numbering::Publisher,
+            false => Numbering::fresh(),
+        };
+        Channel::of(self.settings, Log::new(numbering, self.history))
     }
 
     /// How many of the last events can be resumed from: 1024, unless set.
@@ -71,13 +76,13 @@ impl ChannelSetup {
     /// The events of a channel take the memory of its history, or 256 KiB if that is more, however many subscribers there
     /// are.
     pub fn history_events(mut self, events: u64) -> Self {
-        self.0.history.events = events;
+        self.history.events = events;
         self
     }
 
     /// How many bytes of encoded events can be resumed from at most: 1 MiB, unless set.
     pub fn history_bytes(mut self, bytes: u64) -> Self {
-        self.0.history.bytes = bytes;
+        self.history.bytes = bytes;
         self
     }
 
@@ -85,7 +90,7 @@ impl ChannelSetup {
     ///
     /// Where there is a [`snapshot`](Self::snapshot), that is sent instead.
     pub fn replay(mut self, events: u64) -> Self {
-        self.0.replay = events;
+        self.settings.replay = events;
         self
     }
 
@@ -113,8 +118,8 @@ impl ChannelSetup {
     /// # Ok::<(), brooklet::SendError>(())
     /// ```
     pub fn latest(mut self) -> Self {
-        self.0.history.is_latest = true;
-        self.0.replay = u64::MAX;
+        self.history.is_latest = true;
+        self.settings.replay = u64::MAX;
         self
     }
 
@@ -129,7 +134,7 @@ impl ChannelSetup {
     /// the history is published, it comes back with an id that is no longer known, and gets a `reset` although it may
     /// have missed nothing.
     pub fn own_ids(mut self) -> Self {
-        self.0.numbering = Numbering::Publisher;
+        self.settings.has_own_ids = true;
         self
     }
 
@@ -139,15 +144,15 @@ impl ChannelSetup {
     ///
     /// If it is more than one line.
     pub fn reset_type(mut self, event_type: impl Into<Cow<'static, str>>) -> Self {
-        self.0.reset_type = event_type.into();
-        let event = Event::new("").event_type(&*self.0.reset_type);
+        self.settings.reset_type = event_type.into();
+        let event = Event::new("").event_type(&*self.settings.reset_type);
         assert!(event.encode().is_ok(), "an event type is one line");
         self
     }
 
     /// Overrides the text of values of some types, in what is published and in snapshots.
     pub fn formatting(mut self, formatting: Formatting) -> Self {
-        self.0.formatting = formatting;
+        self.settings.formatting = formatting;
         self
     }
 
@@ -177,14 +182,16 @@ impl ChannelSetup {
         mut self,
         snapshot: impl Fn() -> Event<'static, T> + Send + Sync + 'static,
     ) -> Self {
-        self.0.snapshot =
-            Some(Box::new(move |out, id, formatting| snapshot().write_with_id(out, id, formatting)));
+        let make = move |out: &mut String, id: Option<&str>, formatting: &Formatting| {
+            snapshot().write_with_id(out, id, formatting)
+        };
+        self.settings.snapshots = Some(Box::new(Snapshots::new(Box::new(make))));
         self
     }
 }
 
 impl fmt::Debug for ChannelSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChannelSetup").field("history", &self.0.history).finish_non_exhaustive()
+        f.debug_struct("ChannelSetup").field("history", &self.history).finish_non_exhaustive()
     }
 }

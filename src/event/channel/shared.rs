@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::follower::{Follower, Visit};
 use super::followers::{Followers, Parting, Position};
-use super::log::{Log, Numbering};
+use super::log::Log;
 use super::presence::Watchers;
 use super::reader::{write_id, Reader, Step};
 use super::setup::Settings;
-use super::snapshot::Snapshots;
 use super::topics::Interest;
 use super::view::View;
 use crate::event::wire::SendError;
@@ -30,7 +29,6 @@ pub(super) struct Shared {
     /// Notified when a subscriber's cursor has moved or a subscriber has left, if a thread waits for that.
     progress: Condvar,
     pub(super) watchers: Watchers,
-    pub(super) snapshots: Snapshots,
 }
 
 /// What the lock of a channel guards.
@@ -42,7 +40,7 @@ pub(super) struct State {
     /// How many threads wait for `progress`.
     waiting: usize,
     pub(super) subscribers: usize,
-    /// The followers by writer; empty before the first follower.
+    /// The followers by writer, of each writer that has had some.
     shares: Vec<Share>,
     /// The cursors of the subscribers that no writer has, by the number that each reports by.
     cursors: BTreeMap<u64, u64>,
@@ -53,6 +51,8 @@ pub(super) struct State {
 /// One writer's part of a channel.
 #[derive(Default)]
 struct Share {
+    /// The writer's number.
+    writer: usize,
     followers: Followers,
     /// Whether a thread visits the followers, and has taken them out of here.
     is_out: bool,
@@ -89,7 +89,7 @@ pub(super) struct Visited {
     pub(super) gone: Vec<Parting>,
 }
 
-/// Followers of one writer to which the thread that publishes sends an event itself, with the number of their share.
+/// Followers of one writer to which the thread that publishes sends an event itself, with the writer's number.
 type Direct = (usize, Followers);
 
 /// For whom an event is, and which threads send it.
@@ -104,10 +104,10 @@ pub(super) struct Audience {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, log: Log) -> Self {
         Self {
             state: Mutex::new(State {
-                log: Log::new(settings.numbering.clone(), settings.history),
+                log,
                 is_closed: false,
                 sleeping: 0,
                 waiting: 0,
@@ -120,7 +120,6 @@ impl Shared {
             news: Condvar::new(),
             progress: Condvar::new(),
             watchers: Watchers::default(),
-            snapshots: Snapshots::default(),
         }
     }
 
@@ -219,12 +218,12 @@ impl Shared {
         };
         let mut audience =
             Audience { id, subscribers, called: 0, now, direct: Vec::new(), view: View::default() };
-        for (index, share) in state.shares.iter_mut().enumerate() {
+        for share in &mut state.shares {
             if share.slowest().is_none() {
                 continue;
             }
             if share.is_out || share.is_called || share.followers.next != sequence {
-                audience.called |= share.call() << index;
+                audience.called |= share.call();
                 continue;
             }
             match share.followers.audience(topic) {
@@ -233,9 +232,9 @@ impl Shared {
                     share.slowest = share.slowest.map(|slowest| slowest + u64::from(slowest == sequence));
                 }
                 count if count <= FEW && share.followers.is_rested(topic, &self.settings, now) => {
-                    audience.direct.push((index, share.take()));
+                    audience.direct.push((share.writer, share.take()));
                 }
-                _ => audience.called |= share.call() << index,
+                _ => audience.called |= share.call(),
             }
         }
         if !audience.direct.is_empty() {
@@ -245,8 +244,8 @@ impl Shared {
             self.news.notify_all();
         }
         drop(guard);
-        if self.settings.snapshot.is_some() {
-            self.snapshots.outdate(sequence);
+        if let Some(snapshots) = &self.settings.snapshots {
+            snapshots.outdate(sequence);
         }
         Ok(audience)
     }
@@ -254,20 +253,17 @@ impl Shared {
     /// Sends the event to the followers that the publishing thread serves itself. `part` gets those whose stream is over.
     pub(super) fn serve_directly(&self, audience: &mut Audience, part: impl Fn(usize, Vec<Parting>)) {
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
-        for (index, mut followers) in std::mem::take(&mut audience.direct) {
-            followers.serve(&mut Visit {
-                settings: &self.settings,
-                view: &mut audience.view,
-                now: audience.now,
-                look: &look,
-            });
-            let (due, gone) = (followers.due(), std::mem::take(&mut followers.gone));
-            let is_called = self.put_back(index, followers, |share| {
+        for (writer, mut followers) in std::mem::take(&mut audience.direct) {
+            let (settings, view) = (&self.settings, &mut audience.view);
+            let mut visit = Visit { settings, view, now: audience.now, look: &look, gone: Vec::new() };
+            followers.serve(&mut visit);
+            let (due, gone) = (followers.due(), visit.gone);
+            let is_called = self.put_back(writer, followers, |share| {
                 share.is_called |= due.is_some();
                 share.is_called
             });
-            audience.called |= u8::from(is_called) << index;
-            part(index, gone);
+            audience.called |= u8::from(is_called) << writer;
+            part(writer, gone);
         }
     }
 
@@ -276,22 +272,19 @@ impl Shared {
         let mut state = self.state();
         state.is_closed = true;
         self.news.notify_all();
-        let shares = state.shares.iter_mut().enumerate();
-        shares.fold(0, |called, (index, share)| match share.slowest() {
-            Some(_) => called | share.call() << index,
-            None => called,
-        })
+        let shares = state.shares.iter_mut().filter(|share| share.slowest().is_some());
+        shares.fold(0, |called, share| called | share.call())
     }
 
     /// Gives a writer a new follower; returns whether the writer has to be told.
-    pub(super) fn welcome(&self, index: usize, follower: Follower) -> bool {
+    pub(super) fn welcome(&self, writer: usize, follower: Follower) -> bool {
         let mut state = self.state();
         state.forget_cursor(&follower.reader);
-        while state.shares.len() <= index {
+        if state.share(writer).is_none() {
             state.shares.reserve_exact(1); // most channels have few followers
-            state.shares.push(Share::default());
+            state.shares.push(Share { writer, ..Share::default() });
         }
-        let share = &mut state.shares[index];
+        let share = state.share(writer).expect("it is there now");
         share.newcomers.push(follower);
         share.call() > 0
     }
@@ -299,14 +292,14 @@ impl Shared {
     /// Visits the followers of a writer. `None` if another thread visits them now; that thread then tells the writer.
     pub(super) fn visit(
         &self,
-        index: usize,
+        writer: usize,
         view: &mut View,
         task: Task<'_>,
         now: Instant,
     ) -> Option<Visited> {
         let mut state = self.state();
         let (next, is_closed) = (state.log.next(), state.is_closed);
-        let share = &mut state.shares[index];
+        let share = state.share(writer)?;
         share.is_alarmed |= matches!(task, Task::Alarm);
         share.is_called = share.is_out;
         if share.is_out {
@@ -323,7 +316,7 @@ impl Shared {
         let keep_alive = newcomers.iter().filter_map(Follower::keep_alive).min();
         newcomers.into_iter().for_each(|newcomer| followers.add(newcomer));
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
-        let mut visit = Visit { settings: &self.settings, view, now, look: &look };
+        let mut visit = Visit { settings: &self.settings, view, now, look: &look, gone: Vec::new() };
         followers.catch_up(next, &mut visit);
         followers.serve_waiting(&mut visit);
         if is_closed {
@@ -337,19 +330,19 @@ impl Shared {
                 followers.tend(left, budget, &mut visit, position.as_ref())
             }
         };
-        view.clear();
+        visit.view.clear();
         followers.tidy();
-        let (due, gone) = (followers.due(), std::mem::take(&mut followers.gone));
+        let (due, gone) = (followers.due(), visit.gone);
         let (is_called, is_empty) =
-            self.put_back(index, followers, |share| (share.is_called, share.slowest().is_none()));
+            self.put_back(writer, followers, |share| (share.is_called, share.slowest().is_none()));
         Some(Visited { is_called, due, keep_alive, is_empty, left, gone })
     }
 
     /// Puts followers back into their share, and returns what `ask` reads there.
-    fn put_back<T>(&self, index: usize, followers: Followers, ask: impl FnOnce(&mut Share) -> T) -> T {
+    fn put_back<T>(&self, writer: usize, followers: Followers, ask: impl FnOnce(&mut Share) -> T) -> T {
         let slowest = followers.slowest();
         let mut state = self.state();
-        let share = &mut state.shares[index];
+        let share = state.share(writer).expect("it is where they were taken out");
         (share.slowest, share.followers, share.is_out) = (slowest, followers, false);
         let answer = ask(share);
         self.tell_progress(&state);
@@ -357,8 +350,8 @@ impl Shared {
     }
 
     /// The shortest keep-alive of a writer's followers.
-    pub(super) fn keep_alive(&self, index: usize) -> Option<Duration> {
-        self.state().shares.get(index)?.followers.keep_alive()
+    pub(super) fn keep_alive(&self, writer: usize) -> Option<Duration> {
+        self.state().share(writer)?.followers.keep_alive()
     }
 
     /// The position of the followers that have everything before the event `next`, if it has an id.
@@ -370,12 +363,8 @@ impl Shared {
         let mut id_block = String::new();
         write_id(&mut id_block, &id);
         // An id of the publisher's is of no use any more when it has left the history.
-        let is_urgent = matches!(self.settings.numbering, Numbering::Publisher);
-        Some(Position {
-            id_block: id_block.into(),
-            middle,
-            quiet: if is_urgent { Duration::ZERO } else { QUIET },
-        })
+        let quiet = if self.settings.has_own_ids { Duration::ZERO } else { QUIET };
+        Some(Position { id_block: id_block.into(), middle, quiet })
     }
 }
 
@@ -384,6 +373,10 @@ impl State {
     pub(super) fn is_within(&self, events: u64) -> bool {
         let next = self.log.next();
         next - slowest(&self.shares, &self.cursors).unwrap_or(next) <= events
+    }
+
+    fn share(&mut self, writer: usize) -> Option<&mut Share> {
+        self.shares.iter_mut().find(|share| share.writer == writer)
     }
 
     fn leave(&mut self, reader: &Reader) {
@@ -401,11 +394,11 @@ impl State {
 }
 
 impl Share {
-    /// Marks the share: its writer has to visit the followers. Returns 1 if the caller has to tell the writer, 0 if the
-    /// share was marked already, or the thread that has the followers will tell the writer.
+    /// Marks the share: its writer has to visit the followers. Returns the writer's bit if the caller has to tell it, 0 if
+    /// the share was marked already, or the thread that has the followers will tell the writer.
     fn call(&mut self) -> u8 {
         let was_called = std::mem::replace(&mut self.is_called, true);
-        u8::from(!was_called && !self.is_out)
+        u8::from(!was_called && !self.is_out) << self.writer
     }
 
     /// The first event that one of its followers lacks; none where there are no followers.

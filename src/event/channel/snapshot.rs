@@ -3,28 +3,35 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::setup::Settings;
+use crate::data::Formatting;
 use crate::event::wire::SendError;
 use crate::locks::{lock, wait};
 
 /// A thread that waits for the text that another makes looks after its own stream this often.
 const NAP: Duration = Duration::from_millis(50);
 
-/// The last text, until something is published.
-#[derive(Debug, Default)]
+/// Writes the event, with this id.
+type Make = dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
+
+/// What makes the text, and the last text, until something is published.
 pub(super) struct Snapshots {
+    make: Box<Make>,
     /// The position, and the text of it; none while a thread makes that.
     last: Mutex<Option<(u64, Option<Arc<str>>)>>,
     made: Condvar,
 }
 
 impl Snapshots {
+    pub(super) fn new(make: Box<Make>) -> Self {
+        Self { make, last: Mutex::default(), made: Condvar::new() }
+    }
+
     /// The text for a position. If several threads want it at once, one makes it, and the others wait and call `tick`.
     ///
     /// It calls the user's snapshot, so the caller holds no lock.
     pub(super) fn get(
         &self,
-        settings: &Settings,
+        formatting: &Formatting,
         position: u64,
         id: Option<&str>,
         mut tick: impl FnMut() -> Result<(), SendError>,
@@ -43,9 +50,7 @@ impl Snapshots {
         }
         let making = Making { snapshots: self, position };
         let mut text = String::new();
-        if let Some(snapshot) = &settings.snapshot {
-            snapshot(&mut text, id, &settings.formatting)?;
-        }
+        (self.make)(&mut text, id, formatting)?;
         let text: Arc<str> = text.into();
         let mut last = lock(&self.last);
         if matches!(*last, Some((known, None)) if known == position) {

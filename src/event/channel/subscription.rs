@@ -118,8 +118,11 @@ impl Feed {
         // Before the snapshot is made: if that fails, the next call would find the same gap again.
         self.advance(gap.next);
         if let Some(id) = gap.snapshot_id {
-            let Shared { settings, snapshots, .. } = &*self.shared;
-            self.told.push_back(snapshots.get(settings, gap.next - 1, id.as_deref(), tick)?);
+            let settings = &self.shared.settings;
+            if let Some(snapshots) = &settings.snapshots {
+                let text = snapshots.get(&settings.formatting, gap.next - 1, id.as_deref(), tick)?;
+                self.told.push_back(text);
+            }
         }
         Ok(())
     }

@@ -55,10 +55,17 @@ pub(super) struct Topic {
 }
 
 /// Topics by number; 0 is that of the events without one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Topics {
-    numbers: HashMap<Arc<str>, u32>,
     none: Topic,
+    /// In a box, since most channels have none, and there may be thousands of those.
+    named: Option<Box<Named>>,
+}
+
+/// Those that have a name.
+#[derive(Default)]
+struct Named {
+    numbers: HashMap<Arc<str>, u32>,
     known: Vec<Topic>,
     free: Vec<u32>,
     /// How many topics have neither a follower nor an event.
@@ -68,35 +75,31 @@ pub(super) struct Topics {
 }
 
 impl Topics {
+    fn named(&mut self) -> &mut Named {
+        self.named.get_or_insert_with(Box::default)
+    }
+
     pub(super) fn get(&mut self, number: u32) -> &mut Topic {
-        match number.checked_sub(1) {
-            Some(index) => &mut self.known[index as usize],
-            None => &mut self.none,
+        match number {
+            0 => &mut self.none,
+            _ => &mut self.named().known[number as usize - 1],
         }
     }
 
     pub(super) fn gone(&self, number: u32) -> Gone {
-        number.checked_sub(1).map_or(&self.none, |index| &self.known[index as usize]).gone
+        match &self.named {
+            Some(named) if number > 0 => named.known[number as usize - 1].gone,
+            _ => self.none.gone,
+        }
     }
 
     /// The number of a topic that is known.
     pub(super) fn known(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
+        self.named.as_ref()?.numbers.get(name).copied()
     }
 
     pub(super) fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        self.forget_unused();
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.known.push(Topic::default());
-            self.known.len() as u32
-        });
-        *self.get(number) = Topic { gone: self.forgotten, ..Topic::default() };
-        self.unused += 1;
-        self.numbers.insert(name.into(), number);
-        number
+        self.named().number(name)
     }
 
     /// Counts followers and events of a topic.
@@ -107,8 +110,26 @@ impl Topics {
         change(topic);
         let after = is_unused(topic);
         if number > 0 {
-            self.unused = self.unused + usize::from(after) - usize::from(before);
+            let unused = &mut self.named().unused;
+            *unused = *unused + usize::from(after) - usize::from(before);
         }
+    }
+}
+
+impl Named {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        self.forget_unused();
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.known.push(Topic::default());
+            self.known.len() as u32
+        });
+        self.known[number as usize - 1] = Topic { gone: self.forgotten, ..Topic::default() };
+        self.unused += 1;
+        self.numbers.insert(name.into(), number);
+        number
     }
 
     /// Names may come from clients. When more than half of the names, and more than `UNUSED_TOPICS`, are unused, all unused
