@@ -108,7 +108,8 @@ fn topics() {
             "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        ask(address, head + body).status
+        let answer = ask(address, head + body);
+        (answer.status, String::from_utf8(answer.body).unwrap())
     };
     let open = |target: &str| {
         let mut stream = Client::get(target).deadline(DEADLINE).connect(address).unwrap();
@@ -120,24 +121,37 @@ fn topics() {
     let check = |stream: &mut EventStream, expected: &[&str]| {
         let events = stream.next_events(expected.len()).unwrap();
         assert_eq!(events.iter().map(|event| &*event.data).collect::<Vec<_>>(), expected);
+        events[0].last_event_id.clone()
     };
     let (mut some, mut all) = (open("/topics?of=a,b"), open("/topics"));
-    for (target, body) in [("/topics?topic=a", "1"), ("/topics?topic=c", "2"), ("/topics", "3")] {
-        assert_eq!(say("POST", target, body), 202);
-    }
-    check(&mut some, &["1", "3"]);
-    check(&mut all, &["1", "2", "3"]);
-    assert_eq!(say("DELETE", "/topics?topic=a", ""), 405);
+    let publish = |target: &str, body: &str| {
+        let (status, id) = say("POST", target, body);
+        assert_eq!(status, 202);
+        id
+    };
+    let targets = [("/topics?topic=a", "1"), ("/topics?topic=c", "2"), ("/topics", "3")];
+    let ids = targets.map(|(target, body)| publish(target, body));
+    assert_eq!(check(&mut some, &["1", "3"]), ids[0]);
+    assert_eq!(check(&mut all, &["1", "2", "3"]), ids[0]);
+    assert_eq!(say("DELETE", "/topics?topic=a", "").0, 405);
+    // A hundred are remembered.
+    (4..=101).for_each(|number: u32| drop(publish("/topics", &number.to_string())));
+    let resume = |id: &str| {
+        let client = Client::get("/topics").last_event_id(id).deadline(DEADLINE);
+        client.connect(address).unwrap().next_event().unwrap()
+    };
+    assert_eq!(resume(&ids[0]).data, "2");
+    assert_eq!(resume(&ids[0].replace("-1", "-0")).data, r#"{"reason":"expired","missed":1}"#);
 
     for (topic, body) in [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")] {
-        assert_eq!(say("POST", &format!("/latest?topic={topic}"), body), 202);
+        publish(&format!("/latest?topic={topic}"), body);
     }
     let latest = |target: &str| Client::get(target).deadline(DEADLINE).connect(address).unwrap();
     check(&mut latest("/latest"), &["2", "3", "4"]);
     check(&mut latest("/latest?of=a,b&pace=1"), &["2", "3"]);
-    assert_eq!(say("DELETE", "/latest?topic=b", ""), 204);
+    assert_eq!(say("DELETE", "/latest?topic=b", "").0, 204);
     check(&mut latest("/latest"), &["3", "4"]);
-    assert_eq!(say("DELETE", "/latest", ""), 405);
+    assert_eq!(say("DELETE", "/latest", "").0, 405);
 }
 
 #[test]

@@ -394,14 +394,14 @@ impl Follower {
     /// request where presence is watched. A socket of the user's own may panic; the stream ends then, too.
     pub(super) fn leave(self, reason: CloseReason) -> (Reader, CloseReason, Option<Request>) {
         let Self { connection, reader, extras, bytes, events, .. } = self;
-        let counting = panics::catch(move || {
+        connection.count_bytes(bytes);
+        connection.count_events(events);
+        let reason = connection.end(reason);
+        let _ = panics::catch(move || {
             // Reads what the client has sent last: a close with unread bytes is a reset, which destroys what the client
             // has not read yet.
             let _ = connection.look();
-            connection.count_bytes(bytes);
-            connection.count_events(events);
-            connection.end(reason)
         });
-        (reader, counting.unwrap_or(CloseReason::Panicked), extras.and_then(|extras| extras.request))
+        (reader, reason, extras.and_then(|extras| extras.request))
     }
 }

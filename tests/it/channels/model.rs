@@ -7,6 +7,7 @@ use super::latest::Latest;
 use super::valve::Valve;
 use super::FINISH;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// What is kept for everybody, however short the history.
 pub(super) const WINDOW: usize = 256 * 1024;
@@ -169,6 +170,9 @@ pub(super) struct Client {
     pub(super) is_forwarding: bool,
     /// What it follows, if that is not all.
     pub(super) topics: Option<Vec<u8>>,
+    pub(super) joined: Instant,
+    /// At least so long is between two writes of events. That changes when they come, and never which do.
+    pub(super) pace: Duration,
     /// What was superseded, or forgotten, before it came: it gets none of that.
     pub(super) old: BTreeSet<u64>,
     /// Whether it has stalled, or begun with something to catch up with.
@@ -227,6 +231,29 @@ impl Client {
             true if FINISH.starts_with(rest) => Ok(false),
             false if rest.is_empty() => Ok(true),
             _ => Err(format!("more than was published: {rest:.300?}")),
+        }
+    }
+
+    /// Whether there have been no more writes than its pace allows in the time since it joined: however slow the machine
+    /// is, that is a bound. A write may be the rest of another where it stalls, or a position where it follows topics.
+    pub(super) fn check_pace(&self) -> Result<(), String> {
+        /// The head, what it is told when it joins, a snapshot, the first events, the end.
+        const BESIDES: usize = 5;
+        /// What is more than one write takes goes in several, each at least so large: they hold whole events.
+        const LARGE: usize = 30_000;
+        let pace = self.pace.saturating_sub(Duration::from_millis(1)); // it is kept by whole milliseconds
+        if pace.is_zero() || self.has_been_behind || self.topics.is_some() {
+            return Ok(());
+        }
+        let (writes, bytes) = {
+            let state = self.valve.state();
+            (state.writes.len(), state.written.len())
+        };
+        let in_time = self.joined.elapsed().as_nanos() / pace.as_nanos();
+        let most = BESIDES + bytes / LARGE + in_time as usize;
+        match writes <= most {
+            true => Ok(()),
+            false => Err(format!("{writes} writes where {most} are allowed, with a pace of {:?}", self.pace)),
         }
     }
 

@@ -79,6 +79,46 @@ fn forwarding() {
     assert_eq!(stream.text(), format!("retry: 3000\n{expected}"));
 }
 
+/// What `next` returns, and when: what is for its topics, a gap and the snapshot as well. Of that nothing is sent.
+#[test]
+fn taking() {
+    let state = || Event::new("how things are").event_type("state");
+    let channel = Channel::setup().history_events(1).history_bytes(1000).snapshot(state).open();
+    let epoch = epoch(&channel);
+    let followed = channel.clone();
+    let source = EventSource::new(move |connection| {
+        let mut subscription = followed.subscribe_topics(connection, ["a"])?;
+        let started = connection.now();
+        let mut check = |patience, expected: Result<Option<&str>, SendError>, seconds| {
+            let taken = subscription.next(connection, Duration::from_secs(patience));
+            let taken = taken.map(|event| event.map(|event| format!("{}: {}", event.event_type, event.data)));
+            assert_eq!(taken, expected.map(|event| event.map(str::to_owned)));
+            assert_eq!(connection.now() - started, Duration::from_secs(seconds));
+        };
+        check(0, Ok(None), 0);
+        check(2, Ok(None), 2);
+        followed.publish(Event::new("one\ntwo").event_type("t").topic("a"))?;
+        followed.publish(Event::new("for others").topic("b"))?;
+        followed.publish(Event::new("for all"))?;
+        check(1000, Ok(Some("t: one\ntwo")), 2);
+        check(1000, Ok(Some("message: for all")), 2);
+        check(1000, Ok(Some("message: later")), 4); // as soon as it is there
+        let text = "x".repeat(1024);
+        (0..400).for_each(|_| drop(followed.publish(Event::new(&text)).unwrap()));
+        check(1000, Ok(Some("reset: {\"reason\":\"lagged\",\"missed\":null}")), 4);
+        check(1000, Ok(Some("state: how things are")), 4);
+        check(1, Ok(None), 5);
+        followed.close();
+        check(1000, Err(SendError::Closed(CloseReason::Finished)), 5);
+        Ok(())
+    });
+    let publish = move || drop(channel.publish(Event::new("later").topic("a")).unwrap());
+    let stream = testing::Client::get("/").in_memory(&source).at(Duration::from_secs(4), publish).run();
+    assert!(stream.error().is_none(), "{:?}", stream.error());
+    let joined = format!("retry: 3000\nid: {epoch}0\nevent: state\ndata: how things are\n\n");
+    assert_eq!(stream.text(), joined + FINISH);
+}
+
 /// A slow one delays nobody; what it has missed it is told, after the event that it was in.
 #[test]
 fn falling_behind() {

@@ -9,11 +9,11 @@ use super::valve::Valve;
 use super::{epoch, get_after, GET};
 use crate::patience::{Gate, DEADLINE, LONG};
 use crate::random::Random;
-use brooklet::{Channel, Event, EventSource, Host};
+use brooklet::{Channel, Event, EventConnection, EventSource, Host};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One run: a channel that is set up by chance, and some dozens of things that happen to it.
 struct Run {
@@ -55,12 +55,16 @@ impl Run {
         let (followed, joined) = (channel.clone(), Arc::clone(&gates));
         let following = EventSource::new({
             let channel = channel.clone();
-            move |connection| match connection.request().query("of") {
-                Some(of) => Ok(connection.follow_topics(&channel, of.split(','))?),
-                None => Ok(connection.follow(&channel)?),
+            move |connection| {
+                set_pace(connection);
+                match connection.request().query("of") {
+                    Some(of) => Ok(connection.follow_topics(&channel, of.split(','))?),
+                    None => Ok(connection.follow(&channel)?),
+                }
             }
         });
         let forwarding = EventSource::new(move |connection| {
+            set_pace(connection);
             let mut subscription = match connection.request().query("of") {
                 Some(of) => followed.subscribe_topics(connection, of.split(','))?,
                 None => followed.subscribe(connection)?,
@@ -234,10 +238,14 @@ impl Run {
         let mut request = id.as_deref().map_or_else(|| GET.to_owned(), get_after);
         let topics =
             self.random.pick(&[None, None, Some(&[1][..]), Some(&[1, 3]), Some(&[9])]).map(<[u8]>::to_vec);
+        let pace = self.random.pick(&[0, 0, 0, 0, 2, 10]);
+        let mut query = format!("pace={pace}");
         if let Some(topics) = &topics {
             let names: Vec<_> = topics.iter().map(u8::to_string).collect();
-            request = request.replace("/ ", &format!("/?of={} ", names.join(",")));
+            query += &format!("&of={}", names.join(","));
         }
+        request = request.replace("/ ", &format!("/?{query} "));
+        let joined = Instant::now();
         let greetings = self.model.greetings(seen.as_ref(), topics.as_deref());
         let is_forwarding = self.random.once_in(6);
         let valve = Valve::new(&request);
@@ -251,7 +259,7 @@ impl Run {
             host.serve(end);
         }
         self.done.push(format!(
-            "{} joins after {id:?}, {topics:?}, forwarding: {is_forwarding}",
+            "{} joins after {id:?}, {topics:?}, forwarding: {is_forwarding}, a write each {pace} ms",
             self.clients.len()
         ));
         self.clients.push(Client {
@@ -261,6 +269,8 @@ impl Run {
             old: self.model.latest.superseded.clone(),
             is_forwarding,
             topics,
+            joined,
+            pace: Duration::from_millis(pace),
             is_stalled: false,
         });
     }
@@ -297,7 +307,8 @@ impl Run {
     }
 
     fn check(&self, client: &Client) -> bool {
-        client.check(&self.model).unwrap_or_else(|error| panic!("{error}\n{}", self.context()))
+        let checked = client.check_pace().and_then(|()| client.check(&self.model));
+        checked.unwrap_or_else(|error| panic!("{error}\n{}", self.context()))
     }
 
     /// Waits until all who do not stall have everything, which must be what the model says.
@@ -344,6 +355,12 @@ impl Run {
             client.until("its connection is closed", |state| state.is_closed);
         }
     }
+}
+
+/// The pace is what the client says.
+fn set_pace(connection: &mut EventConnection) {
+    let pace = connection.request().query("pace").and_then(|millis| millis.parse().ok());
+    connection.pace(Duration::from_millis(pace.expect("each says one")));
 }
 
 #[test]

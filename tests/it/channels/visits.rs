@@ -2,9 +2,9 @@
 
 use super::valve::Valve;
 use super::{patient_for, GET};
-use crate::patience::LONG;
+use crate::patience::{eventually, LONG};
 use crate::sse::Parser;
-use brooklet::{Channel, Control, Event, EventSource, Host, Socket};
+use brooklet::{Channel, CloseReason, Control, Event, EventSource, Host, Socket};
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -98,6 +98,38 @@ fn what_leaves_meanwhile() {
     }
     assert_eq!(seen, 802);
     client.leave();
+}
+
+/// A socket that panics is the end of its connection, and of nothing else: whether it is read or written to, and whether a
+/// writer does that or a publisher.
+#[test]
+fn a_socket_that_panics() {
+    let (channel, control) = (Channel::new(), Control::new());
+    let [reading, writing] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let fuse = |is_lit: &Arc<AtomicBool>| {
+        let is_lit = Arc::clone(is_lit);
+        move || assert!(!is_lit.load(Ordering::SeqCst), "on purpose")
+    };
+    let read = follow(&channel, &control, fuse(&reading), || {});
+    let others = [(); 2].map(|()| follow(&channel, &control, || {}, || {}));
+    for count in 1..=20 {
+        let written = follow(&channel, &control, || {}, fuse(&writing));
+        written.until("the greeting", |state| state.ends_with("\n\n"));
+        writing.store(true, Ordering::SeqCst);
+        channel.publish(Event::new(count)).unwrap();
+        written.until("its end", |state| state.is_closed);
+        writing.store(false, Ordering::SeqCst);
+    }
+    reading.store(true, Ordering::SeqCst);
+    read.until("its end", |state| state.is_closed);
+    eventually("two are left", || channel.subscribers() == 2);
+    eventually("the others are counted", || control.stats().ended_by(CloseReason::Panicked) == 21);
+    channel.publish(Event::new("on")).unwrap();
+    for client in &others {
+        client.until("all", |state| state.ends_with("data: on\n\n"));
+        assert_eq!(client.text().matches("data: ").count(), 21);
+        client.leave();
+    }
 }
 
 /// Followers that a publisher serves when their host stops are told when it is done, and nobody spins until then.
