@@ -13,7 +13,7 @@ use crate::http::{split_scheme, Head, Response, Status};
 const DEFAULT_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Last-Event-ID";
 /// What a page may do. Whether a handler serves the method is for the handler to say.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/// How long a browser may remember that, in seconds. Chromium forgets after two hours whatever it is told.
+/// How long a browser may remember the answer, in seconds. Chromium forgets it after two hours in any case.
 const MAX_AGE: &str = "7200";
 
 /// Lets pages of other origins read the answers of a [`Host`](crate::Host), streams included.

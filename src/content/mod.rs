@@ -35,7 +35,7 @@ use crate::http::{FieldValue, Handler, Request, Response, Status};
 #[derive(Debug, Clone)]
 #[must_use = "content answers when it is part of a Layout or of a Host"]
 pub struct Content {
-    /// None where it is to be guessed from a file's name.
+    /// `None`: it is guessed from a file's name.
     media_type: Option<FieldValue>,
     source: Source,
 }

@@ -15,8 +15,8 @@ use crate::panics;
 
 /// Nginx and HAProxy cut a silent stream after 60 and 50 seconds; axum and sse-starlette also say 15.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// What browsers wait unless told otherwise. It is sent all the same: a page that was told another delay before, after
-/// a failure or a stop, goes back to this one.
+/// The delay of browsers by default. It is sent nevertheless: a page that was told another delay, after a failure or a
+/// stop, goes back to this one.
 const RETRY: Duration = Duration::from_secs(3);
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 

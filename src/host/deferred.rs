@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use crate::locks::lock;
 use crate::threads;
 
-/// What may wait for a thread other than the one that accepts: listeners that block are told no more.
+/// How many jobs of the thread that accepts may wait. While a listener blocks and as many wait, further ones are dropped.
 const MAX_DEFERRED: usize = 1024;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;

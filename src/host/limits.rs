@@ -87,7 +87,7 @@ impl Limits {
     /// A browser sends the cookies of a host to all of its ports. So the cookies of all tools on localhost come in one
     /// field.
     pub fn max_head(mut self, bytes: usize) -> Self {
-        self.max_head = bytes.min(i32::MAX as usize); // a head's parts are told in 32 bits
+        self.max_head = bytes.min(i32::MAX as usize); // the ends of a head's parts have 32 bits
         self
     }
 

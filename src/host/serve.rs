@@ -1,4 +1,4 @@
-//! One connection: head, body, handler, answer, and again, until one side has had enough.
+//! One connection: head, body, handler, answer, and again, until the client or the host closes it.
 //!
 //! A stream keeps all pages of its thread's stack that were touched before, and its generator runs below the frames that
 //! led to it. So what is done before a stream, or instead of one, is not inlined into those: two pages are enough.
@@ -25,7 +25,7 @@ const OVERFLOW_HEAD: Duration = Duration::from_secs(1);
 /// A thread that waits for the next request yields and polls this often before it sleeps: on a busy host the client has
 /// mostly sent it by then.
 const TURNS: usize = 4;
-/// When clients that were sent away come back: at a random time in this range, so that they do not come together.
+/// When clients come back that found no slot: at a random time in this range, so that they do not come together.
 const OVERFLOW_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
 
 /// Serves a connection to its end, or until its stream is handed to a channel, on the calling thread.

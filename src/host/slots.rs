@@ -29,7 +29,7 @@ pub(super) struct Slots {
     left: Condvar,
 }
 
-/// How many slots there are of each kind, and who has them.
+/// How many slots of each kind are taken, and by which connections.
 #[derive(Default)]
 pub(super) struct Table {
     served: usize,
@@ -163,13 +163,13 @@ impl Slots {
         }
     }
 
-    /// How many slots are held, but for the one that the calling thread may hold itself.
+    /// How many slots are held, without the one that the calling thread may hold itself.
     pub(super) fn held_by_others(&self) -> usize {
         lock(&self.table).held().saturating_sub(self.held_by_caller())
     }
 
-    /// Waits until none of the slots that `count` counts is left, but for the one that the calling thread may hold itself.
-    /// Returns whether that came within `patience`.
+    /// Waits until `count` is zero, or one if the calling thread holds a slot itself. Returns whether that came within
+    /// `patience`.
     pub(super) fn wait_until_empty(&self, count: fn(&Table) -> usize, patience: Duration) -> bool {
         let own = self.held_by_caller();
         let table = wait_while(&self.left, lock(&self.table), patience, |table| count(table) > own);

@@ -260,7 +260,7 @@ mod tests {
         assert!(state.queue.is_empty() && !state.is_making && Arc::strong_count(&held) == 1);
     }
 
-    /// Whatever waits for one that is being made.
+    /// A leader gets its own thread, also while another thread is being made.
     #[test]
     fn a_task_that_needs_a_thread_at_once() {
         let workers = workers(Some(TOO_LARGE));

@@ -10,7 +10,7 @@ use super::Response;
 use crate::calendar::Utc;
 use crate::digits::Digits;
 
-/// A body up to this length leaves with its head in one write; one that is read is read in pieces of it.
+/// A body up to this length leaves with its head in one write. A body that is read from a file is read in such pieces.
 const ONE_WRITE: u64 = 64 * 1024;
 
 /// What says that a body in chunks is whole (RFC 9112 §7.1).

@@ -133,7 +133,7 @@ impl HeadScan {
     }
 }
 
-/// A part of a head. Whatever a head may have at most, its parts are told in 32 bits.
+/// A part of a head. `Limits::max_head` is below 2^31 bytes, so 32 bits are enough for its ends.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,

@@ -1,5 +1,5 @@
-//! What became of a connection, its [`Record`], and who keeps that: its [`Registration`], a slot of a host say. It is kept
-//! beside the connection, so that it can be read after that has ended.
+//! The [`Record`] of a connection: why it ended, and how much was sent. Its [`Registration`], a slot of a host say, keeps the
+//! record beside the connection, so that it can be read after the connection has ended.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -208,7 +208,7 @@ impl Follower {
         }
     }
 
-    /// Makes a follower wait that has everything before the event `cursor`. It may have been told a later id already.
+    /// Makes a follower wait that has everything before the event `cursor`. Its own cursor may be later.
     pub(super) fn go_on_from(&mut self, cursor: u64, now: Instant) -> Result<(), CloseReason> {
         self.reader.cursor = self.reader.cursor.max(cursor);
         self.wait_until(now);

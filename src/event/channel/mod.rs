@@ -149,9 +149,9 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] when the channel is closed; [`SendError::InvalidEventType`], and
-    /// [`SendError::InvalidId`] also for an event that brings an id to a channel that gives them, or none to one that
-    /// takes them from the publisher. Nothing is published then.
+    /// [`SendError::Closed`] when the channel is closed; [`SendError::InvalidEventType`] and [`SendError::InvalidId`] as
+    /// when an event is sent. It is also `InvalidId` if an event has an id although the channel gives the ids, or has none
+    /// although the [publisher gives them](ChannelSetup::own_ids). Nothing is published then.
     ///
     /// ```
     /// use brooklet::{Channel, CloseReason, Event, SendError};

@@ -35,7 +35,7 @@ pub enum Presence {
         /// The request that it joined by, without its body.
         request: Request,
     },
-    /// A subscriber has left. It is told only of subscribers of which `Joined` was told.
+    /// A subscriber has left, of which a `Joined` was sent before.
     #[non_exhaustive]
     Left {
         /// The request that it had joined by, without its body.

@@ -85,7 +85,7 @@ impl Feed {
         Some((Arc::clone(&self.shared), self.reader.take()?, self.told.pop_front()))
     }
 
-    /// Sends what is told, or the events in view; returns how many those were.
+    /// Sends the texts that come before the events, or else the events in view; returns how many of these there were.
     fn send(&mut self, stream: &mut Stream<'_>) -> Result<u64, SendError> {
         let out = stream.begin()?;
         match &self.reader {
@@ -106,7 +106,7 @@ impl Feed {
         }
     }
 
-    /// Notes what is told of a gap, with the snapshot where that belongs.
+    /// Notes the text about a gap, and the snapshot if one belongs there.
     pub(super) fn tell(
         &mut self,
         gap: Gap,
@@ -184,7 +184,7 @@ impl Feed {
         }
     }
 
-    /// Takes what is told, or the next event in view.
+    /// Takes the next text that comes before the events, or else the next event in view.
     fn take(&mut self) -> Option<Message> {
         if let Some(text) = self.told.pop_front() {
             return Some(Message::read(&text));
@@ -266,7 +266,7 @@ impl Subscription {
             if !has_something {
                 return Ok(true);
             }
-            // What is told of a gap is nothing to return for.
+            // After the text about a gap it goes on: only events end the call.
             if self.feed.send(&mut connection.stream)? > 0 {
                 self.due = connection.pace.map(|pace| connection.now() + pace);
                 return Ok(true);

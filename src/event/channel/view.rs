@@ -115,7 +115,7 @@ impl View {
         Batch { text: &self.chosen, events, next }
     }
 
-    /// The first event that a subscriber wants of those from `cursor` on: its text, and its number.
+    /// The first event from `cursor` on that is for a subscriber: its text, and its sequence number.
     pub(super) fn first(&self, cursor: u64, interest: &Interest) -> Option<(Arc<str>, u64)> {
         let event = self.wanted(cursor, self.end, interest).next()?;
         Some((Arc::clone(&event.text), event.sequence))
