@@ -1,8 +1,8 @@
 //! Tests that measure their process run in one of their own, in which nobody else makes threads or takes memory.
 #![cfg(target_os = "linux")]
 
-use std::env;
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 /// Set in that process.
 const VARIABLE: &str = "BROOKLET_ALONE";
@@ -25,12 +25,19 @@ pub(crate) fn alone(name: &str, test: fn()) {
 
 /// How many threads this process has.
 pub(crate) fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// How many threads of this name there are; the system keeps its first 15 bytes.
+pub(crate) fn threads_named(name: &str) -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|comm| comm.trim_end() == &name[..name.len().min(15)]).count()
 }
 
 /// Bytes of memory that this process has touched.
 pub(crate) fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }

@@ -4,7 +4,7 @@
 
 use super::valve::Valve;
 use super::{assert_whole, epoch, get_after, host, patient_for, start, Client, FINISH, GET};
-use crate::alone::{resident, threads};
+use crate::alone::{resident, threads, threads_named};
 use crate::patience::{eventually, DEADLINE, LONG};
 use crate::random::Random;
 use brooklet::{Channel, Event, EventSource, Host};
@@ -291,13 +291,6 @@ fn memory_of_small_events() {
         reading.join().unwrap();
         assert!(grown <= 2 * 2 + 4, "{grown} MiB for a history of 2 MiB");
     });
-}
-
-/// How many threads of this name there are; the system keeps its first 15 bytes.
-fn threads_named(name: &str) -> usize {
-    let tasks = fs::read_dir("/proc/self/task").unwrap();
-    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.filter(|comm| comm.trim_end() == &name[..name.len().min(15)]).count()
 }
 
 fn descriptors() -> usize {

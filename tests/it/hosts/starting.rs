@@ -139,6 +139,9 @@ fn stacks() {
 
         // Nor is there another for the one that has a stop reach a Unix socket: without it the socket is shut down.
         let is_reached = |before_stop: fn()| {
+            // The C library keeps the stack of a thread that has ended until another one ends.
+            eventually("that of the stop before has ended", || alone::threads_named("brooklet-wake") == 0);
+            std::thread::spawn(|| ()).join().unwrap();
             let folder = TempFolder::new();
             let path = folder.0.join("socket");
             let listener = UnixListener::bind(&path).unwrap();
