@@ -135,8 +135,13 @@ impl EventSource {
     pub fn new(
         generator: impl Fn(&mut EventConnection<'_>) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Self {
+        Self::of(Arc::new(generator))
+    }
+
+    /// The generator comes in a pointer: without it, the compiler would repeat this for each generator.
+    fn of(generator: Arc<Generator>) -> Self {
         Self {
-            generator: Arc::new(generator),
+            generator,
             inspector: None,
             is_over: None,
             otherwise: None,

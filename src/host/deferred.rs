@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 
 use crate::locks::lock;
-use crate::threads;
+use crate::threads::{self, Work};
 
 /// How many jobs of the thread that accepts may wait. While a listener blocks and as many wait, further ones are dropped.
 const MAX_DEFERRED: usize = 1024;
-
-pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// A queue with a thread of its own as long as there is something in it.
 #[derive(Default)]
@@ -22,16 +20,14 @@ pub(super) struct Deferred {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
-    /// Whether there is a thread for the queue, or is being made.
-    has_thread: bool,
-    /// That thread, once it works.
+    queue: VecDeque<Work>,
+    /// The thread that does them, if there is one.
     worker: Option<ThreadId>,
 }
 
 impl Deferred {
     /// Has a job done soon, after all that were given before. Where no thread can be had, the caller does it.
-    pub(super) fn push(self: &Arc<Self>, job: Job) {
+    pub(super) fn push(self: &Arc<Self>, job: Work) {
         let mut state = lock(&self.state);
         state.queue.push_back(job);
         self.begin_or_work(state);
@@ -39,7 +35,7 @@ impl Deferred {
 
     /// Has a job done by another thread than the calling one: as soon as there is one, or not at all where too many
     /// jobs wait.
-    pub(super) fn push_elsewhere(self: &Arc<Self>, job: Job) {
+    pub(super) fn push_elsewhere(self: &Arc<Self>, job: Work) {
         let mut state = lock(&self.state);
         if state.queue.len() < MAX_DEFERRED {
             state.queue.push_back(job);
@@ -53,7 +49,7 @@ impl Deferred {
         if state.worker != Some(thread::current().id()) {
             return;
         }
-        (state.has_thread, state.worker) = (false, None);
+        state.worker = None;
         if !state.queue.is_empty() {
             self.begin_or_work(state);
         }
@@ -61,7 +57,8 @@ impl Deferred {
 
     fn begin_or_work(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         self.begin(&mut state);
-        let is_by_caller = !std::mem::replace(&mut state.has_thread, true);
+        let is_by_caller = state.worker.is_none();
+        state.worker.get_or_insert_with(|| thread::current().id());
         drop(state);
         if is_by_caller {
             self.work();
@@ -71,17 +68,15 @@ impl Deferred {
     /// Makes the thread if there is none, under the lock: or a job might come meanwhile, and rely on a thread that cannot
     /// be had.
     fn begin(self: &Arc<Self>, state: &mut State) {
-        if !state.has_thread {
+        if state.worker.is_none() {
             let deferred = Arc::clone(self);
-            let made = threads::make_shared("brooklet-log", Box::new(move || deferred.work()));
-            state.has_thread = made.is_ok();
+            state.worker = threads::make_shared("brooklet-log", Box::new(move || deferred.work())).ok();
         }
     }
 
     fn work(&self) {
         let own = Some(thread::current().id());
         let mut state = lock(&self.state);
-        state.worker = own;
         while state.worker == own {
             match state.queue.pop_front() {
                 Some(job) => {
@@ -89,7 +84,7 @@ impl Deferred {
                     job();
                     state = lock(&self.state);
                 }
-                None => (state.has_thread, state.worker) = (false, None),
+                None => state.worker = None,
             }
         }
     }

@@ -226,7 +226,7 @@ impl Conversation<'_> {
         };
         let response = self.settings.complete(self.rules, Some(request.head()), response);
         // What a panic has left behind is not known: this connection, at least, is not used again.
-        let persistence = match has_panicked || response.body_length().is_none() {
+        let persistence = match has_panicked || response.stream_start().is_some() {
             true => Persistence::Close,
             false => self.persistence(request.head()),
         };
@@ -279,7 +279,7 @@ impl Conversation<'_> {
         started: Instant,
     ) -> Next {
         let connection = &self.reader.connection;
-        let opens_stream = response.body_length().is_none() && response.has_body(request.method());
+        let opens_stream = response.stream_start().is_some() && response.has_body(request.method());
         // What is counted is counted before its bytes leave: a client that has them may look at the counter.
         self.settings.service.slots.counters.answered.add(1);
         if opens_stream {

@@ -108,7 +108,7 @@ impl<T: Task> Workers<T> {
     /// Makes a thread that begins with a task. Without one the task is dropped.
     pub(super) fn begin(self: &Arc<Self>, task: T) -> io::Result<()> {
         let workers = Arc::clone(self);
-        threads::make("brooklet", Box::new(move || workers.work(Some(task))), self.stack_size)
+        threads::make("brooklet", Box::new(move || workers.work(Some(task))), self.stack_size).map(drop)
     }
 
     fn make(self: &Arc<Self>) -> io::Result<()> {
@@ -117,7 +117,7 @@ impl<T: Task> Workers<T> {
             let first = workers.first();
             workers.work(first);
         };
-        threads::make("brooklet", Box::new(work), self.stack_size).map_err(|error| {
+        threads::make("brooklet", Box::new(work), self.stack_size).map(drop).map_err(|error| {
             let mut state = lock(&self.state);
             state.is_making = false;
             let stranded = std::mem::take(&mut state.queue);
