@@ -3,6 +3,7 @@
 use super::{host, open, reason, start, telling, GET};
 use crate::memory::{Memory, Taking};
 use crate::notes::noted;
+use crate::patience::LONG;
 use brooklet::{CloseReason, Event, EventConnection, EventSource, SendError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 fn converse(c: &mut EventConnection<'_>) -> Result<(), SendError> {
     c.comment("hello\nthere")?;
     c.data("plain")?;
-    c.wait(Duration::from_millis(2))?; // a keep-alive
+    c.wait(Duration::from_millis(2))?;
     c.send(Event::new("a\nb").event_type("typed").id("7"))?;
     c.send_all((0..3).map(Event::new))?;
     c.finish()
@@ -26,7 +27,7 @@ fn broken_at_every_byte() {
             let later = [c.data("later"), c.comment("later"), c.retry(Duration::ZERO), c.finish()];
             (first, later, c.connected())
         });
-        let host = host(source.keep_alive(Duration::from_millis(2)).retry(Duration::from_secs(3)));
+        let host = host(source.keep_alive(LONG).retry(Duration::from_secs(3))); // each run is the same
         let memory = Memory::new([GET]).taking(taking).serve(&host);
         let told = told.0.lock().unwrap().try_recv().ok();
         (undated(&memory.written()), told, memory.writes_after_failure())
