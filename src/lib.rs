@@ -66,6 +66,18 @@
     clippy::use_self
 )]
 
+// The words of the code, each for one thing:
+//
+// - listener: a socket that accepts. Leader: the thread that accepts there. Worker: any thread of a host.
+// - slot: what a connection takes of its host, until its last handle is dropped. Phase: what the connection is about.
+// - overload: no slot is free. A connection gives way to another, or is turned away: told to come back.
+// - service: what the threads of a host and its control share. Deferred: what another thread is to do.
+// - stream: an answer that lasts as long as a generator or a channel has something to send.
+// - follower: a stream that a channel has. Writer: a thread that sends to followers. Feed: a stream or a thread that reads
+//   a channel itself. Reader: the position of either.
+// - log: the events of a channel. View: some of them, to be written without the lock. Gap: events that are gone, which
+//   a reader is told of. Snapshot: the state of things, in place of events.
+
 mod host;
 mod layout;
 mod content;
