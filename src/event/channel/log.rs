@@ -68,7 +68,7 @@ pub(super) struct Log {
     history_events: u64,
     history_bytes: u64,
     kept_bytes: u64,
-    /// How many events have no text any more.
+    /// How many events have lost their text since those without one were taken out.
     superseded: usize,
     topics: Topics,
     /// The newest events that are gone, of all topics.
@@ -128,20 +128,27 @@ impl Log {
 
     /// Counts a follower of these topics, or of all if none are named.
     pub(super) fn follow(&mut self, topics: Option<&[String]>) -> Interest {
-        let interest = match topics {
-            None => Interest::All,
-            Some(names) => {
-                let mut numbers: Vec<_> = names.iter().map(|name| self.topics.number(name)).collect();
-                numbers.sort_unstable();
-                numbers.dedup();
-                match numbers[..] {
-                    [number] => Interest::Topic(number),
-                    _ => Interest::Topics(numbers.into()),
-                }
+        let mut names: Vec<_> = match topics {
+            Some(names) => names.iter().collect(),
+            None => {
+                self.topics.change(0, |topic| topic.followers += 1);
+                return Interest::All;
             }
         };
-        interest.lists().iter().for_each(|topic| self.topics.change(*topic, |topic| topic.followers += 1));
-        interest
+        names.sort_unstable();
+        names.dedup();
+        // Each is counted before the next one gets a number: topics that nobody follows may be forgotten then.
+        let numbers = names.into_iter().map(|name| {
+            let number = self.topics.number(name);
+            self.topics.change(number, |topic| topic.followers += 1);
+            number
+        });
+        let mut numbers: Vec<_> = numbers.collect();
+        numbers.sort_unstable();
+        match numbers[..] {
+            [number] => Interest::Topic(number),
+            _ => Interest::Topics(numbers.into()),
+        }
     }
 
     pub(super) fn unfollow(&mut self, interest: &Interest) {
@@ -245,10 +252,7 @@ impl Log {
             self.surplus -= 1;
             self.kept_bytes -= length;
             let front = match self.events.pop_front() {
-                Some(front) if front.text.is_empty() => {
-                    self.superseded -= 1;
-                    continue;
-                }
+                Some(front) if front.text.is_empty() => continue,
                 Some(front) => front,
                 None => return,
             };
@@ -339,4 +343,34 @@ fn id_line(text: &str) -> &str {
 fn sequence_number(text: &str) -> Option<u64> {
     let number = text.parse().ok()?;
     (Digits::of(number).as_str() == text).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nor do topics, whether their events were superseded, have left the history, or both.
+    #[test]
+    fn what_is_gone_takes_no_room() {
+        check(false, 100, |number| number);
+        check(true, 100, |number| number / 2);
+        check(true, 200, |number| number % 100);
+        check(true, 2, |number| number % 5);
+
+        #[track_caller]
+        fn check(is_latest: bool, events: u64, topic: fn(u64) -> u64) {
+            let mut log = Log::new(Numbering::fresh(), History { events, bytes: u64::MAX, is_latest });
+            for number in 0..10_000 {
+                // One is slow, and has everything now and then.
+                let slowest = if number % 1000 < 999 { 0 } else { u64::MAX };
+                let (_, topic) = log.append("", Some(&topic(number).to_string()), None, || slowest);
+                assert!(topic < 3000, "{topic} topics");
+                let (length, capacity) = (log.events.len() as u64, log.events.capacity());
+                assert!(
+                    slowest == 0 || length <= 2 * events + 17 && capacity <= 1024,
+                    "{length}, {capacity}"
+                );
+            }
+        }
+    }
 }

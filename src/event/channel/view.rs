@@ -55,12 +55,10 @@ impl View {
         }
     }
 
-    /// Drops the events, and gives back the memory of a large one.
+    /// Drops the events.
     pub(super) fn clear(&mut self) {
         self.events.clear();
         self.together.clear();
-        self.together.shrink_to(2 * BATCH);
-        self.chosen.shrink_to(2 * BATCH);
         (self.start, self.end) = (0, 0);
     }
 
@@ -93,16 +91,19 @@ impl View {
         let to = self.events.partition_point(|event| event.sequence < until);
         let range = &self.events[at..to];
         let is_all = matches!(interest, Interest::All) || range.iter().all(|event| interest.has(event.topic));
-        if let (true, [event]) = (is_all, range) {
-            return Batch { text: &event.text, events: 1, next };
-        }
         if is_all {
-            if self.together.is_empty() {
-                self.together.extend(self.events.iter().map(|event| &*event.text));
-            }
-            let start = at.checked_sub(1).map_or(0, |before| self.events[before].end);
-            let end = to.checked_sub(1).map_or(0, |last| self.events[last].end).max(start);
-            return Batch { text: &self.together[start..end], events: (to - at) as u64, next };
+            let text = match range {
+                [] => "",
+                [event] => &event.text, // the only one that may be more than one write takes
+                [.., last] => {
+                    if self.together.is_empty() {
+                        self.together.extend(self.events.iter().map(|event| &*event.text));
+                    }
+                    let start = at.checked_sub(1).map_or(0, |before| self.events[before].end);
+                    &self.together[start..last.end]
+                }
+            };
+            return Batch { text, events: range.len() as u64, next };
         }
         let mut chosen = std::mem::take(&mut self.chosen);
         chosen.clear();

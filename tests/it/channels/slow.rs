@@ -2,6 +2,7 @@
 
 use super::valve::Valve;
 use super::{epoch, get_after, host, patient_for, FINISH, GET};
+use crate::notes::noted;
 use crate::patience::{eventually, in_time, DEADLINE, LONG};
 use brooklet::{Channel, Event, EventSource, Host};
 use std::thread;
@@ -86,7 +87,9 @@ fn full_at_any_byte() {
     let epoch = epoch(&channel);
     let event = |sequence: u64| format!("id: {epoch}{sequence}\ndata: text {sequence}\n\n");
     let length = event(1).len() + 10;
-    let client = follow(&channel, GET);
+    let source = EventSource::channel(&channel).keep_alive(LONG);
+    let (host, notes) = noted(Host::new(source).limits(patient_for(LONG)));
+    let client = Valve::serve(&host, GET);
     let mut expected = format!("id: {epoch}0\n\n");
     let mut sequence = 0;
     for room in 0..3 * length {
@@ -113,6 +116,8 @@ fn full_at_any_byte() {
     channel.close();
     client.until("the end", |state| state.is_closed);
     assert_eq!(client.text(), expected + FINISH);
+    // Each counts once, and so does the end.
+    assert_eq!(notes.next("ended"), format!("ended GET / Finished, {} events", sequence + 1));
 }
 
 /// Who falls behind what is kept gets the rest of what was begun, then a gap that can be seen, then the oldest

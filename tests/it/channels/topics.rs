@@ -5,7 +5,7 @@ use super::{epoch, get_after, host, patient_for, start, start_forwarding, Client
 use crate::patience::{eventually, in_time, LONG};
 use brooklet::{Channel, Event, EventSource, Host, RunningHost};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -178,21 +178,69 @@ fn counting() {
     assert_eq!((count(None), count(Some("a")), count(Some("b")), count(Some("c"))), (4, 3, 3, 1));
 }
 
+/// Topics are forgotten that nobody follows, and others are not: neither as long as there are others, nor before a
+/// subscriber has named all that it follows.
+#[test]
+fn thousands_of_topics() {
+    const MANY: usize = 3000;
+    let channel = Channel::setup().history_events(1).open();
+    let followed = channel.clone();
+    let names = |prefix: char| (0..MANY).map(move |number| format!("{prefix}{number}"));
+    let source = EventSource::new(move |connection| Ok(connection.follow_topics(&followed, names('a'))?));
+    let host = host(source.keep_alive(LONG)).start().unwrap();
+    let client = Client::join(&host, &channel, GET);
+    let count = |topic| channel.publish(Event::new(1).topic(topic)).unwrap().subscribers;
+    for prefix in ['b', 'a', 'c', 'a'] {
+        let expected = usize::from(prefix == 'a');
+        names(prefix).for_each(|topic| assert_eq!(count(topic.clone()), expected, "{topic}"));
+    }
+    drop(client);
+    eventually("it has left", || channel.subscribers() == 0);
+    names('a').for_each(|topic| assert_eq!(count(topic), 0));
+}
+
+/// What is for others keeps no publisher waiting.
+#[test]
+fn catching_up() {
+    let channel = Channel::new();
+    let host = serve(&channel);
+    let mut client = Client::join(&host, &channel, of("a", GET));
+    client.exactly(&format!("id: {}0\n\n", epoch(&channel)));
+    let at_once = |_: &u32| {
+        publish(&channel, "b:1");
+        channel.catch_up(0, Duration::ZERO)
+    };
+    // All but those that come while a writer looks after it.
+    assert!((0..100).filter(at_once).count() > 50);
+}
+
 /// At most one write in that time, with all that has happened meanwhile; of the latest, the newest alone.
 #[test]
 fn pace() {
     const PACE: Duration = Duration::from_secs(2); // longer than a busy machine takes for the three
-    for (channel, expected) in [
-        (Channel::new(), "id:E-0 E-1:1 E-2:2 E-3:3 E-4:4"),
-        (Channel::setup().latest().open(), "id:E-0 E-1:1 E-4:4"),
+    let of_the_source = |channel: &Channel| EventSource::channel(channel).pace(PACE);
+    let of_the_connection = |channel: &Channel| {
+        let channel = channel.clone();
+        EventSource::new(move |connection| {
+            connection.pace(PACE);
+            Ok(connection.follow(&channel)?)
+        })
+    };
+    let latest = Channel::setup().latest().open();
+    for (channel, source, expected) in [
+        (Channel::new(), of_the_source as fn(&_) -> _, "id:E-0 E-1:1 E-2:2 E-3:3 E-4:4"),
+        (latest, of_the_connection, "id:E-0 E-1:1 E-4:4"),
     ] {
         let epoch = epoch(&channel);
-        let source = EventSource::channel(&channel).pace(PACE).keep_alive(LONG);
+        let source = source(&channel).keep_alive(LONG);
         let client = Valve::serve(&Host::new(source).limits(patient_for(LONG)), GET);
         publish(&channel, "a:1");
         client.until("the first", |state| state.ends_with("data: 1\n\n"));
         let before = client.state().writes.len();
-        publish(&channel, "a:2 a:3 a:4");
+        for event in ["a:2", "a:3", "a:4"] {
+            publish(&channel, event);
+            (0..5).for_each(|_| client.wait_a_moment()); // enough for what is sent at once
+        }
         client.until("the last", |state| state.ends_with("data: 4\n\n"));
         assert_eq!(client.state().writes.len(), before + 1);
         channel.close();
@@ -207,8 +255,16 @@ fn one_snapshot_for_a_position() {
     const CLIENTS: usize = 100;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let snapshot = move || Event::new(counted.fetch_add(1, Ordering::SeqCst));
+    let slot = Arc::new(Mutex::new(None::<Channel>));
+    let within = Arc::clone(&slot);
+    let snapshot = move || {
+        let number = counted.fetch_add(1, Ordering::SeqCst);
+        let channel = within.lock().unwrap().clone().unwrap();
+        eventually("all others wait for it", || number > 0 || channel.subscribers() == CLIENTS);
+        Event::new(number)
+    };
     let channel = Channel::setup().snapshot(snapshot).open();
+    *slot.lock().unwrap() = Some(channel.clone());
     let hosts = [start(&channel), start_forwarding(&channel)];
     let at_once = Barrier::new(CLIENTS);
     thread::scope(|scope| {
@@ -254,7 +310,9 @@ fn messages() {
     publish(&channel, "-:0 -:1 -:2");
     let mut messages = channel.messages();
     assert_eq!(channel.subscribers(), 1);
+    assert!(!channel.catch_up(0, Duration::ZERO));
     assert_eq!([messages.next().unwrap().data, messages.next().unwrap().data], ["1", "2"]);
+    assert!(channel.catch_up(0, Duration::ZERO));
     let published = channel.clone();
     let later = thread::spawn(move || published.publish(Event::new("a\nb").event_type("t")).unwrap().id);
     let message = messages.next().unwrap(); // as soon as it is there
