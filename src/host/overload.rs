@@ -72,3 +72,31 @@ impl Throttle {
         is_due
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::clock::NEVER;
+    use crate::http::{AnySocket, Connection, StopSignal};
+    use std::os::unix::net::UnixStream;
+
+    /// As many as may be ended at once and still have threads that do not know of it.
+    #[test]
+    fn not_all_give_way_at_once() {
+        let slots = Arc::new(Slots::default());
+        let connect = |_| {
+            let slot = slots.take(Phase::Idle, usize::MAX).expect("there is no limit");
+            let (socket, _) = UnixStream::pair().expect("there are descriptors");
+            let socket = AnySocket::Other(Box::new(socket));
+            let registration = Arc::clone(&slot) as _;
+            let connection = Connection::new(socket, StopSignal::default(), NEVER, registration);
+            let connection = Arc::new(connection.expect("it is new"));
+            slots.enter(&slot, &connection);
+            connection // which holds the slot
+        };
+        let _open: Vec<_> = (0..40).map(connect).collect();
+        let mut overload = Overload::default();
+        assert_eq!((0..40).filter(|_| overload.make_room(&slots)).count(), 32);
+    }
+}

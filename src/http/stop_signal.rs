@@ -59,6 +59,8 @@ impl StopSignal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::NEVER;
+    use std::time::Instant;
 
     #[test]
     fn a_stop_wakes_all_that_are_there() {
@@ -74,8 +76,12 @@ mod tests {
             let sleeper: Weak<Sleeper> = Arc::downgrade(sleeper);
             stop.wake_on_request(&(sleeper as Weak<dyn Wake>));
         }
+        let (started, pause) = (Instant::now(), Duration::from_millis(5));
+        stop.sleep(pause);
+        assert!(started.elapsed() >= pause);
         assert!(stop.request());
         assert!(!stop.request());
+        stop.sleep(NEVER); // which is over
         assert!(sleepers.iter().all(|sleeper| sleeper.0.load(Ordering::Relaxed)));
     }
 }

@@ -41,7 +41,7 @@ fn the_host() {
 /// Its answers, its streams, what it does when it is full, and its end do not wait for a console.
 #[test]
 fn nobody_reads() {
-    let (host, address) = start();
+    let (host, address) = start(Stdio::piped());
     ask_much(address);
     let mut streams = Vec::new();
     // Connections that have ended may still hold slots.
@@ -67,7 +67,7 @@ fn nobody_reads() {
 /// Who reads late gets all that there was room for, and how much there was not; and the last lines before the end.
 #[test]
 fn somebody_reads_later() {
-    let (mut host, address) = start();
+    let (mut host, address) = start(Stdio::piped());
     ask_much(address);
     let console = BufReader::new(host.stderr.take().unwrap());
     let (sender, lines) = mpsc::channel();
@@ -92,12 +92,46 @@ fn somebody_reads_later() {
     assert!(last.contains(" GET /last?… 404, "), "{last:?}");
 }
 
+/// Standard error may refuse lines, and be ready again later: they are counted, too.
+#[test]
+#[cfg(unix)]
+fn it_is_full_and_says_so() {
+    use std::os::unix::io::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    let (console, theirs) = UnixDatagram::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    console.set_nonblocking(true).unwrap();
+    let (host, address) = start(OwnedFd::from(theirs).into());
+    ask_much(address);
+    let (mut asked, mut told, mut missing) = (MANY, 0, 0);
+    eventually("each line is there, or counted", || {
+        let mut line = [0; 8 * 1024];
+        match console.recv(&mut line) {
+            Ok(length) => {
+                match String::from_utf8_lossy(&line[..length]).split_once(" lines are missing here") {
+                    Some((count, _)) => missing += count.parse::<usize>().unwrap(),
+                    None => told += usize::from(line.windows(6).any(|six| six == b" 404, ")),
+                }
+            }
+            Err(_) if told + missing < asked => {
+                ask(address, get("/another"));
+                asked += 1;
+            }
+            Err(_) => {}
+        }
+        told + missing == asked
+    });
+    assert!(missing > 0);
+    end(host);
+}
+
 /// A host, and where it serves. Nobody reads yet what it writes.
-fn start() -> (Child, SocketAddr) {
+fn start(stderr: Stdio) -> (Child, SocketAddr) {
     let address = free_address();
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "consoles::the_host", "--nocapture"]).env(VARIABLE, address.to_string());
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
     let host = command.spawn().unwrap();
     eventually("it listens", || Wire::connect(address).is_ok());
     (host, address)

@@ -27,6 +27,7 @@ struct State {
     client_is_done: bool,
     reading_is_shut: bool,
     writing_is_shut: bool,
+    is_half_closed: bool,
     nonblocking: bool,
     read_timeout: Option<Duration>,
     writes: Vec<Vec<u8>>,
@@ -42,6 +43,8 @@ pub(crate) enum Taking {
     All,
     /// So many bytes in all; the next one breaks the connection.
     Until(usize),
+    /// Not a byte, without a word why.
+    Nothing,
     /// The first write at once, and then so many bytes at a time, each after a while.
     Slowly(usize, Duration),
 }
@@ -105,6 +108,16 @@ impl Memory {
         self.state().writes_after_failure
     }
 
+    /// Whether the host ended its own side alone, to read what the client still sends.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.state().is_half_closed
+    }
+
+    /// Whether the host has not read everything.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.state().incoming.is_empty()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -145,6 +158,7 @@ impl Socket for Memory {
         }
         let count = match state.taking {
             Taking::All => bytes.len(),
+            Taking::Nothing => return Ok(0),
             Taking::Until(left) => {
                 let count = bytes.len().min(left);
                 state.taking = Taking::Until(left - count);
@@ -183,6 +197,7 @@ impl Socket for Memory {
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let mut state = self.state();
         state.reading_is_shut |= how != Shutdown::Write;
+        state.is_half_closed |= how == Shutdown::Write;
         if how != Shutdown::Read {
             state.writing_is_shut = true;
             state.client_is_done = true; // a client that sees the end leaves

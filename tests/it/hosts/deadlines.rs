@@ -7,6 +7,7 @@ use crate::wire::insist;
 use brooklet::{Layout, Limits, Request, Response, RunningHost};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -51,6 +52,10 @@ fn bodies() {
     check(&host, &(head("Transfer-Encoding: chunked") + "5"));
     check(&host, &(head("Transfer-Encoding: chunked") + "5\r\nhello\r\n"));
     check(&host, &(head("Transfer-Encoding: chunked") + "5\r\nhello\r\n0\r\n"));
+    // Each 500 bytes that have come are a second more.
+    let mut wire = ask(&host, &(head("Content-Length: 100001") + &"x".repeat(100_000)));
+    thread::sleep(2 * SHORT); // its pace
+    assert_eq!(again(&mut wire, "x").status, 200);
 }
 
 /// In total, not for each read: one byte now and then never passes a deadline of that kind.

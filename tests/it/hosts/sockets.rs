@@ -1,7 +1,7 @@
 //! Connections that the host did not accept itself: Unix sockets, and bytes in memory.
 
 use super::{here, host, retry, GET, LONG};
-use crate::memory::Memory;
+use crate::memory::{Memory, Taking};
 use crate::patience::in_time;
 use brooklet::{Control, Layout, Request, Response, Status};
 
@@ -51,6 +51,32 @@ fn in_memory_with_an_address() {
     assert_eq!(ask("[::ffff:127.0.0.1]:80"), "403");
     assert_eq!(ask("192.0.2.1:80"), "200");
     assert_eq!(ask("none"), "403");
+}
+
+/// Where a client has sent more than was asked, the host ends its own side and reads the rest: closing would take the
+/// answer from the client.
+#[test]
+fn in_memory_with_a_rest() {
+    let (refused, last) = ("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.0\r\n\r\n");
+    let large = "x".repeat(10_000);
+    check(&[last], false);
+    check(&[&format!("{last}x")], true);
+    check(&[&format!("{last}x"), &large, "x"], true);
+    check(&[refused], true);
+    check(&[refused, &large, "x"], true);
+
+    #[track_caller]
+    fn check(pieces: &[&str], expected: bool) {
+        let memory = Memory::new(pieces).serve(&host(app()));
+        assert_eq!((memory.is_half_closed(), memory.has_unread()), (expected, false), "{pieces:?}");
+    }
+}
+
+/// A socket that takes nothing, and does not say why, is not asked for ever.
+#[test]
+fn in_memory_where_nothing_is_taken() {
+    let memory = in_time(|| Memory::new([GET]).taking(Taking::Nothing).serve(&host(app())));
+    assert!(memory.written().is_empty());
 }
 
 /// `serve` returns when the host stops, and the stream is told as over TCP.

@@ -228,6 +228,26 @@ fn a_stop_by_force_spares_its_own_connection() {
     in_time(move || host.stop_within(LONG));
 }
 
+/// Who serves a connection of one host stops another as anybody does: what that serves is none of its own.
+#[test]
+fn a_handler_stops_another_host() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let other = start(move |_: Request| {
+        waits.pass();
+        Response::text("late")
+    });
+    let control = other.control();
+    let host = start(move |_: Request| {
+        Response::text(format!("{} forced", control.stop_within(Duration::ZERO).forced))
+    });
+    let _held = ask(&other, GET);
+    eventually("it is served", || other.stats().connections == 1);
+    let answer = ask(&host, GET).answer(false);
+    gate.open();
+    assert_eq!(String::from_utf8(answer.unwrap().body).unwrap(), "1 forced");
+}
+
 /// Two that wait for each other would wait for ever: a stop never takes longer than it was given.
 #[test]
 fn two_handlers_stop_at_once() {

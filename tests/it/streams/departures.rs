@@ -136,6 +136,8 @@ fn stray_bytes() {
         });
         let memory = Memory::new([GET.as_bytes(), &vec![b'x'; stray]]).serve(&host(source));
         assert_eq!(told.next(), expected, "{stray} bytes");
+        // What comes at a stream's end is not answered by a reset, which would take the last events from the client.
+        assert_eq!(memory.is_half_closed(), stray > 0 && expected.is_ok(), "{stray} bytes");
         let written = memory.written();
         assert_eq!(
             written.ends_with(b"\r\n\r\nretry: 3000\ndata: still here\n\n"),
