@@ -120,6 +120,35 @@ fn full_at_any_byte() {
     assert_eq!(notes.next("ended"), format!("ended GET / Finished, {} events", sequence + 1));
 }
 
+/// A pace is the time between two events, not between the parts of one.
+#[test]
+fn full_with_a_pace() {
+    let channel = Channel::new();
+    let source = EventSource::channel(&channel).pace(LONG).keep_alive(LONG);
+    let client = Valve::serve(&Host::new(source).limits(patient_for(LONG)), GET);
+    stall(&channel, &client, 5, "first");
+    channel.publish(Event::new("second")).unwrap();
+    client.take(usize::MAX);
+    client.until("the rest", |state| String::from_utf8_lossy(&state.written).contains("data: first\n\n"));
+}
+
+/// A generator waits for a client, also where its stream has looked at the socket without waiting.
+#[test]
+fn full_for_a_generator() {
+    let client = Valve::new(GET);
+    let (end, full) = (client.host_end(), client.clone());
+    let source = EventSource::new(move |connection| {
+        full.take(0);
+        connection.wait(Duration::ZERO)?;
+        Ok(connection.data("x")?)
+    });
+    let serving = thread::spawn(move || Host::new(source).limits(patient_for(LONG)).serve(end));
+    client.until("it is full", |state| state.refusals > 0);
+    client.take(usize::MAX);
+    client.until("the rest", |state| state.ends_with("data: x\n\n"));
+    serving.join().unwrap();
+}
+
 /// Who falls behind what is kept gets the rest of what was begun, then a gap that can be seen, then the oldest
 /// event that is there, and on.
 #[test]

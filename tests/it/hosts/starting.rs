@@ -8,6 +8,7 @@ use brooklet::{Channel, Control, EventSource, Host, Layout, Request, Response, S
 use std::error::Error;
 use std::fmt::Debug;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 
 fn hello(_: Request) -> Response {
     Response::text("hello")
@@ -226,6 +227,9 @@ fn a_unix_listener() {
     for is_removed in [false, true] {
         let folder = TempFolder::new();
         let path = folder.0.join("socket");
+        let held = Arc::new("hello");
+        let text = Arc::clone(&held);
+        let hello = move |_: Request| Response::text(*text);
         let host = host(hello).unix_listener(UnixListener::bind(&path).unwrap()).start().unwrap();
         assert_eq!(host.addresses(), [host.address()]);
         assert_eq!(ask(&host, GET).answer(false).unwrap().body, b"hello");
@@ -240,6 +244,7 @@ fn a_unix_listener() {
         let port = host.address();
         in_time(move || host.stop_within(LONG));
         assert!(UnixStream::connect(&path).is_err() && TcpStream::connect(port).is_err(), "it still listens");
+        eventually("its threads have ended", || Arc::strong_count(&held) == 1);
     }
 }
 
