@@ -41,11 +41,10 @@ impl StopSignal {
         first
     }
 
-    /// Registers what a requested stop wakes. An entry is forgotten once what it would wake is dropped.
+    /// Registers what a requested stop wakes.
     pub(crate) fn wake_on_request(&self, sleeper: &Weak<dyn Wake>) {
         let mut sleepers = lock(&self.0.sleepers);
         if !sleepers.iter().any(|known| known.ptr_eq(sleeper)) {
-            sleepers.retain(|known| known.strong_count() > 0);
             sleepers.push(Weak::clone(sleeper));
         }
     }

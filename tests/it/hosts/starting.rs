@@ -172,6 +172,8 @@ fn stacks() {
         }));
         drop(streams); // who tells of that may be a thread that is there
         notes.next("cannot accept");
+        drop(host);
+        eventually("all threads have ended", || alone::threads() == count);
     });
 
     fn address_space() -> usize {
