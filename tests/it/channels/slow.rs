@@ -80,6 +80,23 @@ fn one_write() {
     assert!((6..=14).contains(&writes.len()), "393 KiB in {writes:?}");
 }
 
+/// An event for few has been sent when it is published: its publisher sends it, but for floods.
+#[test]
+fn sent_by_the_publisher() {
+    let channel = Channel::new();
+    let client = follow(&channel, GET);
+    // Each, but for those that come while a writer looks after it.
+    let (mut number, mut in_a_row) = (0, 0);
+    eventually("20 in a row", || {
+        client.wait_a_moment(); // longer than what counts as a flood
+        number += 1;
+        channel.publish(Event::new(number)).unwrap();
+        let is_sent = client.state().ends_with(&format!("data: {number}\n\n"));
+        in_a_row = if is_sent { in_a_row + 1 } else { 0 };
+        in_a_row == 20
+    });
+}
+
 /// A socket that is full after any byte: the event is finished later, and nothing is lost or doubled.
 #[test]
 fn full_at_any_byte() {
