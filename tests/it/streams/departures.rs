@@ -3,7 +3,7 @@
 use super::{ask, host, open, reason, start, start_noted, telling, GET};
 use crate::memory::Memory;
 use crate::notes::noted;
-use crate::patience::{in_time, LONG};
+use crate::patience::{in_time, Gate, LONG};
 use brooklet::{CloseReason, EventConnection, EventSource, SendError};
 use std::sync::mpsc;
 use std::thread;
@@ -151,14 +151,18 @@ fn stray_bytes() {
 /// A pipelined request is stray as well: a stream is the last answer of its connection.
 #[test]
 fn requests_into_a_stream_are_not_answered() {
-    let source = EventSource::new(|c| {
-        c.wait(Duration::from_millis(20))?;
+    let gate = Gate::default();
+    let all_are_sent = gate.clone();
+    let source = EventSource::new(move |c| {
+        all_are_sent.pass();
+        c.wait(Duration::from_millis(1))?;
         Ok(c.data("x")?)
     });
     let host = start(source);
     let mut wire = ask(&host, &GET.repeat(3));
     assert_eq!(wire.head().unwrap().status, 200);
     wire.send(GET.as_bytes());
+    gate.open();
     assert_eq!(wire.rest().unwrap(), b"data: x\n\n");
 }
 

@@ -3,7 +3,6 @@
 use super::{host, open, reason, start, telling, GET};
 use crate::memory::{Memory, Taking};
 use crate::notes::noted;
-use crate::patience::LONG;
 use brooklet::{CloseReason, Event, EventConnection, EventSource, SendError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 fn converse(c: &mut EventConnection<'_>) -> Result<(), SendError> {
     c.comment("hello\nthere")?;
     c.data("plain")?;
-    c.wait(Duration::from_millis(2))?;
+    c.wait(Duration::ZERO)?; // one keep-alive, since it is due at once
     c.send(Event::new("a\nb").event_type("typed").id("7"))?;
     c.send_all((0..3).map(Event::new))?;
     c.finish()
@@ -27,7 +26,7 @@ fn broken_at_every_byte() {
             let later = [c.data("later"), c.comment("later"), c.retry(Duration::ZERO), c.finish()];
             (first, later, c.connected())
         });
-        let host = host(source.keep_alive(LONG).retry(Duration::from_secs(3))); // each run is the same
+        let host = host(source.keep_alive(Duration::from_nanos(1)).retry(Duration::from_secs(3)));
         let memory = Memory::new([GET]).taking(taking).serve(&host);
         let told = told.0.lock().unwrap().try_recv().ok();
         (undated(&memory.written()), told, memory.writes_after_failure())
@@ -36,6 +35,7 @@ fn broken_at_every_byte() {
     assert_eq!(told.map(|(first, ..)| first), Some(Ok(())), "the conversation works");
     let head = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + "\r\n\r\nretry: 3000\n".len();
     assert!(whole.len() > head + 100, "the conversation has become short");
+    assert_eq!(String::from_utf8_lossy(&whole).matches("\n:\n").count(), 1, "it is kept alive once");
 
     for length in 0..whole.len() {
         let (written, told, writes_after_failure) = serve(Taking::Until(length));
