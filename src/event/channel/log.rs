@@ -137,7 +137,7 @@ impl Log {
         };
         names.sort_unstable();
         names.dedup();
-        // Each is counted before the next one gets a number: topics that nobody follows may be forgotten then.
+        // Each is counted before the next one gets a number: unused topics may be forgotten then.
         let numbers = names.into_iter().map(|name| {
             let number = self.topics.number(name);
             self.topics.change(number, |topic| topic.followers += 1);
