@@ -112,6 +112,7 @@ fn trouble_is_told_once() {
         let stat = File::open("/proc/self/stat").unwrap(); // as long as that can be done
         let mut settled = ask(&host, GET); // what the host opens to listen, it has opened
         assert_eq!(settled.answer(false).unwrap().status, 200);
+        notes.next("answered"); // which is told when the client has it
         let mut files = take_all();
         let _first = connect(&host, &mut files); // accepted with what the host had in reserve
         notes.next("cannot accept");
@@ -158,6 +159,7 @@ fn stopping_while_in_trouble() {
         let host = host.start().unwrap();
         let mut settled = ask(&host, GET); // what the host opens to listen, it has opened
         assert_eq!(settled.answer(false).unwrap().status, 200);
+        notes.next("answered"); // which is told when the client has it
         let mut files = take_all();
         let _first = connect(&host, &mut files);
         notes.next("cannot accept");
