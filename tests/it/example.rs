@@ -1,8 +1,7 @@
 //! Runs the examples, which `cargo test` has built, as programs of their own.
 
 use std::fs::{self, File};
-use std::io::ErrorKind::AddrInUse;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -190,10 +189,10 @@ pub(crate) fn free_address() -> SocketAddr {
         (0..PORTS).map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS + FIRST_PORT);
     let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let free = addresses.filter_map(|address| Some((address, UdpSocket::bind(address).ok()?)));
+    // Asked, not bound: what listens for a moment is a child's, too, until that has become its program.
     let is_free = |(address, _): &(SocketAddr, _)| {
         let both = [*address, (Ipv6Addr::LOCALHOST, address.port()).into()];
-        both.iter()
-            .all(|address| !matches!(TcpListener::bind(address), Err(error) if error.kind() == AddrInUse))
+        both.iter().all(|address| TcpStream::connect(address).is_err())
     };
     let (address, reservation) = { free }.find(is_free).expect("a port of so many is free");
     RESERVED.lock().expect("nobody panics with it").push(reservation);
