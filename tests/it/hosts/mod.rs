@@ -12,7 +12,9 @@ mod starting;
 mod stopping;
 mod stopping_from_within;
 
-use crate::patience::LONG;
+use brooklet::EventSource;
+
+use crate::patience::{Gate, LONG};
 use crate::serving::{here, host, open, start, GET};
 use crate::wire::{ask, Answer, Wire};
 
@@ -23,6 +25,15 @@ const GET_EVENTS: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/even
 fn again(wire: &mut Wire, request: &str) -> Answer {
     wire.send(request.as_bytes());
     wire.answer(request.starts_with("HEAD ")).unwrap()
+}
+
+/// A source whose generator calls nothing of ours, and returns when the gate is open.
+fn deaf(gate: &Gate) -> EventSource {
+    let gate = gate.clone();
+    here(move |_| {
+        gate.pass();
+        Ok(())
+    })
 }
 
 /// The milliseconds of a body that says `retry:` and nothing else.

@@ -1,6 +1,6 @@
 //! Stops from outside: everything that waits is woken, every stream is told when to come back.
 
-use super::{again, ask, here, host, open, retry, start, GET, LONG};
+use super::{again, ask, deaf, here, host, open, retry, start, GET, LONG};
 use crate::notes::noted;
 use crate::patience::{eventually, in_time, Gate};
 use brooklet::{EventSource, Layout, Request, Response, RunningHost};
@@ -134,11 +134,7 @@ fn comebacks_are_spread_out() {
 #[test]
 fn a_generator_that_ignores_everything() {
     let gate = Gate::default();
-    let waits = gate.clone();
-    let host = start(here(move |_| {
-        waits.pass();
-        Ok(())
-    }));
+    let host = start(deaf(&gate));
     let mut wire = open(&host, "/");
     let started = Instant::now();
     let (report, host) = in_time(move || (host.stop_within(Duration::from_millis(100)), host));
@@ -158,12 +154,7 @@ fn a_generator_that_ignores_everything() {
 #[test]
 fn a_report_counts_both() {
     let gate = Gate::default();
-    let waits = gate.clone();
-    let deaf = here(move |_| {
-        waits.pass();
-        Ok(())
-    });
-    let host = start(app().add("deaf", deaf));
+    let host = start(app().add("deaf", deaf(&gate)));
     let _wires: Vec<_> = ["/wait", "/deaf", "/receive", "/deaf"].map(|path| open(&host, path)).into();
     let (report, host) = in_time(move || (host.stop_within(Duration::from_secs(2)), host));
     assert_eq!((report.ended, report.forced), (2, 2));

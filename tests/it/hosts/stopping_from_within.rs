@@ -1,6 +1,6 @@
 //! Stops that come from the host's own threads: they must not wait for themselves.
 
-use super::{again, ask, here, host, open, retry, start, GET, LONG};
+use super::{again, ask, deaf, here, host, open, retry, start, GET, LONG};
 use crate::patience::{eventually, in_time, unhurried, Gate, DEADLINE};
 use brooklet::{
     Channel, CloseReason, Control, EventSource, Handler, Layout, Notice, Request, Response, RunningHost,
@@ -205,16 +205,11 @@ fn the_accept_loop_stops_and_waits() {
 #[test]
 fn a_stop_by_force_spares_its_own_connection() {
     let gate = Gate::default();
-    let waits = gate.clone();
-    let deaf = here(move |_| {
-        waits.pass();
-        Ok(())
-    });
     let control = Control::new();
     let within = control.clone();
     let host = controlled(
         &control,
-        Layout::new().add("deaf", deaf).add("stop", move |_: Request| {
+        Layout::new().add("deaf", deaf(&gate)).add("stop", move |_: Request| {
             let report = within.stop_within(Duration::from_millis(100));
             Response::text(format!("{} forced", report.forced))
         }),
@@ -232,11 +227,7 @@ fn a_stop_by_force_spares_its_own_connection() {
 #[test]
 fn a_handler_stops_another_host() {
     let gate = Gate::default();
-    let waits = gate.clone();
-    let other = start(here(move |_| {
-        waits.pass();
-        Ok(())
-    }));
+    let other = start(deaf(&gate));
     let control = other.control();
     let host = start(move |_: Request| {
         Response::text(format!("{} forced", control.stop_within(Duration::ZERO).forced))
