@@ -73,8 +73,9 @@
 // - overload: no slot is free. A connection gives way to another, or is turned away: told to come back.
 // - service: what the threads of a host and its control share. Deferred: what another thread is to do.
 // - stream: an answer that lasts as long as a generator or a channel has something to send.
-// - follower: a stream that a channel has. Writer: a thread that sends to followers. Feed: a stream or a thread that reads
-//   a channel itself. Reader: the position of either.
+// - follower: a stream that a channel has. Writer: a thread that sends to followers. Writer slot: what stays of a writer in
+//   the process when its thread has ended. Feed: a stream or a thread that reads a channel itself. Reader: the position of
+//   a follower or a feed.
 // - log: the events of a channel. View: some of them, to be written without the lock. Gap: events that are gone, which
 //   a reader is told of. Snapshot: the state of things, in place of events.
 

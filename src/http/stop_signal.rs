@@ -41,7 +41,7 @@ impl StopSignal {
         first
     }
 
-    /// Registers what a requested stop wakes.
+    /// Registers what a requested stop wakes, each once: a host's workers, and the writers of all channels.
     pub(crate) fn wake_on_request(&self, sleeper: &Weak<dyn Wake>) {
         let mut sleepers = lock(&self.0.sleepers);
         if !sleepers.iter().any(|known| known.ptr_eq(sleeper)) {

@@ -1,6 +1,6 @@
 //! The threads that send to the followers of channels: a few in the process, shared by all channels.
 //!
-//! Theory of operation. There are as many slots for writers as processors, [`MAX_WRITERS`] at most. A follower belongs
+//! Theory of operation. There are as many writer slots as processors, [`MAX_WRITERS`] at most. A follower belongs
 //! to one slot from the hand-over to its end. A slot has a thread, its writer, as long as it has followers. The followers
 //! of one channel at one slot are a [`Followers`](super::followers::Followers).
 //!
@@ -44,10 +44,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The parts of a sweep: one of thousands of followers at once would delay what is published meanwhile.
 const PARTS: u32 = 16;
 
-static SLOTS: [Slot; MAX_WRITERS] = [Slot::new(), Slot::new(), Slot::new(), Slot::new()];
+static WRITER_SLOTS: [WriterSlot; MAX_WRITERS] =
+    [WriterSlot::new(), WriterSlot::new(), WriterSlot::new(), WriterSlot::new()];
 
 /// One writer's slot in the process.
-struct Slot {
+struct WriterSlot {
     inbox: Mutex<Inbox>,
     news: Condvar,
     followers: AtomicUsize,
@@ -61,15 +62,15 @@ struct Inbox {
     is_alarmed: bool,
 }
 
-impl Slot {
+impl WriterSlot {
     const fn new() -> Self {
         let inbox = Inbox { is_running: false, agenda: Vec::new(), is_alarmed: false };
         Self { inbox: Mutex::new(inbox), news: Condvar::new(), followers: AtomicUsize::new(0) }
     }
 }
 
-/// How many slots there are. The system is asked once, since it reads files to answer.
-fn slots() -> usize {
+/// How many writer slots are used. The system is asked once, since it reads files to answer.
+fn writer_slots() -> usize {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     match COUNT.load(Ordering::Relaxed) {
         0 => {
@@ -86,7 +87,7 @@ struct Alarm;
 
 impl Wake for Alarm {
     fn wake(&self) {
-        for slot in &SLOTS {
+        for slot in &WRITER_SLOTS {
             lock(&slot.inbox).is_alarmed = true;
             slot.news.notify_one();
         }
@@ -104,9 +105,9 @@ fn wake_on(stop: &StopSignal) {
 /// Hands a follower to the writer that has the fewest.
 pub(super) fn hand_over(shared: &Arc<Shared>, follower: Follower) {
     wake_on(follower.stop_signal());
-    let load = |index: &usize| SLOTS[*index].followers.load(Ordering::Relaxed);
-    let index = (0..slots()).min_by_key(load).unwrap_or(0);
-    SLOTS[index].followers.fetch_add(1, Ordering::Relaxed);
+    let load = |index: &usize| WRITER_SLOTS[*index].followers.load(Ordering::Relaxed);
+    let index = (0..writer_slots()).min_by_key(load).unwrap_or(0);
+    WRITER_SLOTS[index].followers.fetch_add(1, Ordering::Relaxed);
     if shared.welcome(index, follower) {
         put_on_agenda(shared, index);
     }
@@ -124,7 +125,7 @@ fn part(shared: &Shared, index: usize, gone: Vec<Parting>) {
     for (follower, reason) in gone {
         let (reader, reason, request) = follower.leave(reason);
         shared.leave(&reader);
-        SLOTS[index].followers.fetch_sub(1, Ordering::Relaxed);
+        WRITER_SLOTS[index].followers.fetch_sub(1, Ordering::Relaxed);
         if let Some(request) = request {
             shared.watchers.tell_left(&request, reason);
         }
@@ -139,7 +140,7 @@ pub(super) fn tell(shared: &Arc<Shared>, called: u8) {
 }
 
 fn put_on_agenda(shared: &Arc<Shared>, index: usize) {
-    let slot = &SLOTS[index];
+    let slot = &WRITER_SLOTS[index];
     let mut inbox = lock(&slot.inbox);
     inbox.agenda.push(Arc::clone(shared));
     if std::mem::replace(&mut inbox.is_running, true) {
@@ -217,7 +218,7 @@ impl Writer {
 
     /// Waits until there is work, and returns whether a host has stopped; `None` when no follower is left.
     fn next_agenda(&mut self, agenda: &mut Vec<Arc<Shared>>) -> Option<bool> {
-        let slot = &SLOTS[self.index];
+        let slot = &WRITER_SLOTS[self.index];
         let wake_at = self.due.values().copied().fold(self.sweep.next_at, Instant::min);
         let mut inbox = lock(&slot.inbox);
         while inbox.agenda.is_empty() && !inbox.is_alarmed {
@@ -272,7 +273,7 @@ impl Writer {
         if self.sweep.channels.is_empty() {
             let intervals = self.channels.values().filter_map(|shared| shared.keep_alive(self.index));
             self.sweep.every = intervals.fold(SWEEP, Duration::min);
-            let followers = SLOTS[self.index].followers.load(Ordering::Relaxed);
+            let followers = WRITER_SLOTS[self.index].followers.load(Ordering::Relaxed);
             self.sweep.share = followers / PARTS as usize + 1;
             self.sweep.channels = self.channels.keys().copied().collect();
             self.sweep.left = None;
