@@ -12,6 +12,7 @@ use crate::wire::Answer;
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+const CANCEL: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"a"}}"#;
 
 /// A server of a folder of two texts and what must not be read.
 fn start(name: &str) -> Tool {
@@ -108,9 +109,19 @@ fn a_slow_tool_tells_how_far_it_is_and_ends_when_nobody_listens() {
         );
         assert_eq!(post(&tool, "", other).status, 202);
     }
-    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"a"}}"#;
-    assert_eq!(post(&tool, "", cancel).status, 202);
+    assert_eq!(post(&tool, "", CANCEL).status, 202);
     assert!(cancelled.events_to_end().unwrap().is_empty());
+}
+
+/// Also while it waits for an answer of the client.
+#[test]
+fn a_call_that_has_asked_is_cancelled() {
+    let tool = Tool::start("mcp", &["--everything"]);
+    let call = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"test_elicitation","arguments":{"message":"Well?"}}}"#;
+    let mut asked = stream(&tool, call);
+    assert!(asked.next_event().unwrap().data.contains(r#""method":"elicitation/create""#));
+    assert_eq!(post(&tool, "", CANCEL).status, 202);
+    assert!(asked.events_to_end().unwrap().is_empty());
 }
 
 #[test]

@@ -235,8 +235,8 @@ impl<'c, 'r> Call<'c, 'r> {
     }
 
     fn ask_on_stream(&mut self, question: &Question) -> Result<String, Stop> {
-        self.look()?;
-        let asked = self.server.expect_answer();
+        let asked = self.server.expect_answer(&self.job.cancelled);
+        self.look()?; // a cancel from now on takes the question away
         let (id, method, params) = (asked.id(), question.method, question.params);
         let request = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}","params":{params}}}"#);
         self.connection.data(request)?;

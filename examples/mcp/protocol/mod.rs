@@ -101,13 +101,15 @@ pub struct Server {
 #[derive(Default)]
 struct Shared {
     listeners: Mutex<Vec<SyncSender<Change>>>,
-    /// By the ids of questions.
-    questions: Mutex<HashMap<String, Sender<Answer>>>,
+    /// By the ids of questions: what cancels the call that asked, and its queue.
+    questions: Mutex<HashMap<String, (Cancel, Sender<Answer>)>>,
     /// The ids of legacy calls, and what cancels them.
-    running: Mutex<Vec<(String, Arc<AtomicBool>)>>,
+    running: Mutex<Vec<(String, Cancel)>>,
 }
 
 type Answer = Result<String, String>;
+/// Whether a call is cancelled.
+type Cancel = Arc<AtomicBool>;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Era {
@@ -123,7 +125,7 @@ struct Job {
     /// Of a tool or a prompt; or an answer that is known already.
     name: String,
     params: String,
-    cancelled: Arc<AtomicBool>,
+    cancelled: Cancel,
 }
 
 enum Reply {

@@ -8,7 +8,7 @@ use brooklet::{EventConnection, Request, SendError};
 
 use super::answers::{is_id, join, lock};
 use super::call::any;
-use super::{Answer, Call, Change, Era, Job, Outcome, Refusal, Reply, Server, Stop};
+use super::{Answer, Call, Cancel, Change, Era, Job, Outcome, Refusal, Reply, Server, Stop};
 use super::{MAX_CHANGES, MODERN, SUBSCRIPTION_KEY};
 use crate::json::{Json, Object};
 use crate::say::say;
@@ -143,10 +143,10 @@ impl Server {
     }
 
     /// Makes an id that nobody can guess, and waits for an answer to it.
-    pub(super) fn expect_answer(&self) -> Question<'_> {
+    pub(super) fn expect_answer(&self, cancelled: &Cancel) -> Question<'_> {
         let id = format!("{:016x}{:016x}", any(), any());
         let (sender, answer) = channel();
-        lock(&self.shared.questions).insert(id.clone(), sender);
+        lock(&self.shared.questions).insert(id.clone(), (Arc::clone(cancelled), sender));
         Question { server: self, id, answer }
     }
 
@@ -161,19 +161,20 @@ impl Server {
             Some(result) => Ok(result.as_str().to_owned()),
             None => Err(message.get("error").map_or_else(String::new, |error| error.as_str().to_owned())),
         };
-        if let Some(question) = question {
+        if let Some((_, question)) = question {
             question.send(answer).ok(); // the call may have ended meanwhile
         }
         Ok(Reply::Accepted)
     }
 
-    /// Cancels the call of that id, if there is one alone.
+    /// Cancels the call of that id, if there is one alone: it waits for no answer any more.
     pub(super) fn cancel(&self, id: Option<Json>) {
         let running = lock(&self.shared.running);
         let id = id.filter(|id| is_id(*id)).map_or("", Json::as_str);
         let mut calls = running.iter().filter(|(known, _)| known == id);
         if let (Some((_, cancelled)), None) = (calls.next(), calls.next()) {
             cancelled.store(true, Ordering::Relaxed);
+            lock(&self.shared.questions).retain(|_, (call, _)| !Arc::ptr_eq(call, cancelled));
         }
     }
 }
