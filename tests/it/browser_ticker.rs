@@ -19,8 +19,15 @@ fn the_ticker_page_moves_to_another_instance() {
     let start = |address| serve("ticker_redis", address, &[("REDIS_ADDR", &*redis_address)]);
     let mut instances = addresses.map(|address| Some(start(address)));
     let proxy = Kind::Nginx.start("Several behind nginx", &addresses, &[]);
-    let browser = Browser::open(&format!("http://{}/", proxy.address));
+    let url = format!("http://{}/", proxy.address);
+    let browser = Browser::open(&url);
     wait_for_account(&browser, "no entries yet");
+    // A tab that joins the stream of another knows that it is live, although nothing comes.
+    let first = browser.tab();
+    browser.open_tab(&url);
+    browser.wait_until(DEADLINE, "return document.body.className === 'live'");
+    browser.close_tab();
+    browser.switch_to(&first);
 
     for round in 1..=3 {
         browser.wait_until(DEADLINE, "return state.textContent.startsWith('live, from ')");
