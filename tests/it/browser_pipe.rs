@@ -101,6 +101,15 @@ fn the_pipe_page_shows_what_matters() {
     );
     append(&file, "and on\n");
     wait_for_last(&browser, "and on");
+
+    // A tab that is hidden has no frames, and keeps no more lines than others.
+    browser.execute("requestAnimationFrame = () => 0");
+    for round in 1..=3 {
+        append(&file, &flood.replace("line ", &format!("{round}. line ")));
+        browser.wait_until(DEADLINE, &format!("return lines.at(-1).text.startsWith('{round}. line 19999 ')"));
+    }
+    let kept: u32 = browser.execute("return lines.length").parse().unwrap();
+    assert!((50_000..=62_000).contains(&kept), "{kept} lines");
 }
 
 /// A pattern that takes for ever ends, and one from the address does not even begin: whoever made that address could
