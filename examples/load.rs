@@ -41,6 +41,8 @@ use brooklet::{
 const LEAD: u64 = 128 * 1024;
 /// What an event of the channel has beside its data.
 const FRAME: u64 = 50;
+/// What an event holds at most, whatever is asked for.
+const MAX_SIZE: usize = 1024 * 1024;
 
 /// A channel for each number that somebody has asked for.
 type Rooms = Arc<Mutex<BTreeMap<u64, Channel>>>;
@@ -128,14 +130,14 @@ fn start_publishing(request: &Request, channel: &Channel, clock: Clock) -> std::
 
 fn publish(channel: &Channel, clock: Clock, count: u64, rate: u64, size: usize) {
     let started = Instant::now();
-    let interval = Duration::from_secs(1).checked_div(rate as u32); // none for a rate of 0
+    let interval = 1_000_000_000_u64.checked_div(rate).map(Duration::from_nanos); // none for a rate of 0
     for index in 0..count {
         if let Some(interval) = interval {
             let due = started + interval * index as u32;
             thread::sleep(due.saturating_duration_since(Instant::now()));
         } else if index % 16 == 0 {
             // Nobody is to lose anything; one who takes nothing at all is given up.
-            channel.catch_up(LEAD / (size as u64 + FRAME), Duration::from_secs(30));
+            channel.catch_up(LEAD / (size.min(MAX_SIZE) as u64 + FRAME), Duration::from_secs(30));
         }
         let published = channel.publish(Event::new(clock.reading(index, size)).event_type("tick"));
         published.expect("the type is one line, and the channel is open");
@@ -173,7 +175,7 @@ fn start_publishing_evenly(
     let (count, rate) = (number(request, "n", 1), number(request, "rate", 1).max(1));
     let size = number(request, "size", 64) as usize;
     let publish = move || {
-        let interval = Duration::from_secs(1) / (rate * to_each.len().max(1) as u64) as u32;
+        let interval = Duration::from_nanos(1_000_000_000 / rate.saturating_mul(to_each.len().max(1) as u64));
         let mut due = Instant::now();
         for index in 0..count {
             for (channel, topic) in &to_each {
@@ -253,7 +255,7 @@ impl Data for Reading {
         out.text(" ");
         self.index.write(out);
         out.text(" ");
-        let mut missing = self.size.saturating_sub(digits(self.nanos) + digits(self.index) + 2);
+        let mut missing = self.size.min(MAX_SIZE).saturating_sub(digits(self.nanos) + digits(self.index) + 2);
         while missing > 0 {
             let count = missing.min(PADDING.len());
             out.text(&PADDING[..count]);
