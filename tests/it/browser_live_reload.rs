@@ -3,9 +3,14 @@
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
+use brooklet::{Host, Request, Status};
+
 use crate::example::{self, Tool};
+use crate::patience::eventually;
 use crate::webdriver::Browser;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -44,8 +49,17 @@ fn a_page_follows_its_files() {
     write("data.json", "{}");
     browser.wait_until(DEADLINE, "return window.untouched === undefined");
 
-    // A restart does, too; what was changed meanwhile is there.
+    // A restart does, too, also where a proxy answers meanwhile; what was changed is there.
     drop(server);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let asks = Arc::clone(&asked);
+    let proxy = Host::new(move |_: Request| {
+        asks.fetch_add(1, Ordering::Relaxed);
+        Status::BAD_GATEWAY
+    });
+    let proxy = proxy.bind(address).start().unwrap();
+    eventually("it asks again", || asked.load(Ordering::Relaxed) > 1);
+    drop(proxy);
     write("index.html", &page("three"));
     let server = serve();
     wait_for_heading(&browser, "three");
