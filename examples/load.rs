@@ -55,8 +55,8 @@ const PADDING: &str = ".........................................................
 fn main() -> Result<(), StartError> {
     let cli = cli::Cli::read("load [OPTIONS] [PORT] [STACK]", "A server to be measured.", &[]);
     let stack = cli.operands().first().map(|stack| {
-        let kib = stack.to_str().and_then(|kib| kib.parse::<usize>().ok());
-        kib.unwrap_or_else(|| cli.refuse("STACK is a number of KiB"))
+        let bytes = stack.to_str().and_then(|kib| kib.parse::<usize>().ok()?.checked_mul(1024));
+        bytes.unwrap_or_else(|| cli.refuse("STACK is a number of KiB"))
     });
     let clock = Clock::start();
     let (news, silence) = (Channel::new(), Channel::new());
@@ -83,7 +83,7 @@ fn main() -> Result<(), StartError> {
         .add("idle", idle(silence));
     let host = cli.apply(Host::new(app)).limits(Limits::default().max_connections(20_000));
     match stack {
-        Some(kib) => host.stack_size(kib * 1024).run(),
+        Some(bytes) => host.stack_size(bytes).run(),
         None => host.run(),
     }
 }

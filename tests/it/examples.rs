@@ -75,6 +75,25 @@ fn stock_prices() {
     assert!(stock.log().lines().all(|line| !line.contains("panic")), "{}", stock.log());
 }
 
+/// Whatever a query asks for, `load` publishes, and an event has at most a MiB.
+#[test]
+fn loads_without_measure() {
+    let load = example::Tool::start("load", &[]);
+    for (stream, publish) in
+        [("/fan", "/publish"), ("/rooms/1", "/publish-rooms"), ("/topics/1", "/publish-topics")]
+    {
+        load.stream(stream, "").next_item().unwrap(); // from then on there is one of that number
+        for (sent, rate) in (1..).zip([1 << 32, u64::MAX]) {
+            assert_eq!(load.post(&format!("{publish}?rate={rate}&size=1"), "").status, 202);
+            let events = load.stream(stream, "unknown").next_events(1 + sent).unwrap();
+            assert_eq!(events[sent].event_type, "tick", "{publish} {rate}"); // behind a `reset`
+        }
+    }
+    let largest = load.stream(&format!("/burst?size={}", u64::MAX), "").next_event().unwrap();
+    assert_eq!(largest.data.len(), 1024 * 1024);
+    check_refusal("load", &["0", &usize::MAX.to_string()], "STACK is a number of KiB");
+}
+
 #[test]
 fn encode_writes_blocks() {
     check(r#"{"data":"a"}"#, "data: a\n\n");
