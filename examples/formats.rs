@@ -1,7 +1,8 @@
 //! Data of every kind: what is sent in Rust, and what a page receives.
 //!
-//! Run `cargo run --example formats` and open <http://127.0.0.1:8080>. The page puts each expression beside the data that came of it; the last group went
-//! through a `Formatting` of its own. `curl -N http://127.0.0.1:8080/formatted` shows the same as bytes.
+//! Run `cargo run --example formats` and open <http://127.0.0.1:8080>. The page puts each expression beside the data that
+//! came of it; the last group went through a `Formatting` of its own. `curl -N http://127.0.0.1:8080/formatted` shows that
+//! group as bytes, `/plain` the others.
 
 mod cli;
 

@@ -7,7 +7,7 @@
 //! curl -N localhost:8080/stock -H 'Last-Event-ID: 1700000000'     what came after that one: ids are seconds
 //! ```
 //!
-//! See also what the console says when it is interrupted.
+//! Interrupt one of them, and see what the console says of it.
 
 mod cli;
 
