@@ -22,8 +22,8 @@ const EVERYWHERE: [Declared; 4] = [
     ("--port N", "the port; 8080, or PORT in the environment; 0 finds one that is free"),
     (
         "--bind ADDRESS",
-        "localhost: only this machine. With another address, such as 0.0.0.0, everybody\n\
-         who reaches it: there is no password",
+        "127.0.0.1 and ::1: only this machine. With another IP address, such as 0.0.0.0,\n\
+         everybody who reaches it: there is no password",
     ),
     ("--host NAME", "answer to this name, too: that of a proxy or a tunnel; as often as there are names"),
     ("--help", "this text"),
