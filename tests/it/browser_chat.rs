@@ -79,17 +79,27 @@ fn two_people_talk_through_a_restart() {
     bob.execute("document.querySelector('#rooms button').click()");
     wait_for(&bob, "said", "Bob: alone here");
     wait_for(&ada, "who", "Ada");
+
+    // A name that the server would refuse is not taken, since the page would be without a stream.
+    set_name(&ada, "A\\u200dda");
+    assert_eq!(ada.execute("return localStorage.getItem('name')"), "Ada");
+    set_name(&ada, "Ad\u{e4}");
+    wait_for(&ada, "who", "Ad\u{e4}");
 }
 
 fn join(url: &str, name: &str) -> Browser {
     let browser = Browser::open(url);
+    set_name(&browser, name);
+    wait_for_state(&browser, "live");
+    browser
+}
+
+fn set_name(browser: &Browser, name: &str) {
     browser.execute(&format!(
         "const field = document.getElementById('name');
         field.value = '{name}';
         field.dispatchEvent(new Event('change'));"
     ));
-    wait_for_state(&browser, "live");
-    browser
 }
 
 /// Types a message, and Enter.
