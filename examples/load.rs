@@ -114,10 +114,7 @@ fn ticks(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
 
 fn followers(channel: &Channel) -> EventSource {
     let channel = channel.clone();
-    EventSource::new(move |connection| {
-        connection.comment("hi")?; // says: you are subscribed
-        Ok(connection.follow(&channel)?)
-    })
+    EventSource::new(move |connection| Ok(connection.follow(&channel)?))
 }
 
 fn start_publishing(request: &Request, channel: &Channel, clock: Clock) -> std::io::Result<Response> {
@@ -151,7 +148,6 @@ fn room_followers(rooms: &Rooms) -> EventSource {
         // No more than somebody lacks who comes back at once: there may be thousands of rooms.
         let open = || Channel::setup().history_events(4).history_bytes(4 * 1024).open();
         let room = rooms.lock().expect("nothing panics with it").entry(number).or_insert_with(open).clone();
-        connection.comment("hi")?;
         Ok(connection.follow(&room)?)
     })
 }
@@ -161,7 +157,6 @@ fn topic_followers(topics: &Topics, channel: &Channel) -> EventSource {
     EventSource::new(move |connection| {
         let topic = last_segment(connection.request());
         topics.lock().expect("nothing panics with it").insert(topic);
-        connection.comment("hi")?;
         Ok(connection.follow_topics(&channel, [topic.to_string()])?)
     })
 }

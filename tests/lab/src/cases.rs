@@ -142,6 +142,7 @@ pub fn columns(load: &Load) -> &'static [Column] {
             ("p99_us", "p99 µs", 0, true),
             ("lost", "lost", 0, false),
             ("again", "again or late", 0, false),
+            ("resets", "resets", 0, false),
             ("closed", "closed", 0, false),
             ("peak_kib", "peak KiB", 0, false),
             ("stream_kib", "KiB per stream", 2, true),

@@ -36,7 +36,7 @@ pub struct Connection {
     pub status: u16,
     /// When connecting or the latest request began.
     pub since: u64,
-    /// Whether the comment came that says so.
+    /// Whether the comment came that says so, or the id of where a follower stands in its channel.
     pub is_subscribed: bool,
     /// Whether data is looked at, for latency and losses.
     pub reads_data: bool,
@@ -44,13 +44,17 @@ pub struct Connection {
     pub bytes: u64,
     /// The sequence number that is next.
     pub next: u64,
+    /// Sequence numbers that were skipped.
     pub lost: u64,
     /// Events that came again, or late.
     pub again: u64,
+    /// Events of type `reset`, by which a channel says that others are missing.
+    pub resets: u64,
     head: Vec<u8>,
     framing: Framing,
     line: Vec<u8>,
     has_data: bool,
+    is_reset: bool,
 }
 
 impl Connection {
@@ -77,10 +81,12 @@ impl Connection {
             next: 0,
             lost: 0,
             again: 0,
+            resets: 0,
             head: Vec::new(),
             framing: Framing::UntilClosed,
             line: Vec::new(),
             has_data: false,
+            is_reset: false,
         })
     }
 
@@ -198,10 +204,14 @@ impl Connection {
         match line {
             [] => {
                 self.events += u64::from(self.has_data);
-                self.has_data = false;
+                (self.has_data, self.is_reset) = (false, false);
             }
-            [b':', ..] => self.is_subscribed = true,
-            [b'd', b'a', b't', b'a', b':', data @ ..] => {
+            [b':', ..] | [b'i', b'd', b':', ..] => self.is_subscribed = true,
+            b"event: reset" => {
+                self.resets += 1;
+                self.is_reset = true; // what its data says is no event of the load
+            }
+            [b'd', b'a', b't', b'a', b':', data @ ..] if !self.is_reset => {
                 self.has_data = true;
                 if self.reads_data {
                     let (published, rest) = number(data.strip_prefix(b" ").unwrap_or(data));

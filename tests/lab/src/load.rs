@@ -113,15 +113,15 @@ fn fan(
     }
     let (server_then, own_then) = (Usage::of(process), Usage::own());
     let delivered = latency.count.max(1) as f64;
-    let again = streams.sum(|connection| connection.again);
     let lost = streams.sum(|connection| connection.lost + events.saturating_sub(connection.next));
     Ok(with(
         Figures::from([
             ("per_s", delivered / (last.saturating_sub(first).max(1) as f64 / SECOND as f64)),
             ("cpu_us", (server_then.cpu - server.cpu) * 1e6 / delivered),
             ("client_cpu_us", (own_then.cpu - own.cpu) * 1e6 / delivered),
-            ("lost", (lost - again).max(0.0)),
-            ("again", again),
+            ("lost", lost),
+            ("again", streams.sum(|connection| connection.again)),
+            ("resets", streams.sum(|connection| connection.resets)),
             ("closed", streams.closed as f64),
             ("peak_kib", server_then.peak_kib),
             ("stream_kib", (server_then.resident_kib - before.resident_kib) / count as f64),

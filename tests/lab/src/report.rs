@@ -189,11 +189,7 @@ fn print_case(case: &Case, runs: &[Run]) {
             runs.iter().filter(|run| run.case == case.name && run.subject == subject.name).collect();
         let errors: Vec<_> = own.iter().filter_map(|run| run.figures.as_ref().err()).collect();
         if let (Some(error), true) = (errors.first(), errors.len() == own.len()) {
-            println!(
-                "| {} | lacks it: {error} |{}",
-                subject.name,
-                " |".repeat(head.matches('|').count() - 2)
-            );
+            println!("| {} | {error} |{}", subject.name, " |".repeat(head.matches('|').count() - 2));
         }
         if errors.len() == own.len() {
             continue;

@@ -47,7 +47,7 @@ impl<'a> Streams<'a> {
         Ok(())
     }
 
-    /// Opens so many, with no more than some in the making, and waits for the first comment of each.
+    /// Opens so many, with no more than some in the making, and waits until each is subscribed.
     pub fn open(
         port: u16,
         count: usize,
