@@ -48,8 +48,8 @@ impl FramingFields {
         Ok(())
     }
 
-    /// `chunked` has to be the only coding. Where it stands, but not once and last, the length cannot be told
-    /// (§6.3 rule 4: 400). Other codings are unknown here (§6.1: 501).
+    /// `chunked` has to be the only coding. Where it is not once and last, the length cannot be told (§6.3 rule 4: 400).
+    /// Codings before it are unknown here (§6.1: 501).
     pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
         for coding in list_elements(value) {
             let name = without_parameters(coding);
@@ -67,10 +67,10 @@ impl FramingFields {
     pub(super) fn judge(self, minor_version: u8) -> Result<Framing, Refusal> {
         match (self.codings, self.length) {
             (Codings::None, length) => Ok(Framing::Length(length.unwrap_or(0))),
-            (_, Some(_)) | (Codings::Invalid, _) => Err(Refusal::Framing),
+            (_, Some(_)) | (Codings::Unknown | Codings::Invalid, _) => Err(Refusal::Framing),
             _ if minor_version == 0 => Err(Refusal::Framing), // §6.1
             (Codings::Chunked, None) => Ok(Framing::Chunked),
-            (Codings::Unknown | Codings::UnknownThenChunked, None) => Err(Refusal::Coding),
+            (Codings::UnknownThenChunked, None) => Err(Refusal::Coding),
         }
     }
 }
@@ -105,11 +105,11 @@ mod tests {
         check("TE ", Err(Refusal::Framing));
         check("TE ,chunked", Err(Refusal::Framing));
         check("TE gzip, chunked", Err(Refusal::Coding));
-        check("TE gzip", Err(Refusal::Coding));
+        check("TE gzip", Err(Refusal::Framing));
         check("TE \"chunked\"", Err(Refusal::Framing)); // no token
         check("TE chunked chunked", Err(Refusal::Framing));
-        check("TE identity", Err(Refusal::Coding));
-        check("TE xchunked", Err(Refusal::Coding));
+        check("TE identity", Err(Refusal::Framing));
+        check("TE xchunked", Err(Refusal::Framing));
         check("TE gzip|TE chunked", Err(Refusal::Coding));
         check("TE gzip|TE chunked, gzip", Err(Refusal::Framing));
         check("TE gzip|TE chunked|TE gzip", Err(Refusal::Framing)); // as in one field
