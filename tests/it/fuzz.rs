@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use brooklet::{EventSource, Host, Layout, Limits, Notice, Request, Response};
 
-use crate::memory::Memory;
+use crate::answers::{self, find, Answered};
 use crate::random::Random;
-use crate::wire::{parse_head, Answer};
+use crate::wire::show;
 
 /// What is mutated: each of these is answered as it stands. The first seven leave the connection open.
 const SEEDS: [&str; 10] = [
@@ -27,8 +27,8 @@ const SEEDS: [&str; 10] = [
     "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 7\r\n\r\n",
 ];
 
-/// What parsers stumble over.
-const CRUMBS: [&str; 22] = [
+/// What parsers have read wrongly.
+const FRAGMENTS: [&str; 22] = [
     "\r\n",
     "\r",
     "\n",
@@ -106,9 +106,6 @@ fn run(first: u64, most_mutations: usize) {
     }
 }
 
-/// Status, head without its date, and body.
-type Answered = (u16, String, Vec<u8>);
-
 /// A host whose handler says what it was asked.
 struct Fuzzed {
     host: Host,
@@ -143,83 +140,33 @@ impl Fuzzed {
     #[track_caller]
     fn check(&self, pieces: &[&[u8]]) -> Vec<Answered> {
         let before = self.handled.load(Ordering::Relaxed);
-        let written = Memory::new(pieces).ended().serve(&self.host).written();
+        let answers = answers::serve(&self.host, pieces);
         let handled = self.handled.load(Ordering::Relaxed) - before;
         let input = pieces.concat();
-        match judge(&input, &written, handled) {
-            Ok(answers) if !self.has_failed.load(Ordering::Relaxed) => answers,
-            Ok(_) => panic!("a handler or generator failed: {:?}", String::from_utf8_lossy(&input)),
-            Err(error) => panic!(
-                "{error}\nin  {:?}\nout {:?}",
-                String::from_utf8_lossy(&input),
-                String::from_utf8_lossy(&written)
-            ),
+        let shown = || show(&input);
+        assert!(!self.has_failed.load(Ordering::Relaxed), "a handler or generator failed: {}", shown());
+        let mut echoes = 0;
+        for (status, fields, body) in &answers {
+            // The stream refuses methods, and goes on; whatever else is refused here is so by the host, and for good.
+            let closes = fields.contains(&(String::from("Connection"), String::from("close")));
+            assert!(
+                matches!(status, 0..=399 | 405 | 501) || closes,
+                "it goes on after {status}: {}",
+                shown()
+            );
+            if fields.iter().any(|(name, _)| name == "X-Method") {
+                echoes += 1;
+                // What HEAD asks for is not shown.
+                let target = body.split(|byte| *byte == b'\n').next().filter(|target| !target.is_empty());
+                let was_sent = target.map_or(true, |target| find(&input, target).is_some());
+                assert!(was_sent, "an answer to a request that nobody sent: {}", shown());
+            }
         }
-    }
-}
-
-/// What holds for the answers to any input.
-fn judge(input: &[u8], mut written: &[u8], handled: usize) -> Result<Vec<Answered>, String> {
-    let mut answers = Vec::new();
-    let mut echoes = 0;
-    let mut is_over = false;
-    while !written.is_empty() {
-        if is_over {
-            return Err("something follows the last answer".to_owned());
-        }
-        let end = find(written, b"\r\n\r\n").ok_or("a head without an end")?;
-        let head = std::str::from_utf8(&written[..end]).map_err(|error| error.to_string())?;
-        let answer = parse_head(head)?;
-        written = &written[end + 4..];
-        if answer.status == 100 {
-            continue; // whether it is sent depends on when the body comes
-        }
-        let body = take_body(&answer, &mut written, input)?;
-        is_over = answer.closes();
-        // The stream refuses methods, and goes on; whatever else is refused here is so by the host.
-        if answer.status >= 400 && !matches!(answer.status, 405 | 501) && !is_over {
-            return Err(format!("a connection goes on after {}", answer.status));
-        }
-        if answer.field("X-Method").is_some() {
-            echoes += 1;
-            let target = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            find(input, target).ok_or("an answer to a request that nobody sent")?;
-        }
-        let fields = answer.lasting_fields();
-        let fields = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        answers.push((answer.status, fields, body.to_vec()));
-    }
-    if echoes != handled {
-        return Err(format!("{handled} requests were handled, {echoes} answered"));
-    }
-    let looking_like_requests = input.windows(8).filter(|eight| *eight == b" HTTP/1.").count();
-    if answers.iter().filter(|answer| answer.0 < 400).count() > looking_like_requests {
-        return Err(format!("more answers than the {looking_like_requests} requests at most"));
-    }
-    Ok(answers)
-}
-
-fn take_body<'w>(answer: &Answer, written: &mut &'w [u8], input: &[u8]) -> Result<&'w [u8], String> {
-    let length = match answer.field("Content-Length") {
-        _ if answer.field("X-Method") == Some("HEAD") => 0,
-        Some(length) => length.parse().map_err(|_| format!("Content-Length: {length}"))?,
-        None if answer.closes() => written.len(), // a stream
-        None => 0,
-    };
-    // The refusal of a HEAD request may be without the body that it describes.
-    let length = if written.is_empty() && find(input, b"HEAD ").is_some() { 0 } else { length };
-    if length > written.len() {
-        return Err("a body is shorter than its Content-Length".to_owned());
-    }
-    let (body, rest) = written.split_at(length);
-    *written = rest;
-    Ok(body)
-}
-
-fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    match part.is_empty() {
-        true => Some(0),
-        false => bytes.windows(part.len()).position(|window| window == part),
+        assert_eq!(echoes, handled, "so many were answered, so many handled: {}", shown());
+        let requests = input.windows(8).filter(|eight| *eight == b" HTTP/1.").count();
+        let served = answers.iter().filter(|answer| answer.0 < 400).count();
+        assert!(served <= requests, "{served} answers to {requests} requests at most: {}", shown());
+        answers
     }
 }
 
@@ -231,10 +178,10 @@ fn mutate(input: &mut Vec<u8>, random: &mut Random) {
         0 if at < to => input[at] ^= 1 << random.below(8),
         1 if at < to => input[at] = random.bits() as u8,
         2 => insert(input, at, &[random.bits() as u8]),
-        3 => insert(input, at, random.pick(&CRUMBS).as_bytes()),
+        3 => insert(input, at, random.pick(&FRAGMENTS).as_bytes()),
         4 => {
             let start = input[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            insert(input, start, random.pick(&CRUMBS).as_bytes());
+            insert(input, start, random.pick(&FRAGMENTS).as_bytes());
         }
         5 => drop(input.drain(at..to)),
         6 => input.truncate(at),

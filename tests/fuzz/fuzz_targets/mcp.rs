@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use brooklet::{Host, Notice, Request};
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../answers.rs"]
+#[path = "../../it/answers.rs"]
 mod answers;
 #[allow(dead_code)] // no target needs all of it
 #[path = "../../../examples/json/mod.rs"]

@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex};
 use brooklet::{Host, Request, Response};
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../answers.rs"]
+#[path = "../../it/answers.rs"]
 mod answers;
 #[allow(dead_code)] // no target needs all of it
 #[path = "../../it/memory.rs"]

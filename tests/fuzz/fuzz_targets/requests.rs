@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use brooklet::{EventSource, Host, Layout, Limits, Notice, Request, Response};
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../answers.rs"]
+#[path = "../../it/answers.rs"]
 mod answers;
 #[allow(dead_code)] // no target needs all of it
 #[path = "../../it/memory.rs"]
