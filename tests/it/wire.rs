@@ -11,7 +11,7 @@ use brooklet::RunningHost;
 
 use crate::patience::{eventually, DEADLINE};
 
-/// Fields of which a sender must not generate a second line (RFC 9110 §5.3).
+/// Fields that stand on one line: RFC 9110 §5.3 wants it of those that are no lists, and here the two lists keep to it.
 const SINGLETONS: [&str; 6] = ["Allow", "Connection", "Content-Length", "Content-Type", "Date", "ETag"];
 
 /// One answer, already known to be well formed.
@@ -35,10 +35,9 @@ impl Answer {
         self.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Date")).collect()
     }
 
-    /// Whether this is a stream that was asked for by `request`, and begins with a line of its own.
-    pub(crate) fn begins_with_retry(&self, request: &[u8]) -> bool {
+    fn is_event_stream(&self) -> bool {
         let is_events = self.field("Content-Type") == Some("text/event-stream; charset=utf-8");
-        request.starts_with(b"GET ") && is_events && self.field("Content-Length").is_none()
+        is_events && self.field("Content-Length").is_none()
     }
 
     pub(crate) fn closes(&self) -> bool {
@@ -50,7 +49,8 @@ impl Answer {
 pub(crate) struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
-    /// Whether a GET was sent whose answer is still to come.
+    /// Whether what was sent since the last answer begins with a GET: a stream that answers it begins with a line of its
+    /// own.
     has_got: Cell<bool>,
 }
 
@@ -129,8 +129,7 @@ impl Wire {
         let head = String::from_utf8(self.unread.drain(..end + 4).collect())
             .map_err(|error| format!("an answer's head is not ASCII: {error}"))?;
         let mut answer = parse_head(head.trim_end_matches("\r\n"))?;
-        let request = if self.has_got.take() { "GET " } else { "" };
-        if answer.begins_with_retry(request.as_bytes()) {
+        if self.has_got.take() && answer.is_event_stream() {
             answer.retry = Some(self.line()?);
         }
         Ok(answer)
@@ -191,7 +190,7 @@ impl Wire {
             }
             return Ok(self.unread.drain(..length).collect());
         }
-        if !answer.closes() || answer.field("Content-Type") != Some("text/event-stream; charset=utf-8") {
+        if !answer.closes() || !answer.is_event_stream() {
             return Err(format!("{} without Content-Length is no event stream", answer.status));
         }
         let rest = self.rest()?;
@@ -233,7 +232,7 @@ pub(crate) fn parse_head(head: &str) -> Result<Answer, String> {
     let mut lines = head.split("\r\n");
     let status_line = lines.next().unwrap_or_default();
     let status = status_line
-        .strip_prefix("HTTP/1.1 ") // our own version, whatever the request's (RFC 9110 §2.5)
+        .strip_prefix("HTTP/1.1 ") // our own version, whatever the request's (RFC 9110 §6.2)
         .filter(|rest| rest.len() >= 4 && rest.as_bytes()[3] == b' ')
         .and_then(|rest| rest.get(..3)?.parse().ok())
         .filter(|status| (100..600).contains(status))
@@ -262,7 +261,8 @@ fn whole_chunks(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
         let end = bytes.windows(2).position(|two| two == b"\r\n")?;
-        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).ok()?, 16).ok()?;
+        let digits = std::str::from_utf8(&bytes[..end]).ok().filter(|digits| !digits.contains('+'))?;
+        let size = usize::from_str_radix(digits, 16).ok()?;
         let chunk = bytes.get(end + 2..end + 2 + size)?;
         bytes = bytes[end + 2 + size..].strip_prefix(b"\r\n")?;
         match size {
@@ -283,15 +283,17 @@ fn check_head(answer: &Answer) -> Result<(), String> {
     if coding.is_some() && (coding != Some("chunked") || !answer.closes() || status != 200) {
         return Err(format!("{status} with Transfer-Encoding"));
     }
-    // RFC 9110 §8.6: no length where there can be no content.
-    if (status < 200 || matches!(status, 204 | 304)) && answer.field("Content-Length").is_some() {
-        return Err(format!("{status} with Content-Length"));
+    // RFC 9110 §8.6: none where there can be no content, and digits alone. A 304 may have one, and here has none (§15.4.5).
+    let has_content = status >= 200 && !matches!(status, 204 | 304);
+    let is_number = |length: &str| has_content && length.bytes().all(|byte| byte.is_ascii_digit());
+    if !answer.field("Content-Length").map_or(true, is_number) {
+        return Err(format!("{status} with Content-Length {:?}", answer.field("Content-Length")));
     }
     // RFC 9110 §15.5.6
     if status == 405 && answer.field("Allow").is_none() {
         return Err("405 without Allow".to_owned());
     }
-    // RFC 9110 §6.6.1: an origin server with a clock dates every answer but the interim ones.
+    // RFC 9110 §6.6.1: an origin server with a clock dates its answers; it need not date errors of its own, and does here.
     match answer.field("Date") {
         Some(date) if is_fixdate(date) => Ok(()),
         None if status < 200 => Ok(()),

@@ -67,7 +67,7 @@ fn connection_options() {
 }
 
 /// RFC 9112 §9.3: 1.0 closes unless asked not to, and then has to be told (appendix C.2.2).
-/// The answer's version is ours all the same (RFC 9110 §2.5).
+/// The answer's version is ours all the same (RFC 9110 §6.2).
 #[test]
 fn http_1_0() {
     let get = |fields: &str| format!("GET /none HTTP/1.0\r\n{fields}\r\n");
