@@ -150,6 +150,8 @@ fn conditions() {
         ("If-None-Match:\r\n".to_owned(), 200),
         ("If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n".to_owned(), 200), // no date of our own
         ("If-Modified-Since: yesterday\r\n".to_owned(), 200),
+        ("If-Match: \"x\"\r\n".to_owned(), 200), // §13.1.1 has 412: of use where something changes, and a handler's there
+        ("If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n".to_owned(), 200), // no date here either
     ] {
         for method in ["GET", "HEAD"] {
             let (status, found) = ask(method, &fields);

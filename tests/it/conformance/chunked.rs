@@ -125,6 +125,7 @@ fn extensions() {
         serves(200, size("5;a=\"\"")).body("hello"),
         serves(200, size("5;a=\"b c\td\"")).body("hello"),
         serves(200, size("5;a=\"b;c,d=e\"")).body("hello"),
+        serves(200, size(b"5;a=\"\x80\\\xff\"")).body("hello"), // obs-text, bare and escaped
         serves(200, size("5;a=\"b \\\"c\\\" \\\\\"")).body("hello"),
         serves(200, size("5;a=\"b\";c=d;e=\"f\"")).body("hello"),
         serves(200, size("5;0=1")).body("hello"),

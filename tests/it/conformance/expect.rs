@@ -95,6 +95,7 @@ fn answers_at_once() {
         serves(204, get("Expect: 100-continue\r\nContent-Length: 0")),
         serves(200, post("Expect: 100-continue")).body(""),
         closes(204, "GET /none HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"),
+        closes(204, "GET /none HTTP/1.0\r\nExpect: x\r\n\r\n"), // 1.0 has no expectations
         closes(200, "POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello")
             .body("hello"),
         says(417, get("Expect: x")),

@@ -8,7 +8,7 @@ fn field(line: impl AsRef<[u8]>) -> Vec<u8> {
     [b"GET /headers HTTP/1.1\r\nHost: localhost\r\n", line.as_ref(), b"\r\n\r\n"].concat()
 }
 
-/// RFC 9110 §5.1, §5.6.2: at least one tchar, nothing else, and no space before the colon.
+/// RFC 9110 §5.1, §5.6.2: at least one tchar, nothing else. RFC 9112 §5.1: no space before the colon.
 #[test]
 fn names() {
     check([

@@ -54,7 +54,7 @@ fn names() {
 #[test]
 fn grammar() {
     check([
-        refuses(400, host("")),
+        refuses(400, host("")), // RFC 9110 §4.2.1: a host is not empty
         refuses(400, host("  ")),
         refuses(400, host(":80")),
         refuses(400, host(":")),
@@ -111,6 +111,8 @@ fn grammar() {
         refuses(400, host("[1:2:3]")),
         refuses(400, host("[1::2::3]")),
         refuses(400, host("[127.0.0.1]")),
+        refuses(400, host("[v1.a]")), // RFC 3986 §3.2.2: a version of addresses that nobody has yet
+        refuses(400, host("[fe80::1%25eth0]")), // and no zones
         refuses(400, host("[localhost]")),
         refuses(400, host("caf\u{e9}.localhost")),
         refuses(400, host(b"\xff")),

@@ -164,8 +164,9 @@ fn versions() {
     ]);
 }
 
-/// RFC 9112 §2.2: CRLF ends a line, a bare LF or CR is an error, and one empty line before
-/// a request is forgiven, since old clients sent one behind a body.
+/// RFC 9112 §2.2: CRLF ends a line, a bare CR is an error, and so is a bare LF here, which a
+/// recipient may take for a line end. One empty line before a request is forgiven, since old
+/// clients sent one behind a body.
 #[test]
 fn line_endings() {
     check([

@@ -156,7 +156,7 @@ fn absolute_form() {
         serves(204, get("http://localhost/none")),
         serves(204, get("HTTP://localhost/none")),
         serves(204, get("hTtP://LOCALHOST/none")),
-        serves(204, get("https://localhost/none")),
+        serves(204, get("https://localhost/none")), // RFC 9110 §7.4: from a gateway, whose TLS it is
         serves(204, get("http://localhost:80/none")),
         serves(204, get("http://localhost:/none")),
         serves(204, get("http://127.0.0.1:8080/none")),
