@@ -48,7 +48,9 @@ pub(crate) const AWKWARD: [&str; 32] = [
 ];
 
 /// One event, and what it says of itself.
+#[derive(Default)]
 struct Sample {
+    comment: Option<String>,
     data: Option<String>,
     event_type: Option<String>,
     id: Option<String>,
@@ -58,6 +60,7 @@ struct Sample {
 impl Sample {
     fn random(random: &mut Random) -> Self {
         Self {
+            comment: random.once_in(6).then(|| random.text(&AWKWARD, 5)),
             data: (!random.once_in(10)).then(|| random.text(&AWKWARD, 10)),
             event_type: random.once_in(3).then(|| mostly_one_line(random)),
             id: random.once_in(2).then(|| mostly_one_line(random)),
@@ -70,6 +73,9 @@ impl Sample {
             Some(data) => Event::new(data.as_str()),
             None => Event::without_data(),
         };
+        if let Some(comment) = &self.comment {
+            event = event.comment(comment);
+        }
         if let Some(event_type) = &self.event_type {
             event = event.event_type(event_type);
         }
@@ -113,6 +119,9 @@ struct Expected {
 
 impl Expected {
     fn event(&mut self, sample: &Sample) {
+        if let Some(comment) = &sample.comment {
+            self.comment(comment);
+        }
         if let Some(id) = &sample.id {
             self.last_event_id.clone_from(id);
         }
@@ -219,7 +228,7 @@ fn what_is_sent_is_what_is_read() {
     }
 
     fn foresee(expected: &mut Expected, calls: &mut Random) {
-        let data = |data| Sample { data: Some(data), event_type: None, id: None, retry: None };
+        let data = |data| Sample { data: Some(data), ..Sample::default() };
         match calls.below(5) {
             0 => expected.comment(&calls.text(&AWKWARD, 8)),
             1 => expected.event(&data(calls.text(&AWKWARD, 8))),
@@ -269,8 +278,9 @@ fn hostile_inputs() {
     check(|c| c.data(": x"), &["message|: x|"]);
     check(|c| c.data("\u{feff}x"), &["message|\u{feff}x|"]);
     check(|c| c.data("a\x0bb\x0cc\u{85}d\u{2028}e\x1cf"), &["message|a\x0bb\x0cc\u{85}d\u{2028}e\x1cf|"]);
-    check(|c| c.event("t\0", "x"), &["t\0|x|"]); // NUL is no line end, and spoils nothing but ids
-                                                 // Types and ids that end their line: nothing is sent, nothing panics, and the stream goes on.
+    // NUL is no line end, and spoils nothing but ids.
+    check(|c| c.event("t\0", "x"), &["t\0|x|"]);
+    // Types and ids that end their line: nothing is sent, nothing panics, and the stream goes on.
     for end in ["\n", "\r", "\r\n", "\n\n", "\r\r"] {
         let hostile = format!("m{end}data: INJ{end}{end}");
         let (event_type, id) = (hostile.clone(), hostile.clone());
