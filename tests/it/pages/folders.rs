@@ -1,13 +1,16 @@
 //! Folders: what of them is answered, what never is, parts of files, and files that are too large to hold.
 
-use super::{Folder, Page, Site, NOT_FOUND};
-use brooklet::{Content, Host, Layout};
+use super::{Folder, Site, NOT_FOUND};
+use brooklet::{Content, Layout};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 
 use crate::example::ask;
+use crate::notes::noted;
+use crate::patience::{eventually, DEADLINE};
+use crate::serving::host;
 
 fn site(folder: &Path) -> Site {
     Site::new(Layout::new().fallback(Content::folder(folder).unwrap()))
@@ -256,6 +259,8 @@ fn parts_of_what_the_client_has() {
         let whole = site.get(target).body.len();
         assert_eq!(ask(&[("Range", "bytes=0-1"), ("If-Range", &tag)]), (206, 2), "{target}");
         assert_eq!(ask(&[("Range", "bytes=0-1"), ("If-Range", "\"other\"")]), (200, whole), "{target}");
+        let weak = format!("W/{tag}"); // RFC 9110 §13.1.5: compared strongly
+        assert_eq!(ask(&[("Range", "bytes=0-1"), ("If-Range", &weak)]), (200, whole), "{target}");
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         assert_eq!(ask(&[("Range", "bytes=0-1"), ("If-Range", date)]), (200, whole), "{target}");
         assert_eq!(ask(&[("If-None-Match", &tag)]), (304, 0), "{target}");
@@ -286,12 +291,12 @@ fn the_tag_of_a_small_file() {
 
 /// A large file that has just changed has no tag yet.
 fn settled_tag(site: &Site, target: &str) -> String {
-    loop {
-        let Page { fields, .. } = site.ask("HEAD", target, &[]);
-        if let Some(tag) = fields.get("ETag") {
-            return tag.to_str().unwrap().to_owned();
-        }
-    }
+    let mut tag = None;
+    eventually("a tag", || {
+        tag = site.ask("HEAD", target, &[]).field("ETag").map(str::to_owned);
+        tag.is_some()
+    });
+    tag.unwrap()
 }
 
 /// Longer than a number of 32 bits, and than the memory of many a machine.
@@ -321,18 +326,10 @@ fn a_file_that_becomes_shorter() {
     let folder = Folder::new("shorter");
     folder.file("a.txt", "a");
     let path = folder.file("large", vec![b'x'; LENGTH]);
-    let failures = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let noted = std::sync::Arc::clone(&failures);
-    let host = Host::new(Content::folder(&folder.0).unwrap())
-        .bind("127.0.0.1:0")
-        .log(move |notice| {
-            if let brooklet::Notice::Failed { .. } = notice {
-                noted.lock().unwrap().push(notice.to_string());
-            }
-        })
-        .start()
-        .unwrap();
+    let (host, notes) = noted(host(Content::folder(&folder.0).unwrap()));
+    let host = host.start().unwrap();
     let mut socket = TcpStream::connect(host.address()).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let request = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     socket.write_all(request("/a.txt").as_bytes()).unwrap();
     socket.write_all(request("/large").as_bytes()).unwrap();
@@ -345,9 +342,8 @@ fn a_file_that_becomes_shorter() {
     socket.read_to_end(&mut rest).unwrap();
     assert!(rest.len() < LENGTH, "{}", rest.len());
     let _ = host.stop();
-    let failures = failures.lock().unwrap();
-    assert_eq!(failures.len(), 1, "{failures:?}");
-    assert!(failures[0].contains("GET /large failed: "), "{failures:?}");
+    let failures: Vec<_> = notes.so_far().into_iter().filter(|line| line.starts_with("failed ")).collect();
+    assert!(matches!(&failures[..], [line] if line.starts_with("failed GET /large: ")), "{failures:?}");
 }
 
 /// Those say that they are empty.

@@ -6,6 +6,7 @@ mod cors;
 mod folders;
 mod layouts;
 
+use crate::patience::{unhurried, DEADLINE};
 use brooklet::{Handler, Host, RunningHost};
 use std::path::PathBuf;
 use std::{env, fs, process};
@@ -35,13 +36,13 @@ impl Site {
 
     fn of(host: Host) -> Self {
         let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(crate::patience::DEADLINE))
+            .timeout_global(Some(DEADLINE))
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
             .build()
             .new_agent();
-        Self { host: host.bind("127.0.0.1:0").start().unwrap(), agent }
+        Self { host: host.bind("127.0.0.1:0").limits(unhurried()).start().unwrap(), agent }
     }
 
     #[track_caller]
