@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::NEVER;
 
 /// The deadline of everything that has to happen. It is long, since a busy machine is no defect.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A client of a stream or a page: the request that it sends.
 ///
@@ -90,7 +90,7 @@ impl Client {
         self
     }
 
-    /// How long each call that waits over TCP may take: ten seconds, unless set.
+    /// How long each call that waits over TCP may take: a minute, unless set.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline.min(NEVER);
         self
