@@ -1,7 +1,8 @@
 //! In memory and over TCP the same comes of the same: what is simulated is the client and its clock, not the stream.
 
+use crate::serving::start;
 use brooklet::testing::Client;
-use brooklet::{Channel, Event, EventConnection, EventSource, Formatting, Host};
+use brooklet::{Channel, Event, EventConnection, EventSource, Formatting};
 use std::time::Duration;
 
 type Generator = Box<dyn Fn(&mut EventConnection<'_>) -> brooklet::Result + Send + Sync>;
@@ -22,7 +23,7 @@ fn check(
     let again = std::sync::Arc::clone(&generate);
 
     let simulated = client.clone().in_memory(&source(Box::new(move |c| generate(c)))).run();
-    let host = Host::new(source(Box::new(move |c| again(c)))).bind("127.0.0.1:0").start().unwrap();
+    let host = start(source(Box::new(move |c| again(c))));
     let mut stream = client.clone().connect(host.address()).unwrap();
     let body = String::from_utf8(stream.read_to_end().unwrap().to_vec()).unwrap();
     assert_eq!(simulated.text(), body);
