@@ -34,7 +34,8 @@ fn what_keeps_a_host_from_starting() {
     check("127.0.0.1", "cannot listen on 127.0.0.1: "); // no port
     check("127.0.0.1:99999", "cannot listen on 127.0.0.1:99999: ");
     check("192.0.2.1:0", "cannot listen on 192.0.2.1:0: "); // RFC 5737: nobody's
-                                                            // All, but for those that the system does not have.
+
+    // All, but for those that the system does not have.
     check(&[free, holder.address()][..], &format!("cannot listen on {taken}: "));
 
     /// One line, with the address and the cause; `Debug` is the same, for a `main` that returns it.

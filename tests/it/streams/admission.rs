@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 const FIELD: &str = "Last-Event-ID";
 
-/// The id comes in the field, or in the query of clients that cannot set one (HTML §9.2.6, and the
+/// The id comes in the field, or in the query of clients that cannot set one (HTML §9.2.4, and the
 /// polyfills). An empty one is none.
 #[test]
 fn last_event_ids() {

@@ -1,6 +1,6 @@
 //! Clients that leave, and clients that talk into a stream.
 
-use super::{ask, host, open, reason, start, start_noted, telling, GET};
+use super::{ask, endless, host, open, reason, start, start_noted, telling, GET};
 use crate::memory::Memory;
 use crate::notes::noted;
 use crate::patience::{in_time, Gate, LONG};
@@ -54,13 +54,6 @@ fn departures_are_noticed() {
             Some(wire)
         });
         assert_eq!(reason, CloseReason::PeerClosed);
-    }
-
-    /// A receiver whose sender lives on, and never sends.
-    fn endless() -> mpsc::Receiver<()> {
-        let (sender, receiver) = mpsc::channel();
-        std::mem::forget(sender);
-        receiver
     }
 
     fn busy(c: &mut EventConnection<'_>) -> Result<(), SendError> {

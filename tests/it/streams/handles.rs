@@ -1,6 +1,6 @@
 //! Streams that are ended from elsewhere, or at a time of their own.
 
-use super::{open, reason, start, telling};
+use super::{endless, open, reason, start, telling};
 use crate::patience::{eventually, Gate, DEADLINE, LONG};
 use brooklet::testing::Client;
 use brooklet::{Channel, CloseReason, Event, EventConnection, EventSource, SendError};
@@ -37,16 +37,11 @@ fn a_handle_ends_a_stream() {
         assert!(!String::from_utf8(rest).unwrap().contains("retry"), "nothing is said of it");
         assert!(!handle.is_open());
         handle.end(); // although it is over
-                      // The handle is there, and holds nothing open.
+
+        // The handle is there, and holds nothing open.
         eventually("its slot is free", || {
             host.stats().connections == 0 && host.stats().ended_by(CloseReason::Ended) == 1
         });
-    }
-
-    fn endless() -> mpsc::Receiver<()> {
-        let (sender, receiver) = mpsc::channel();
-        std::mem::forget(sender);
-        receiver
     }
 }
 

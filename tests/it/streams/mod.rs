@@ -75,6 +75,13 @@ impl<T> Told<T> {
     }
 }
 
+/// A receiver whose sender lives on, and never sends.
+fn endless() -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    std::mem::forget(sender);
+    receiver
+}
+
 /// Why the stream was over for a generator.
 #[track_caller]
 fn reason<T: std::fmt::Debug>(result: Result<T, SendError>) -> brooklet::CloseReason {
