@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use brooklet::testing::{EventStream, Message};
 
-use crate::example::{check_help, check_refusal, folder, Tool};
+use crate::example::{check_refusal, folder, Tool};
 use crate::patience::eventually;
 use crate::wire::show;
 
@@ -225,10 +225,6 @@ fn this_machine() {
 
 #[test]
 fn arguments() {
-    check_help("dashboard");
-    check_refusal("dashboard", &["--fast"], "there is no option --fast");
-    check_refusal("dashboard", &["--bind"], "--bind needs a value");
-    check_refusal("dashboard", &["--port", "http"], "--port is a number from 0 to 65535");
     check_refusal("dashboard", &["--interval", "49"], "--interval is a number from 50 to 60000");
     check_refusal("dashboard", &["--interval", "60001"], "--interval is a number from 50 to 60000");
     check_refusal("dashboard", &["--history", "0"], "--history is a number from 1 to 86400");

@@ -152,15 +152,6 @@ pub(crate) fn check_refusal(name: &str, arguments: &[&str], sentence: &str) {
     assert!(output.stdout.is_empty(), "{arguments:?}");
 }
 
-/// Holds an example to its `--help`.
-#[track_caller]
-pub(crate) fn check_help(name: &str) {
-    let output = run(name, &["--help"]);
-    assert!(output.status.success() && output.stderr.is_empty());
-    let help = String::from_utf8_lossy(&output.stdout);
-    assert!(help.starts_with(&format!("Usage: {name} ")) && help.contains("--port N"), "{help}");
-}
-
 /// A new, empty folder for a test, under the one that cargo gives us.
 #[track_caller]
 pub(crate) fn folder(name: &str) -> PathBuf {

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use brooklet::testing::Message;
 
-use crate::example::{self, ask, check_help, check_refusal};
+use crate::example::{self, ask, check_refusal};
 use crate::patience::in_time;
 use crate::wire::show;
 
@@ -14,7 +14,10 @@ use crate::wire::show;
 #[test]
 fn command_lines() {
     for name in &example::servers() {
-        check_help(name);
+        let output = example::run(name, &["--help"]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{name}");
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(help.starts_with(&format!("Usage: {name} ")) && help.contains("--port N"), "{help}");
         check_refusal(name, &["--prot", "80"], "there is no option --prot");
         check_refusal(name, &["--host"], "--host needs a value");
     }

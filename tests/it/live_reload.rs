@@ -7,22 +7,17 @@ use std::path::Path;
 
 use brooklet::testing::Message;
 
-use crate::example::{ask, check_help, check_refusal, folder, Tool};
+use crate::example::{ask, check_refusal, folder, Tool};
 use crate::patience::{eventually, DEADLINE};
 use crate::wire::show;
 
 #[test]
 fn arguments() {
-    check_help("live_reload");
     let folder = folder("live_reload-arguments");
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let file = folder.join("file");
     fs::write(&file, "").unwrap();
     let check = |arguments: &[&str], sentence: &str| check_refusal("live_reload", arguments, sentence);
-    check(&["--prot", "80"], "there is no option --prot");
-    check(&["--port"], "--port needs a value");
-    check(&["--port", "many"], "--port is a number from 0 to 65535");
-    check(&["--bind", "localhost"], "--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1");
     check(&["a", "b"], "there is no place for b");
     check(&[&path(&file)], &format!("{} is no folder", path(&file)));
     let nowhere = path(&folder.join("nowhere"));

@@ -8,24 +8,17 @@ use std::process::{Command, Stdio};
 use brooklet::testing::{Client, EventStream, Message};
 use brooklet::to_json;
 
-use crate::example::{self, ask, check_help, check_refusal, folder, Tool};
+use crate::example::{self, ask, check_refusal, folder, Tool};
 use crate::patience::{eventually, in_time};
 use crate::wire::{show, Answer, Wire};
 
 #[test]
 fn arguments() {
-    check_help("pipe");
     let folder = folder("pipe-arguments");
     let long = "n".repeat(41);
     let check = |arguments: &[&str], sentence: &str| check_refusal("pipe", arguments, sentence);
-    check(&["--prot", "80"], "there is no option --prot");
-    check(&["-n"], "there is no option -n");
-    check(&["--port"], "--port needs a value");
-    check(&["--port", "65536"], "--port is a number from 0 to 65535");
-    check(&["--port", "-1"], "--port is a number from 0 to 65535");
     check(&["--history", "many"], "--history is a number from 0 to 50000");
     check(&["--history", "50001"], "--history is a number from 0 to 50000");
-    check(&["--bind", "localhost"], "--bind takes an IP address: 127.0.0.1, 0.0.0.0, ::1");
     for name in ["", " a", "a\nb", "a\u{200b}", "\u{202e}a", "\u{2066}a", &long] {
         check(&["--name", name, "-"], "--name: a name is one line of 1 to 40 characters that can be seen");
     }

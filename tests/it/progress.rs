@@ -5,7 +5,7 @@ use std::path::Path;
 
 use brooklet::testing::EventStream;
 
-use crate::example::{check_help, check_refusal, folder, run, Tool};
+use crate::example::{check_refusal, folder, run, Tool};
 use crate::patience::eventually;
 use crate::wire::show;
 
@@ -142,12 +142,9 @@ fn number(json: &str, name: &str) -> u64 {
 
 #[test]
 fn arguments() {
-    check_help("progress");
     check_refusal("progress", &[], "a FOLDER is missing");
     check_refusal("progress", &["/nowhere"], "cannot read /nowhere: No such file or directory (os error 2)");
     check_refusal("progress", &["/", "/"], "there is no place for /");
-    check_refusal("progress", &["--fast", "/"], "there is no option --fast");
     check_refusal("progress", &["--rate"], "--rate needs a value");
     check_refusal("progress", &["--rate", "0", "/"], "--rate is a number from 1 to 4294967295");
-    check_refusal("progress", &["--port", "-1", "/"], "--port is a number from 0 to 65535");
 }

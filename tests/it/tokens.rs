@@ -2,7 +2,7 @@
 
 use brooklet::testing::Client;
 
-use crate::example::{check_help, check_refusal, folder, Tool};
+use crate::example::{check_refusal, folder, Tool};
 use crate::patience::eventually;
 use crate::sse::Parser;
 use crate::wire::show;
@@ -251,10 +251,7 @@ fn nobody_is_written_for_who_has_left() {
 
 #[test]
 fn arguments() {
-    check_help("tokens");
     check_refusal("tokens", &["8080"], "there is no place for 8080");
-    check_refusal("tokens", &["--port"], "--port needs a value");
-    check_refusal("tokens", &["--port", "65536"], "--port is a number from 0 to 65535");
     check_refusal("tokens", &["--speed", "0"], "--speed is a number from 1 to 1000");
     check_refusal("tokens", &["--speed", "fast"], "--speed is a number from 1 to 1000");
     let missing = "cannot read /nowhere: No such file or directory (os error 2)";
