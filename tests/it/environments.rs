@@ -12,7 +12,7 @@ use std::time::Duration;
 use brooklet::testing::{Client, EventStream};
 use brooklet::{Host, Layout};
 
-use crate::example::{ask, binary, folder, free_address, servers, spawn};
+use crate::example::{ask, binary, folder, free_address, open, servers, spawn};
 use crate::patience::{eventually, in_time, DEADLINE};
 use crate::serving::GET;
 use crate::webdriver::{Process, TempFolder};
@@ -372,5 +372,5 @@ fn run(command: &mut Command) -> Output {
 
 #[track_caller]
 fn stream(address: SocketAddr, target: &str) -> EventStream {
-    Client::get(target).deadline(DEADLINE).connect(address).unwrap()
+    open(address, Client::get(target))
 }

@@ -1,25 +1,22 @@
 //! Runs the examples, which `cargo test` has built, as programs of their own.
 
+use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use brooklet::testing::{Client, EventStream};
 
-use crate::patience::in_time;
+use crate::patience::{eventually, in_time, DEADLINE};
 use crate::webdriver::Process;
 use crate::wire::{Answer, Wire};
 
 /// Ports for examples: below what Linux gives to whoever connects.
 const FIRST_PORT: u16 = 10_000;
 const PORTS: u16 = 22_000;
-/// For a program to start on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Finds the binary of an example: this test is `target/debug/deps/it-…`, and that is
 /// `target/debug/examples/<name>`.
@@ -56,12 +53,10 @@ pub(crate) fn spawn(command: &mut Command, address: SocketAddr) -> Process {
 }
 
 fn listening(mut server: Process, address: SocketAddr) -> Process {
-    let started = Instant::now();
-    while TcpStream::connect(address).is_err() {
+    eventually(&format!("it serves {address}"), || {
         assert!(server.is_running(), "it ended before it served {address}");
-        assert!(started.elapsed() < DEADLINE, "it does not serve {address}");
-        thread::sleep(Duration::from_millis(20));
-    }
+        TcpStream::connect(address).is_ok()
+    });
     server
 }
 
@@ -113,7 +108,7 @@ impl Tool {
     /// Opens a stream, as one that comes back if there is something that it saw last.
     #[track_caller]
     pub(crate) fn stream(&self, target: &str, last_event_id: &str) -> EventStream {
-        Client::get(target).deadline(DEADLINE).last_event_id(last_event_id).connect(self.address).unwrap()
+        open(self.address, Client::get(target).last_event_id(last_event_id))
     }
 
     #[track_caller]
@@ -161,6 +156,12 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// Opens a stream, and gives it as long for whatever has to happen as all else has.
+#[track_caller]
+pub(crate) fn open(address: SocketAddr, client: Client) -> EventStream {
+    client.deadline(DEADLINE).connect(address).unwrap()
+}
+
 /// The one answer to one request; the connection stays open meanwhile.
 #[track_caller]
 pub(crate) fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
@@ -169,9 +170,10 @@ pub(crate) fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     wire.answer(false).unwrap()
 }
 
-/// An address for an example, which are told theirs, and one has to come back to it. Its port is none of those that
-/// systems give to whoever connects, who would have it meanwhile. A UDP socket of the same number keeps it from other tests
-/// that run at the same time, as long as this process lasts.
+/// A free address for an example, which has to be told its port, and needs the same one when it is started again.
+///
+/// The port is none of those that systems give to whoever connects, who could have it meanwhile. A UDP socket of the same
+/// number keeps it from other tests that run at the same time, as long as this process lasts.
 pub(crate) fn free_address() -> SocketAddr {
     static RESERVED: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use brooklet::testing::{Client, EventStream};
 
-use crate::example::{ask, check_refusal, folder, Tool};
+use crate::example::{ask, check_refusal, folder, open, Tool};
 use crate::patience::eventually;
 use crate::random::Random;
 use crate::wire::Answer;
@@ -53,7 +53,7 @@ fn call(tool: &Tool, name: &str, arguments: &str) -> String {
 }
 
 fn stream(tool: &Tool, body: &str) -> EventStream {
-    Client::new("POST", "/mcp").body(body).connect(tool.address).unwrap()
+    open(tool.address, Client::new("POST", "/mcp").body(body))
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn changes_are_told() {
     );
     let client = Client::new("POST", "/mcp").header("MCP-Protocol-Version", "2026-07-28");
     let client = client.header("Mcp-Method", "subscriptions/listen").body(listen);
-    let mut events = client.connect(tool.address).unwrap();
+    let mut events = open(tool.address, client);
     let tag = r#""_meta":{"io.modelcontextprotocol/subscriptionId":7}"#;
     let mut expect = |what: &str, more: &str| {
         let message =

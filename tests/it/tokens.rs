@@ -2,7 +2,7 @@
 
 use brooklet::testing::Client;
 
-use crate::example::{check_refusal, folder, Tool};
+use crate::example::{check_refusal, folder, open, Tool};
 use crate::patience::eventually;
 use crate::sse::Parser;
 use crate::wire::show;
@@ -236,7 +236,7 @@ fn long_conversations() {
 fn nobody_is_written_for_who_has_left() {
     let tokens = Tool::start("tokens", &["--speed", "20"]);
     let body = format!(r#"{{{ASK},"stream":true,"max_tokens":150}}"#);
-    let mut stream = Client::new("POST", COMPLETIONS).body(body).connect(tokens.address).unwrap();
+    let mut stream = open(tokens.address, Client::new("POST", COMPLETIONS).body(body));
     assert_eq!(stream.header("Transfer-Encoding"), Some("chunked")); // whoever is cut off has to see it
     stream.next_events(4).unwrap();
     drop(stream);
