@@ -182,40 +182,45 @@ fn changes() {
     let page = String::from_utf8(server.get("/page.html").body).unwrap();
     let since = page.split_once(r#"data-since=""#).unwrap().1.split_once('"').unwrap().0.to_owned();
     let mut stream = server.stream(&format!("/.live_reload/events?lastEventId={since}"), "");
-    let mut told = |paths: &str| {
+    // Stopped meanwhile, the server sees all of a change at once.
+    let mut check = |change: &dyn Fn(), paths: &str| {
+        server.process.signal("-STOP");
+        change();
+        server.process.signal("-CONT");
         let Message { event_type, data, .. } = stream.next_event().unwrap();
         assert_eq!((event_type.as_str(), data.as_str()), ("change", paths));
     };
 
-    fs::write(root.join("style.css"), "b {} ").unwrap();
-    told(r#"["style.css"]"#);
-    fs::write(root.join("list/new \"1\".txt"), "").unwrap();
-    told(r#"["list/new \"1\".txt"]"#);
-    fs::remove_file(root.join("list/a.txt")).unwrap();
-    told(r#"["list/a.txt"]"#);
-    fs::create_dir(root.join("folder")).unwrap();
-    told(r#"["folder/"]"#);
-    // What belongs together is told together, as long as it goes on.
-    for name in ["1.txt", "2.txt", "3.txt"] {
-        fs::write(root.join(name), "").unwrap();
-    }
-    told(r#"["1.txt","2.txt","3.txt"]"#);
+    let write = |name: &str, text: &str| fs::write(root.join(name), text).unwrap();
+    check(&|| write("style.css", "b {} "), r#"["style.css"]"#);
+    check(&|| write("list/new \"1\".txt", ""), r#"["list/new \"1\".txt"]"#);
+    check(&|| fs::remove_file(root.join("list/a.txt")).unwrap(), r#"["list/a.txt"]"#);
+    check(&|| fs::create_dir(root.join("folder")).unwrap(), r#"["folder/"]"#);
+    check(
+        &|| ["1.txt", "2.txt", "3.txt"].iter().for_each(|name| write(name, "")),
+        r#"["1.txt","2.txt","3.txt"]"#,
+    );
     // As an editor does it: another file takes the name.
-    fs::write(root.join(".page.html.swp"), "").unwrap();
-    fs::write(root.join("page.tmp"), "<p>Another page").unwrap();
-    fs::rename(root.join("page.tmp"), root.join("page.html")).unwrap();
-    told(r#"["page.html"]"#);
+    let replace = || {
+        write(".page.html.swp", "");
+        write("page.tmp", "<p>Another page");
+        fs::rename(root.join("page.tmp"), root.join("page.html")).unwrap();
+    };
+    check(&replace, r#"["page.html"]"#);
     // What a link leads to has two names, and no circle has an end.
-    fs::write(root.join("list/sub/page.html"), "deeper").unwrap();
-    told(r#"["linked/page.html","list/sub/page.html"]"#);
-    // Of what nobody sees nobody is told.
-    fs::write(root.join(".git/config"), "x").unwrap();
-    fs::create_dir(root.join("node_modules")).unwrap();
-    fs::write(root.join("node_modules/x.js"), "").unwrap();
-    told(r#"["node_modules/"]"#);
-    fs::write(root.join("node_modules/x.js"), "x").unwrap();
-    fs::write(root.join("style.css"), "").unwrap();
-    told(r#"["style.css"]"#);
+    check(&|| write("list/sub/page.html", "deeper"), r#"["linked/page.html","list/sub/page.html"]"#);
+    // Of what is not served nobody is told.
+    let hide = || {
+        write(".git/config", "x");
+        fs::create_dir(root.join("node_modules")).unwrap();
+        write("node_modules/x.js", "");
+    };
+    check(&hide, r#"["node_modules/"]"#);
+    let write_both = || {
+        write("node_modules/x.js", "x");
+        write("style.css", "");
+    };
+    check(&write_both, r#"["style.css"]"#);
     eventually("the operator reads it, too", || server.log().contains("\nchanged: 1.txt, 2.txt, 3.txt\n"));
 
     // A page that was read before the changes is told of all of them; one of another run, to read anew.
