@@ -3,15 +3,11 @@
 //! Run it with `cargo test -- --ignored`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use brooklet::{Channel, Content, Event, EventSource, Host, Layout, RunningHost};
 
 use crate::patience::eventually;
 use crate::webdriver::{in_each_browser, Browser, Kind};
-
-/// A browser is told to come back within five seconds.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 const PAGE: &str =
     "<!DOCTYPE html><meta charset=utf-8><title>Channel</title><link rel=icon href=data:,><script>
@@ -59,7 +55,7 @@ fn a_page_outlives_its_channel(kind: Kind) {
 
     // The end: it asks once more, is answered 204, and stays away.
     restarted.close();
-    browser.wait_until(DEADLINE, "return source.readyState === EventSource.CLOSED");
+    browser.wait_until("return source.readyState === EventSource.CLOSED");
     assert_eq!(browser.execute("return got.join()"), format!("{reset},message|four,finish|"));
     assert_eq!(restarted.subscribers(), 0);
 }
@@ -71,5 +67,5 @@ fn serve(channel: &Channel, address: SocketAddr) -> RunningHost {
 
 #[track_caller]
 fn wait_for(browser: &Browser, got: &str) {
-    browser.wait_until(DEADLINE, &format!("return got.join() === {got:?}"));
+    browser.wait_until(&format!("return got.join() === {got:?}"));
 }

@@ -2,12 +2,8 @@
 //!
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
-use std::time::Duration;
-
 use crate::example;
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
@@ -42,13 +38,13 @@ fn two_people_talk_through_a_restart() {
     }
     drop(server);
     for browser in [&ada, &bob] {
-        wait_for_state(browser, "reconnecting");
+        browser.wait_for_text("state", "reconnecting");
     }
     say(&ada, "lost?");
-    ada.wait_until(DEADLINE, "return document.getElementById('trouble').textContent.startsWith('Not sent')");
+    ada.wait_until("return document.getElementById('trouble').textContent.startsWith('Not sent')");
     let _server = example::serve("chat", address, &[]);
     for browser in [&ada, &bob] {
-        wait_for_state(browser, "live");
+        browser.wait_for_text("state", "live");
         wait_for(browser, "who", "Ada|Bob");
     }
     assert_eq!(ada.execute("return document.getElementById('text').value"), "lost?");
@@ -67,7 +63,7 @@ fn two_people_talk_through_a_restart() {
     wait_for(&ada, "who", "Ada|Bob");
     say(&bob, "alone here");
     say(&ada, "still there?");
-    bob.wait_until(DEADLINE, "return document.querySelector('.unread')?.href.endsWith('#tea') ?? false");
+    bob.wait_until("return document.querySelector('.unread')?.href.endsWith('#tea') ?? false");
     wait_for(&bob, "said", "Bob: alone here");
     wait_for(&bob, "rooms", "den1|tea2");
 
@@ -75,7 +71,7 @@ fn two_people_talk_through_a_restart() {
     bob.execute("location.hash = '#tea'");
     let all = format!("{all}|Ada: still there?");
     wait_for(&bob, "said", &all);
-    bob.wait_until(DEADLINE, "return !document.querySelector('.unread')");
+    bob.wait_until("return !document.querySelector('.unread')");
     bob.execute("document.querySelector('#rooms button').click()");
     wait_for(&bob, "said", "Bob: alone here");
     wait_for(&ada, "who", "Ada");
@@ -90,7 +86,7 @@ fn two_people_talk_through_a_restart() {
 fn join(url: &str, name: &str) -> Browser {
     let browser = Browser::open(url);
     set_name(&browser, name);
-    wait_for_state(&browser, "live");
+    browser.wait_for_text("state", "live");
     browser
 }
 
@@ -111,20 +107,12 @@ fn say(browser: &Browser, text: &str) {
     ));
 }
 
-fn wait_for_state(browser: &Browser, state: &str) {
-    let condition = format!("return document.getElementById('state').textContent === '{state}'");
-    browser.wait_until(DEADLINE, &condition);
-}
-
 /// Waits until a list has just these items; of a message, who said what.
 fn wait_for(browser: &Browser, list: &str, items: &str) {
-    browser.wait_until(
-        DEADLINE,
-        &format!(
-            "const text = item => item.matches('.message')
+    browser.wait_until(&format!(
+        "const text = item => item.matches('.message')
                 ? `${{item.querySelector('b').textContent}}: ${{item.querySelector('p').textContent}}`
                 : item.textContent;
             return [...document.getElementById('{list}').children].map(text).join('|') === `{items}`"
-        ),
-    );
+    ));
 }

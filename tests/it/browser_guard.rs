@@ -2,13 +2,9 @@
 //!
 //! Run it with `cargo test -- --ignored`.
 
-use std::time::Duration;
-
 use brooklet::{Content, Cors, Host, Layout, Request, Response, RunningHost};
 
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// `attempt` asks for everything of a tool that a page can, and gathers what it learns.
 const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>Foreign</title><link rel=icon href=data:,><body><script>
@@ -60,14 +56,14 @@ fn pages_elsewhere_may_link_and_frame_and_no_more() {
                 "delete window.SECRET; attempt('http://{}/', {says_origin})",
                 tool.address()
             ));
-            browser.wait_until(DEADLINE, "return Object.keys(found).length === 5");
+            browser.wait_until("return Object.keys(found).length === 5");
             let found =
                 browser.execute("return Object.entries(found).map(pair => pair.join(' ')).sort().join()");
             assert_eq!(found, expected, "from {address}, with crossorigin: {says_origin}");
         }
 
         browser.execute(&format!("location = 'http://{}/'", usual.address()));
-        browser.wait_until(DEADLINE, "return document.title === 'Tool' && window.SECRET === 7");
+        browser.wait_until("return document.title === 'Tool' && window.SECRET === 7");
     }
 }
 

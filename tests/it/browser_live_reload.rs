@@ -5,15 +5,12 @@
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
 
 use brooklet::{Host, Request, Status};
 
 use crate::example::{self, Tool};
 use crate::patience::eventually;
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
@@ -36,9 +33,9 @@ fn a_page_follows_its_files() {
     browser.execute("window.untouched = true");
     for red in 2..4 {
         write("style.css", &format!("h1 {{ color: rgb({red}, 0, 0) }}"));
-        browser.wait_until(DEADLINE, &format!("{style} === 'rgb({red}, 0, 0)'"));
+        browser.wait_until(&format!("{style} === 'rgb({red}, 0, 0)'"));
     }
-    browser.wait_until(DEADLINE, "return document.querySelectorAll('link[rel=stylesheet]').length === 1");
+    browser.wait_until("return document.querySelectorAll('link[rel=stylesheet]').length === 1");
     assert_eq!(browser.execute("return window.untouched"), "true", "the page was loaded again");
 
     // Anything else reloads it.
@@ -47,7 +44,7 @@ fn a_page_follows_its_files() {
     assert_eq!(browser.execute("return window.untouched"), "undefined");
     browser.execute("window.untouched = true");
     write("data.json", "{}");
-    browser.wait_until(DEADLINE, "return window.untouched === undefined");
+    browser.wait_until("return window.untouched === undefined");
 
     // A restart does, too, also where a proxy answers meanwhile; what was changed is there.
     drop(server);
@@ -61,23 +58,21 @@ fn a_page_follows_its_files() {
     eventually("it asks again", || asked.load(Ordering::Relaxed) > 1);
     drop(proxy);
     write("index.html", &page("three"));
-    let server = serve();
+    let _server = serve();
     wait_for_heading(&browser, "three");
 
     // A page that is gone comes back when its file does; without it there is a list.
     fs::remove_file(root.join("index.html")).unwrap();
     browser.wait_until(
-        DEADLINE,
         "return [...document.querySelectorAll('a')].map(a => a.textContent).join() === 'data.json,style.css'",
     );
-    browser.wait_until(DEADLINE, "return document.getElementById('state').textContent === 'live'");
+    browser.wait_for_text("state", "live");
     browser.execute("location = 'later.html'");
     wait_for_heading(&browser, "Not found");
     write("later.html", &page("later"));
     wait_for_heading(&browser, "later");
-    drop(server);
 }
 
 fn wait_for_heading(browser: &Browser, text: &str) {
-    browser.wait_until(DEADLINE, &format!("return document.querySelector('h1')?.textContent === '{text}'"));
+    browser.wait_until(&format!("return document.querySelector('h1')?.textContent === '{text}'"));
 }

@@ -3,12 +3,9 @@
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
 use std::fs;
-use std::time::Duration;
 
 use crate::example::{folder, Tool};
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
@@ -21,38 +18,34 @@ fn a_page_sees_the_job_to_its_end() {
     let tool = Tool::start("progress", &["--rate", "100", root.to_str().unwrap()]); // six seconds
     let url = format!("http://{}/", tool.address);
     let browser = Browser::open(&url);
-    wait_for(&browser, "state", "live");
+    browser.wait_for_text("state", "live");
     let percent = "parseInt(document.getElementById('percent').textContent)";
-    browser.wait_until(DEADLINE, &format!("return {percent} > 0"));
+    browser.wait_until(&format!("return {percent} > 0"));
     let early: u32 = browser.execute(&format!("return {percent}")).parse().unwrap();
     assert!(early < 100);
-    browser.wait_until(DEADLINE, &format!("return {percent} > {early}"));
+    browser.wait_until(&format!("return {percent} > {early}"));
     assert_eq!(browser.execute("return document.querySelector('#troubles li span').textContent"), GONE);
 
     let listed =
         "return [...document.querySelectorAll('#sums b')].map(item => item.textContent.split('/').pop())";
-    wait_for(&browser, "state", "done");
-    wait_for(&browser, "percent", "100 %");
-    browser.wait_until(DEADLINE, "return !document.getElementById('result').hidden");
+    browser.wait_for_text("state", "done");
+    browser.wait_for_text("percent", "100 %");
+    browser.wait_until("return !document.getElementById('result').hidden");
     let first = "return document.querySelector('#sums b').textContent";
     assert!(browser.execute(first).ends_with("/<b>two"), "{}", browser.execute(first));
     assert_eq!(browser.execute(&format!("{listed}.length")), "3");
 
     let is_closed = "return source.readyState === EventSource.CLOSED"; // such a one never comes back
-    browser.wait_until(DEADLINE, is_closed);
+    browser.wait_until(is_closed);
 
     // A page that is loaded now shows the result.
     drop(browser);
     let later = Browser::open(&url);
-    wait_for(&later, "state", "done");
-    wait_for(&later, "percent", "100 %");
+    later.wait_for_text("state", "done");
+    later.wait_for_text("percent", "100 %");
     assert_eq!(later.execute(is_closed), "true"); // by 204
     assert_eq!(later.execute(&format!("{listed}.length")), "3");
     assert_eq!(later.execute("return document.querySelector('#troubles li span').textContent"), GONE);
 }
 
 const GONE: &str = "No such file or directory (os error 2)";
-
-fn wait_for(browser: &Browser, id: &str, text: &str) {
-    browser.wait_until(DEADLINE, &format!("return document.getElementById('{id}').textContent === '{text}'"));
-}

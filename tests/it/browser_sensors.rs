@@ -2,12 +2,8 @@
 //!
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
-use std::time::Duration;
-
 use crate::example::{free_address, Tool};
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
@@ -17,8 +13,8 @@ fn a_page_says_what_it_wants() {
     let browser = Browser::open(&format!("http://{address}/"));
     let is_live = "return state.textContent === 'live'";
     let all_move = "return cards.size === 20 && [...cards.values()].every(card => card.values.length > 3)";
-    browser.wait_until(DEADLINE, is_live);
-    browser.wait_until(DEADLINE, all_move);
+    browser.wait_until(is_live);
+    browser.wait_until(all_move);
     let first = "document.querySelector('label[style*=\"order: 1;\"]')";
     let shown = browser.execute(&format!("return {first}.innerText.replace(/\\s+/g, ' ')"));
     assert!(shown.starts_with("Kitchen, temperature ") && shown.ends_with(" °C"), "{shown}");
@@ -29,7 +25,7 @@ fn a_page_says_what_it_wants() {
     let moves = "cards.get(1).values.at(-1) !== window.seen && source.readyState === 1";
     for _ in 0..3 {
         browser.execute("window.seen = cards.get(1).values.at(-1)");
-        browser.wait_until(DEADLINE, &format!("return {moves}"));
+        browser.wait_until(&format!("return {moves}"));
     }
     let asked = "const { searchParams } = new URL(source.url);
         return [searchParams.get('pace'), ...searchParams.get('of').split(',').sort()]";
@@ -40,16 +36,12 @@ fn a_page_says_what_it_wants() {
 
     // It outlives its server, and what it shows meanwhile says so.
     drop(tool);
-    browser.wait_until(
-        DEADLINE,
-        "return state.textContent === 'reconnecting' && document.body.className === ''",
-    );
+    browser.wait_until("return state.textContent === 'reconnecting' && document.body.className === ''");
     let _tool = Tool::start_at(address, "sensors", &[]);
-    browser.wait_until(DEADLINE, is_live);
+    browser.wait_until(is_live);
     browser.execute("for (const { box } of cards.values()) box.checked = true; pace.onchange()");
     browser.execute("window.lengths = [...cards.values()].map(card => card.values.length)");
     browser.wait_until(
-        DEADLINE,
         "return [...cards.values()].every((card, at) => card.values.length > Math.min(lengths[at], 59))",
     );
 }

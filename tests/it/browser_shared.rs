@@ -14,8 +14,6 @@ use brooklet::{
 use crate::patience::eventually;
 use crate::webdriver::{in_each_browser, Browser, Kind};
 
-const DEADLINE: Duration = Duration::from_secs(60);
-
 /// It listens to what its fragment names, and gathers each message as `type|data`.
 const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>Shared</title><link rel=icon href=data:,>
 <script>if (location.search === '?alone') delete window.SharedWorker</script>
@@ -128,7 +126,7 @@ fn a_page_that_is_left_leaves_and_comes_back(kind: Kind) {
 
     // Somebody else is there.
     let second = browser.open_tab(&url);
-    browser.wait_until(DEADLINE, "return source.readyState === 1");
+    browser.wait_until("return source.readyState === 1");
     browser.switch_to(&first);
     browser.navigate(&format!("http://{}/shared.js", host.address()));
     browser.switch_to(&second);
@@ -171,7 +169,7 @@ fn streams_without_ids_are_joined_where_they_are(kind: Kind) {
     wait_for(&browser, "now|1");
     browser.execute("source.addEventListener('message', ({ origin }) => window.origins = origin)");
     browser.open_tab(&url);
-    browser.wait_until(DEADLINE, "return opened === 1");
+    browser.wait_until("return opened === 1");
     let send = |data| watchers.lock().unwrap().retain(|watcher| watcher.send(data).is_ok());
     send("both");
     wait_for(&browser, "message|both");
@@ -207,7 +205,7 @@ fn only_204_ends_it(kind: Kind) {
     };
     let host = start(Layout::new().add("flaky", flaky));
     let browser = Browser::start(kind, &format!("http://{}/#flaky", host.address()));
-    browser.wait_until(DEADLINE, "return source.readyState === SharedEventSource.CLOSED");
+    browser.wait_until("return source.readyState === SharedEventSource.CLOSED");
     assert_eq!(browser.execute("return got"), "message|none,finish|");
     assert_eq!(browser.execute("return errors"), "0,0,0,2");
     assert_eq!(browser.execute("return opened"), "1");
@@ -234,7 +232,7 @@ fn pages_that_cannot_share_have_a_stream_each(kind: Kind) {
             browser.execute("window.other = new SharedEventSource('/events'); return got"),
             "message|before"
         );
-        browser.wait_until(DEADLINE, "return other.readyState === 1");
+        browser.wait_until("return other.readyState === 1");
         eventually("a page shares with itself", || host.stats().streams == 2);
         drop(browser);
         eventually("nobody is left", || host.stats().streams == 0);
@@ -256,7 +254,7 @@ fn it_connects_anew_where_the_connection_may_be_dead(kind: Kind) {
         channel.publish(Event::new("before")).unwrap();
         wait_for(&browser, "message|before");
         browser.execute(happens);
-        browser.wait_until(DEADLINE, "return opened === 2");
+        browser.wait_until("return opened === 2");
         channel.publish(Event::new("after")).unwrap();
         wait_for(&browser, "message|before,message|after");
         eventually("the connection before is closed", || host.stats().streams == 1);
@@ -284,5 +282,5 @@ fn serve(layout: Layout, address: SocketAddr) -> RunningHost {
 
 #[track_caller]
 fn wait_for(browser: &Browser, got: &str) {
-    browser.wait_until(DEADLINE, &format!("return got.join() === {got:?}"));
+    browser.wait_until(&format!("return got.join() === {got:?}"));
 }

@@ -11,11 +11,10 @@ use brooklet::{
     Admission, Content, Cors, Event, EventConnection, EventSource, Host, Layout, Request, RunningHost,
 };
 
+use crate::patience::DEADLINE;
 use crate::random::Random;
 use crate::webdriver::{in_each_browser, Browser, Kind};
 use crate::wire_law::AWKWARD;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// `listen` gathers what a source gives: each message as `type|data|last event id`, and when it was opened.
 const PAGE: &str = "<!DOCTYPE html><meta charset=utf-8><title>Streams</title><link rel=icon href=data:,>
@@ -49,7 +48,7 @@ fn a_silent_stream_is_open(kind: Kind) {
     let host = start(Layout::new().add("silent", silent()));
     let browser = open(kind, &host);
     browser.execute("window.fetched = 0; listen('silent'); fetch('silent').then(() => fetched++)");
-    browser.wait_until(DEADLINE, "return opened === 1 && fetched === 1");
+    browser.wait_until("return opened === 1 && fetched === 1");
     assert_eq!(browser.execute("return source.readyState + got.length"), "1");
     assert_eq!(host.stats().streams, 2);
 }
@@ -102,7 +101,7 @@ fn a_browser_reads_what_was_sent(kind: Kind) {
             else wrong.push([last, expected]);
         });",
         );
-        browser.wait_until(DEADLINE, IS_CLOSED); // by the 204 after `finish`
+        browser.wait_until(IS_CLOSED); // by the 204 after `finish`
         assert_eq!(browser.execute("return JSON.stringify(wrong.slice(0, 3))"), "[]");
         assert_eq!(browser.execute("return right"), TEXTS.to_string(), "{reader}");
     }
@@ -129,19 +128,19 @@ fn a_browser_resumes_and_stops(kind: Kind) {
 
     // Over ended streams, nothing is lost and nothing comes twice.
     browser.execute("listen('resume')");
-    browser.wait_until(DEADLINE, IS_CLOSED);
+    browser.wait_until(IS_CLOSED);
     let all: Vec<_> = (1..=23).map(|id| format!("message|{id}|{id}")).collect();
     assert_eq!(browser.execute("return got.join()"), all.join(","));
     assert_eq!(browser.execute("return opened"), "5");
 
     // 204: a browser that was told so does not ask again.
     browser.execute("listen('none')");
-    browser.wait_until(DEADLINE, IS_CLOSED);
+    browser.wait_until(IS_CLOSED);
     assert_eq!(browser.execute("return got.length + opened"), "0");
 
     // After `finish` it asks once more, and gets 204.
     browser.execute("listen('finish', 'step', 'finish')");
-    browser.wait_until(DEADLINE, IS_CLOSED);
+    browser.wait_until(IS_CLOSED);
     assert_eq!(browser.execute("return got.join()"), "step|1|,finish||brooklet-finished");
     assert_eq!(browser.execute("return opened"), "1");
     assert_eq!(host.stats().failures, 0);
@@ -195,9 +194,9 @@ fn one_bad_moment_is_over_when_it_is_over(kind: Kind) {
     .retry(Duration::from_millis(20));
     let host = start(Layout::new().add("moment", source));
     let browser = open(kind, &host);
-    // Six times eight seconds would be over the deadline. Firefox waits half a second at least.
+    // Ten times eight seconds would be over the deadline. Firefox waits half a second at least.
     browser.execute("listen('moment')");
-    browser.wait_until(DEADLINE, "return got.length >= 6");
+    browser.wait_until("return got.length >= 10");
     browser.execute("source.close()");
     assert_eq!(host.stats().failures, 1);
 }
@@ -229,15 +228,15 @@ fn pages_of_other_origins(kind: Kind) {
     for allowed in [&listed, &any, &with_credentials] {
         // It reads the stream, comes back with an id that is more than ASCII, and takes the 204.
         browser.execute(&format!("listen('http://{}/stream?once')", allowed.address()));
-        browser.wait_until(DEADLINE, IS_CLOSED);
+        browser.wait_until(IS_CLOSED);
         assert_eq!(browser.execute("return got.join()"), "message|none|é<1>:2");
         browser.execute(&format!("listen('http://{}/stream')", allowed.address()));
-        browser.wait_until(DEADLINE, "return got.length >= 2");
+        browser.wait_until("return got.length >= 2");
         assert_eq!(browser.execute("source.close(); return got[1]"), "message|é<1>:2|é<1>:2");
     }
     for refused in [&other, &without] {
         browser.execute(&format!("listen('http://{}/stream')", refused.address()));
-        browser.wait_until(DEADLINE, IS_CLOSED);
+        browser.wait_until(IS_CLOSED);
         assert_eq!(browser.execute("return got.length + opened"), "0");
     }
 
@@ -249,7 +248,7 @@ fn pages_of_other_origins(kind: Kind) {
             fetch('{url}', {{ credentials: 'include' }}).then(response => response.text())
                 .then(text => answer = text, () => answer = 'refused')"
         ));
-        browser.wait_until(DEADLINE, "return answer !== ''");
+        browser.wait_until("return answer !== ''");
         assert_eq!(browser.execute("return answer"), answer, "{url}");
     }
 
@@ -261,7 +260,7 @@ fn pages_of_other_origins(kind: Kind) {
             fetch('{url}', {{ method: 'POST', headers: {{ 'Content-Type': 'application/json' }}, body: '{{}}' }})
                 .then(response => response.text()).then(text => answer = text, () => answer = 'refused')"
         ));
-        browser.wait_until(DEADLINE, "return answer !== ''");
+        browser.wait_until("return answer !== ''");
         assert_eq!(browser.execute("return answer"), answer, "{url}");
     }
 }

@@ -2,13 +2,9 @@
 //!
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
-use std::time::Duration;
-
 use crate::example::{free_address, serve};
 use crate::servers::{Kind, Redis};
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 #[ignore = "needs redis-server, nginx, and drives Chromium (Debian: chromium, chromium-driver)"]
@@ -25,12 +21,12 @@ fn the_ticker_page_moves_to_another_instance() {
     // A tab that joins the stream of another knows that it is live, although nothing comes.
     let first = browser.tab();
     browser.open_tab(&url);
-    browser.wait_until(DEADLINE, "return document.body.className === 'live'");
+    browser.wait_until("return document.body.className === 'live'");
     browser.close_tab();
     browser.switch_to(&first);
 
     for round in 1..=3 {
-        browser.wait_until(DEADLINE, "return state.textContent.startsWith('live, from ')");
+        browser.wait_until("return state.textContent.startsWith('live, from ')");
         publish(&browser, "129.5");
         let entries = if round == 1 { String::from("1 entry") } else { format!("{round} entries") };
         wait_for_account(&browser, &format!("{entries}, each once and in order"));
@@ -39,19 +35,16 @@ fn the_ticker_page_moves_to_another_instance() {
         let at =
             addresses.iter().position(|address| address.port().to_string() == port).expect("one of them");
         instances[at] = None;
-        browser.wait_until(
-            DEADLINE,
-            &format!("return instance !== '{port}' && document.body.className === 'live'"),
-        );
+        browser.wait_until(&format!("return instance !== '{port}' && document.body.className === 'live'"));
         instances[at] = Some(start(addresses[at]));
     }
     assert_eq!(browser.execute("return rows.rows.length"), "3");
 
     publish(&browser, "");
-    browser.wait_until(DEADLINE, "return trouble.textContent.includes('`price` a number')");
+    browser.wait_until("return trouble.textContent.includes('`price` a number')");
     drop(redis);
     publish(&browser, "1");
-    browser.wait_until(DEADLINE, "return trouble.textContent.includes('Redis cannot be reached')");
+    browser.wait_until("return trouble.textContent.includes('Redis cannot be reached')");
 }
 
 /// As the form does, which would not let everything through.
@@ -60,5 +53,5 @@ fn publish(browser: &Browser, price: &str) {
 }
 
 fn wait_for_account(browser: &Browser, text: &str) {
-    browser.wait_until(DEADLINE, &format!("return account.textContent === '{text}'"));
+    browser.wait_until(&format!("return account.textContent === '{text}'"));
 }

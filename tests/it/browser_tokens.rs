@@ -2,12 +2,8 @@
 //!
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
-use std::time::Duration;
-
 use crate::example::Tool;
 use crate::webdriver::Browser;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 #[ignore = "drives Chromium through chromedriver (Debian: chromium, chromium-driver)"]
@@ -16,8 +12,8 @@ fn words_arrive_until_somebody_stops_them() {
     let browser = Browser::open(&format!("http://{}/", tokens.address));
     ask(&browser, "What about the <b>snow</b>?");
     wait_for(&browser, "document.querySelectorAll('.asked').length", "1");
-    browser.wait_until(DEADLINE, "return document.querySelectorAll('.said span').length >= 5");
-    wait_for(&browser, "document.getElementById('state').textContent", "writing");
+    browser.wait_until("return document.querySelectorAll('.said span').length >= 5");
+    browser.wait_for_text("state", "writing");
     assert_eq!(
         browser.execute("return document.querySelector('.asked').textContent"),
         "What about the <b>snow</b>?"
@@ -25,7 +21,7 @@ fn words_arrive_until_somebody_stops_them() {
 
     // A reply has twenty words at least, and this one ends before it has them.
     browser.execute("document.querySelector('button').click()");
-    wait_for(&browser, "document.getElementById('state').textContent", "ready");
+    browser.wait_for_text("state", "ready");
     wait_for(&browser, "document.querySelector('.said small').textContent.startsWith('stopped · ')", "true");
     let written = "document.querySelectorAll('.said span').length";
     let count: u32 = browser.execute(&format!("return {written}")).parse().unwrap();
@@ -52,5 +48,5 @@ fn ask(browser: &Browser, question: &str) {
 }
 
 fn wait_for(browser: &Browser, expression: &str, value: &str) {
-    browser.wait_until(DEADLINE, &format!("return String({expression}) === '{value}'"));
+    browser.wait_until(&format!("return String({expression}) === '{value}'"));
 }

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use crate::webdriver::{Process, ANSWER_DEADLINE};
+use crate::patience::DEADLINE;
+use crate::webdriver::Process;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -47,10 +48,10 @@ impl Marionette {
                 break stream;
             }
             assert!(process.is_running(), "Firefox ended before it could be driven");
-            assert!(started.elapsed() < ANSWER_DEADLINE, "Firefox cannot be driven");
+            assert!(started.elapsed() < DEADLINE, "Firefox cannot be driven");
             thread::sleep(POLL_INTERVAL);
         };
-        stream.set_read_timeout(Some(ANSWER_DEADLINE)).expect("it is no zero");
+        stream.set_read_timeout(Some(DEADLINE)).expect("it is no zero");
         let driver = Self { stream, process };
         driver.read().expect("it says which protocol it speaks");
         driver.ask("WebDriver:NewSession", "{}").expect("it has no other session");
@@ -88,7 +89,7 @@ impl Drop for Marionette {
         // Killed, it would leave its helpers to write to its folder for a while.
         let asked = Instant::now();
         if self.ask("Marionette:Quit", r#"{"flags":["eForceQuit"]}"#).is_ok() {
-            while self.process.is_running() && asked.elapsed() < ANSWER_DEADLINE {
+            while self.process.is_running() && asked.elapsed() < DEADLINE {
                 thread::sleep(POLL_INTERVAL);
             }
         }

@@ -13,12 +13,12 @@ use std::process::{self, Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{env, fmt::Write, fs, thread};
+use std::{env, fs, thread};
+
+use brooklet::to_json;
 
 use crate::marionette::Marionette;
-
-/// For one answer of the driver. Starting a browser on a busy machine is the slowest of them.
-pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+use crate::patience::DEADLINE;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -108,7 +108,7 @@ impl Browser {
     /// Returns when the page has loaded `url`.
     #[track_caller]
     pub(crate) fn navigate(&self, url: &str) {
-        self.ask(NAVIGATE, &format!(r#"{{"url":{}}}"#, json_string(url)));
+        self.ask(NAVIGATE, &format!(r#"{{"url":{}}}"#, to_json(url)));
     }
 
     /// As the button does. Returns when the page before this one is there.
@@ -134,7 +134,7 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn switch_to(&self, tab: &str) {
-        self.ask(SWITCH_TAB, &format!(r#"{{"handle":{}}}"#, json_string(tab)));
+        self.ask(SWITCH_TAB, &format!(r#"{{"handle":{}}}"#, to_json(tab)));
     }
 
     /// Closes the tab that is looked at. Another one has to be [chosen](Self::switch_to) then.
@@ -150,25 +150,31 @@ impl Browser {
         let mut script = format!("return String((() => {{\n{script}\n}})())");
         if let Driver::Firefox(_) = self.driver {
             // It runs scripts in a sandbox that does not know what the page has declared by `let`.
-            script = format!("return window.eval({})", json_string(script.trim_start_matches("return ")));
+            script = format!("return window.eval({})", to_json(script.trim_start_matches("return ")));
         }
-        let request = format!(r#"{{"script":{},"args":[]}}"#, json_string(&script));
+        let request = format!(r#"{{"script":{},"args":[]}}"#, to_json(&script));
         string_member(&self.ask(EXECUTE, &request), "value")
     }
 
     /// Returns as soon as `condition`, a script for [`execute`](Self::execute), returns `true`.
     #[track_caller]
-    pub(crate) fn wait_until(&self, deadline: Duration, condition: &str) {
+    pub(crate) fn wait_until(&self, condition: &str) {
         let started = Instant::now();
         while self.execute(condition) != "true" {
-            if started.elapsed() > deadline {
+            if started.elapsed() > DEADLINE {
                 let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser.png");
                 fs::write(&picture, self.screenshot()).expect("cargo made this folder for tests");
                 let text = self.execute("return document.body.innerText");
-                panic!("not within {deadline:?}: {condition}\nsee {}\n{text}", picture.display());
+                panic!("not within {DEADLINE:?}: {condition}\nsee {}\n{text}", picture.display());
             }
             thread::sleep(POLL_INTERVAL);
         }
+    }
+
+    /// Returns as soon as the element of this id has this text.
+    #[track_caller]
+    pub(crate) fn wait_for_text(&self, id: &str, text: &str) {
+        self.wait_until(&format!("return document.getElementById('{id}')?.textContent === `{text}`"));
     }
 
     /// The visible part of the page, as a PNG.
@@ -200,19 +206,15 @@ impl Chromedriver {
     fn start(folder: &Path) -> Self {
         let (process, port) = start_driver(folder);
         let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_DEADLINE))
+            .timeout_global(Some(DEADLINE))
             .http_status_as_error(false) // the reason is in the body
             .proxy(None)
             .build()
             .new_agent();
         let mut driver = Self { agent, session: format!("http://127.0.0.1:{port}/"), _process: process };
         let profile = format!("--user-data-dir={}", folder.join("profile").display());
-        let mut flags = json_string(&profile);
-        for flag in CHROMIUM_FLAGS {
-            flags += ",";
-            flags += &json_string(flag);
-        }
-        let options = format!(r#"{{"alwaysMatch":{{"goog:chromeOptions":{{"args":[{flags}]}}}}}}"#);
+        let flags = to_json(CHROMIUM_FLAGS.into_iter().chain([&*profile]).collect::<Vec<_>>());
+        let options = format!(r#"{{"alwaysMatch":{{"goog:chromeOptions":{{"args":{flags}}}}}}}"#);
         let answer = driver.ask("POST", "session", &format!(r#"{{"capabilities":{options}}}"#));
         driver.session += &format!("session/{}/", string_member(&answer, "sessionId"));
         driver
@@ -263,7 +265,7 @@ fn start_driver(folder: &Path) -> (Process, u16) {
             }
         }
     });
-    let port = receiver.recv_timeout(ANSWER_DEADLINE).expect("chromedriver names its port");
+    let port = receiver.recv_timeout(DEADLINE).expect("chromedriver names its port");
     (driver, port)
 }
 
@@ -339,19 +341,6 @@ impl Drop for TempFolder {
     }
 }
 
-/// Writes `text` as a JSON string (RFC 8259 §7).
-fn json_string(text: &str) -> String {
-    let mut json = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            '\0'..='\x1f' => write!(json, "\\u{:04x}", u32::from(c)).expect("a String takes all text"),
-            _ => json.push(c),
-        }
-    }
-    json + "\""
-}
-
 /// Reads the first member called `name` that is a string.
 ///
 /// A search finds it: inside a JSON string every quote is escaped, so that `"name":"` is a member
@@ -413,9 +402,7 @@ fn base64(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn json_strings() {
-    assert_eq!(json_string("a\"b\\c\nd\u{1f}ü"), r#""a\"b\\c\u000ad\u001fü""#);
-
+fn members_that_are_strings() {
     check(r#"{"value":"x"}"#, "x");
     check(r#"{"value":null,"more":{"value":""}}"#, "");
     check(r#"{"text":"\"value\":\"no\"","value":"yes"}"#, "yes");
