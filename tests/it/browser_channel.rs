@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use brooklet::{Channel, Content, Event, EventSource, Host, Layout, RunningHost};
 
+use crate::example::free_address;
 use crate::patience::eventually;
 use crate::webdriver::{in_each_browser, Browser, Kind};
 
@@ -24,8 +25,8 @@ in_each_browser!(a_page_outlives_its_channel);
 
 fn a_page_outlives_its_channel(kind: Kind) {
     let channel = Channel::new();
-    let host = serve(&channel, "127.0.0.1:0".parse().unwrap());
-    let address = host.address();
+    let address = free_address();
+    let host = serve(&channel, address);
     let browser = Browser::start(kind, &format!("http://{address}/"));
     eventually("the page follows", || channel.subscribers() == 1);
     channel.publish(Event::new("one")).unwrap();

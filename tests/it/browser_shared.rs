@@ -11,6 +11,7 @@ use brooklet::{
     Channel, Content, Event, EventSource, Handler, Host, Layout, Request, Response, RunningHost, Status,
 };
 
+use crate::example::free_address;
 use crate::patience::eventually;
 use crate::webdriver::{in_each_browser, Browser, Kind};
 
@@ -47,8 +48,8 @@ fn each(kind: Kind) {
 fn ten_tabs_have_one_connection(kind: Kind) {
     let channel = Channel::setup().replay(u64::MAX).open();
     let layout = |channel: &Channel| Layout::new().add("events", EventSource::channel(channel));
-    let host = start(layout(&channel));
-    let address = host.address();
+    let address = free_address();
+    let host = serve(layout(&channel), address);
     let url = format!("http://{address}/#events");
     channel.publish(Event::new("before")).unwrap();
 
