@@ -232,7 +232,8 @@ fn goes_by_another_clock(place: &Place) {
         silence.next_item().unwrap().expect("it is kept alive");
     }
     let now = years[0];
-    assert_eq!((years[1] - now, years[2] - now), (10, -10));
+    // Ten years of 365 days each.
+    assert!((9..=10).contains(&(years[1] - now)) && (-10..=-9).contains(&(years[2] - now)), "{years:?}");
     assert!(years[3] - now >= 63, "{years:?}"); // beyond what 32 bits can count
 }
 
