@@ -48,7 +48,7 @@ const NO_IPV6: &str = r#"
         ip link set lo up
         echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
         exec "$@"' - "$@""#;
-/// A wall clock that a file steps.
+/// A wall clock that is set to what a file says.
 const FAKE_TIME: &str = r#"
     set -e
     library=$(ls /usr/lib/*/faketime/libfaketime.so.1)
@@ -63,7 +63,7 @@ const NO_CLOCK: &str = r#"
     export LD_PRELOAD=$library FAKETIME='@1970-01-01 00:00:30' TZ=UTC FAKETIME_DONT_FAKE_MONOTONIC=1
     exec "$@""#;
 
-/// A second passes in a thousandth of one, and nobody hears anything.
+/// A second passes in a thousandth of one, and standard output is full.
 const FAST_TIME: &str = r#"
     library=$(ls /usr/lib/*/faketime/libfaketime.so.1) || exit
     exec env LD_PRELOAD=$library FAKETIME='+0 x1000' "$@" >/dev/full"#;

@@ -43,7 +43,7 @@ pub(crate) enum Taking {
     All,
     /// So many bytes in all; the next one breaks the connection.
     Until(usize),
-    /// Not a byte, without a word why.
+    /// No byte: each write returns 0, which is no error.
     Nothing,
     /// The first write at once, and then so many bytes at a time, each after a while.
     Slowly(usize, Duration),

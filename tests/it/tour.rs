@@ -59,7 +59,7 @@ fn streams() {
 
     let started = Instant::now();
     assert_eq!(stream("/events?n=3&ms=50", ""), "id: 0\ndata: 0\n\nid: 1\ndata: 1\n\nid: 2\ndata: 2\n\n");
-    assert!(started.elapsed() >= Duration::from_millis(100), "no steady rhythm");
+    assert!(started.elapsed() >= Duration::from_millis(100), "no pauses");
 
     let mut idle = Wire::connect(address).unwrap();
     idle.send(b"GET /idle?hb=10 HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -170,7 +170,7 @@ fn quits_if_it_may() {
 /// A wait goes on where it was when the process is stopped and continued, however often.
 #[test]
 #[cfg(unix)]
-fn a_stopped_process_loses_no_time() {
+fn a_stopped_process_goes_on_with_its_wait() {
     let address = example::free_address();
     let tour = example::serve("tour", address, &[]);
     let mut stream = open(address, Client::get("/events?n=2&ms=3000"));
