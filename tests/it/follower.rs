@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::patience::DEADLINE;
 use crate::sse::{Message, Parser};
 
 /// Sooner than what streams say, so that a test that has many of them does not take minutes.
 const COMEBACK: Duration = Duration::from_millis(50);
-/// How soon it looks whether anybody is still interested.
-const GLANCE: Duration = Duration::from_millis(200);
+/// A read ends after so long without a byte, to see whether the follower was dropped.
+const READ_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// It follows a stream on a thread of its own, until it is dropped.
 pub(crate) struct Follower {
@@ -26,7 +27,7 @@ pub(crate) struct Follower {
 #[derive(Default)]
 struct Shared {
     connections: AtomicUsize,
-    is_unwanted: AtomicBool,
+    is_dropped: AtomicBool,
 }
 
 impl Follower {
@@ -41,13 +42,13 @@ impl Follower {
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n");
         let (mut seen, for_thread) = (seen.to_owned(), Arc::clone(&shared));
         thread::spawn(move || {
-            let is_wanted = || !for_thread.is_unwanted.load(Ordering::Relaxed);
-            while is_wanted() {
+            let is_dropped = || for_thread.is_dropped.load(Ordering::Relaxed);
+            while !is_dropped() {
                 if let Ok(socket) = TcpStream::connect(address) {
                     for_thread.connections.fetch_add(1, Ordering::Relaxed);
                     let id =
                         if seen.is_empty() { String::new() } else { format!("Last-Event-ID: {seen}\r\n") };
-                    read(socket, &format!("{request}{id}\r\n"), &mut seen, &is_wanted, |message| {
+                    read(socket, &format!("{request}{id}\r\n"), &mut seen, &is_dropped, |message| {
                         sender.send(message).ok(); // the test may be over
                     });
                 }
@@ -57,15 +58,15 @@ impl Follower {
         Self { messages, shared }
     }
 
-    /// The next message within a deadline.
+    /// The next message.
     #[track_caller]
-    pub(crate) fn next(&self, deadline: Duration) -> Message {
-        match self.messages.recv_timeout(deadline) {
+    pub(crate) fn next(&self) -> Message {
+        match self.messages.recv_timeout(DEADLINE) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("nothing within {deadline:?}, on connection {}", self.connections())
+                panic!("nothing within {DEADLINE:?}, on connection {}", self.connections())
             }
-            Err(RecvTimeoutError::Disconnected) => panic!("it was told to stay away"),
+            Err(RecvTimeoutError::Disconnected) => panic!("its thread panicked"),
         }
     }
 
@@ -77,26 +78,26 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.shared.is_unwanted.store(true, Ordering::Relaxed);
+        self.shared.is_dropped.store(true, Ordering::Relaxed);
     }
 }
 
-/// Reads a stream to its end, whatever that is. An answer that is none ends a browser's interest: it panics.
+/// Reads a stream to its end, whatever that is. It panics at an answer after which a browser would not come back.
 fn read(
     mut socket: TcpStream,
     request: &str,
     seen: &mut String,
-    is_wanted: &impl Fn() -> bool,
+    is_dropped: &impl Fn() -> bool,
     mut tell: impl FnMut(Message),
 ) {
-    socket.set_read_timeout(Some(GLANCE)).unwrap();
+    socket.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
     if socket.write_all(request.as_bytes()).is_err() {
         return;
     }
     let (mut head, mut body) = (Vec::new(), None);
     let mut parser = Parser::default();
     let mut buffer = [0; 16 * 1024];
-    while is_wanted() {
+    while !is_dropped() {
         let count = match socket.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => count,
@@ -181,15 +182,5 @@ impl Framing {
             }
         }
         false
-    }
-}
-
-/// Waits until `condition` holds, for longer than most tests have to.
-#[track_caller]
-pub(crate) fn until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < deadline, "not within {deadline:?}: {what}");
-        thread::sleep(Duration::from_millis(2));
     }
 }

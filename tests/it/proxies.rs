@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use brooklet::{Content, Event, EventConnection, EventSource, Host, Layout, Request, Response, RunningHost};
 
 use crate::example::free_address;
-use crate::follower::{until, Follower};
+use crate::follower::Follower;
 use crate::notes::{noted, Notes};
+use crate::patience::{eventually, LONG};
 use crate::servers::{Kind, Proxy};
 use crate::wire::Wire;
 
-const DEADLINE: Duration = Duration::from_secs(60);
 const NAME: &str = "tool.example";
 /// How many events are sent one by one, each after the last was confirmed.
 const STEPS: u32 = 20;
@@ -55,7 +55,9 @@ fn check(kind: Kind, heading: &str, changes: &[(&str, &str)]) {
     pages(kind, &proxy);
     one_by_one(kind, &proxy);
     departures(kind, &tool, &proxy);
-    silence(kind, &kind.start(heading, &[tool.host.address()], changes));
+    if !changes.is_empty() {
+        silence(&kind.start(heading, &[tool.host.address()], changes));
+    }
     comebacks(&proxy);
     match kind {
         Kind::Apache => restart_behind_apache(tool, &proxy),
@@ -83,7 +85,7 @@ impl Tool {
             .add("peer", |request: Request| {
                 Response::text(request.peer().map_or(String::new(), |peer| peer.to_string()))
             })
-            .add("idle", idle(Duration::from_secs(60)))
+            .add("idle", idle(LONG))
             .add("alive", idle(Duration::from_millis(500)))
             .add("count", EventSource::new(count));
         let host = Host::new(app).bind(address).allow_host(NAME);
@@ -152,7 +154,7 @@ fn one_by_one(kind: Kind, proxy: &Proxy) {
     let follower = Follower::start(proxy.address, "/steps", NAME);
     let mut slowest = Duration::ZERO;
     for number in 0..STEPS {
-        assert_eq!(follower.next(DEADLINE).data, number.to_string());
+        assert_eq!(follower.next().data, number.to_string());
         let confirmed = Instant::now();
         let mut wire = Wire::connect(proxy.address).unwrap();
         wire.send(format!("GET /confirm?n={number} HTTP/1.1\r\nHost: {NAME}\r\n\r\n").as_bytes());
@@ -166,30 +168,29 @@ fn one_by_one(kind: Kind, proxy: &Proxy) {
 fn departures(kind: Kind, tool: &Tool, proxy: &Proxy) {
     let target = if kind == Kind::Apache { "/alive" } else { "/idle" };
     let follower = Follower::start(proxy.address, target, NAME);
-    assert_eq!(follower.next(DEADLINE).data, "here");
+    assert_eq!(follower.next().data, "here");
     drop(follower);
     tool.notes.next(&format!("ended GET {target}"));
 }
 
-/// A keep-alive keeps a silent stream for longer than the proxy would.
-fn silence(kind: Kind, proxy: &Proxy) {
-    let alive = Follower::start(proxy.address, "/alive", NAME);
-    assert_eq!(alive.next(DEADLINE).data, "here");
-    if kind != Kind::Caddy {
-        let idle = Follower::start(proxy.address, "/idle", NAME);
+/// A keep-alive keeps a silent stream for longer than the proxy would. On a busy machine it may come too late, though not each time.
+fn silence(proxy: &Proxy) {
+    let [idle, alive] = ["/idle", "/alive"].map(|target| Follower::start(proxy.address, target, NAME));
+    assert_eq!(alive.next().data, "here");
+    eventually("it outlives a stream that is cut off twice", || {
+        let before = alive.connections();
         for _ in 0..3 {
-            assert_eq!(idle.next(DEADLINE).data, "here"); // cut off twice
+            assert_eq!(idle.next().data, "here");
         }
-        assert!(idle.connections() >= 3);
-    }
-    assert_eq!(alive.connections(), 1, "it was cut off");
+        alive.connections() == before
+    });
 }
 
 /// Clients go on where they were.
 fn comebacks(proxy: &Proxy) {
     let follower = Follower::start(proxy.address, "/count", NAME);
     for number in 1..=10 {
-        assert_eq!(follower.next(DEADLINE).data, number.to_string());
+        assert_eq!(follower.next().data, number.to_string());
     }
 }
 
@@ -197,25 +198,25 @@ fn comebacks(proxy: &Proxy) {
 fn restart(tool: Tool, proxy: &Proxy) {
     let clients = ["/count", "/alive"].map(|target| Follower::start(proxy.address, target, NAME));
     let [counting, waiting] = &clients;
-    assert_eq!(waiting.next(DEADLINE).data, "here");
-    assert_eq!(counting.next(DEADLINE).data, "1");
+    assert_eq!(waiting.next().data, "here");
+    assert_eq!(counting.next().data, "1");
     let address = tool.host.address();
     drop(tool);
     for client in &clients {
         let before = client.connections();
-        until("it has asked in vain", DEADLINE, || client.connections() >= before + 2);
+        eventually("it has asked in vain", || client.connections() >= before + 2);
     }
     let _tool = Tool::start(address);
     for number in 2..=20 {
-        assert_eq!(counting.next(DEADLINE).data, number.to_string());
+        assert_eq!(counting.next().data, number.to_string());
     }
-    assert_eq!(waiting.next(DEADLINE).data, "here");
+    assert_eq!(waiting.next().data, "here");
 }
 
 /// Apache says 503, after which a browser does not ask again by itself. Who does is served as soon as the tool is back.
 fn restart_behind_apache(tool: Tool, proxy: &Proxy) {
     let waiting = Follower::start(proxy.address, "/alive", NAME);
-    assert_eq!(waiting.next(DEADLINE).data, "here");
+    assert_eq!(waiting.next().data, "here");
     drop(waiting);
     let get = || {
         let mut wire = Wire::connect(proxy.address).unwrap();

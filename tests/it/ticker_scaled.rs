@@ -6,16 +6,14 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crate::example::{free_address, serve};
-use crate::follower::{until, Follower};
+use crate::follower::Follower;
+use crate::patience::eventually;
 use crate::servers::{Kind, Redis, Relay};
 use crate::ticker::resp::{self, Fault};
 use crate::webdriver::Process;
 
-/// For whatever has to happen at all, on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 8;
 
 #[test]
@@ -42,7 +40,7 @@ fn everything_dies(proxy: Kind, heading: &str) {
         let followers = [(); CLIENTS].map(|()| Follower::start(proxy.address, "/ticker", "localhost"));
         scope.spawn(|| publish(redis_address, &published, LAST));
         let reached =
-            |number| until("so many are published", DEADLINE, || published.load(Ordering::Relaxed) >= number);
+            |number| eventually("so many are published", || published.load(Ordering::Relaxed) >= number);
 
         // One instance, in the middle of everything. It comes back, and another goes.
         reached(500);
@@ -61,7 +59,7 @@ fn everything_dies(proxy: Kind, heading: &str) {
         instances.fill_with(|| None);
         let before: Vec<_> = followers.iter().map(Follower::connections).collect();
         assert!(before.iter().sum::<usize>() > CLIENTS, "nobody has lost an instance");
-        until("everybody has asked in vain", DEADLINE, || {
+        eventually("everybody has asked in vain", || {
             followers.iter().zip(&before).all(|(follower, before)| follower.connections() >= before + 3)
         });
         instances = addresses.map(|address| Some(start(address, &redis)));
@@ -84,7 +82,7 @@ fn older_than_the_instance() {
     let instance = free_address();
     thread::scope(|scope| {
         scope.spawn(|| publish(redis.address, &published, LAST));
-        until("there are some entries", DEADLINE, || published.load(Ordering::Relaxed) > 2000);
+        eventually("there are some entries", || published.load(Ordering::Relaxed) > 2000);
         let _instance = start(instance, &redis);
         let rows = [("", 1), ("1-0", 1), ("500-1", 501), ("1999-1", 2000), ("1999-7", 2000)];
         let followers =
@@ -113,7 +111,7 @@ fn ahead_of_the_instance() {
     publish(redis.address, &published, 8);
     let said = relay.commands.load(Ordering::SeqCst); // the reader says nothing while it waits
     let late = Follower::resume(address, "/ticker", "localhost", "8-1");
-    until("it has asked for that entry", DEADLINE, || relay.commands.load(Ordering::SeqCst) > said);
+    eventually("it has asked for that entry", || relay.commands.load(Ordering::SeqCst) > said);
     publish(redis.address, &published, 9);
     relay.let_go();
     assert_eq!(next(&late).to_string(), "AAPL|9|9-1");
@@ -192,7 +190,7 @@ fn publish(redis: SocketAddr, published: &AtomicU64, last: u64) {
     for number in published.load(Ordering::Relaxed) + 1..=last {
         let (id, price) = (format!("{number}-1"), number.to_string());
         let words = ["XADD", "ticker", &id, "symbol", "AAPL", "price", &price];
-        until("it is published", DEADLINE, || match ask(redis, &[&words]) {
+        eventually("it is published", || match ask(redis, &[&words]) {
             Ok(()) => true,
             // It was, and only the reply was lost.
             Err(Fault::Refused(text)) if text.contains("equal or smaller") => true,
@@ -223,7 +221,7 @@ fn prices(follower: &Follower, first: u64, last: u64) -> Vec<u64> {
 /// The next message of a stream, beside which instance it comes from.
 fn next(follower: &Follower) -> crate::sse::Message {
     loop {
-        let message = follower.next(DEADLINE);
+        let message = follower.next();
         if message.event_type != "instance" {
             return message;
         }
