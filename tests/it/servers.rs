@@ -33,7 +33,7 @@ impl Redis {
         redis
     }
 
-    /// Kills it without a word.
+    /// Kills it, so that it can write nothing more.
     pub(crate) fn kill(&mut self) {
         self.process = None;
     }
@@ -47,11 +47,13 @@ impl Redis {
     }
 }
 
-/// Stands between an instance and its Redis, and can keep back what that says to the one who came first.
+/// Forwards between an instance and its Redis, and can hold back what Redis replies on the first connection.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
-    /// How often something was said to Redis.
+    /// How many pieces of commands were forwarded.
     pub(crate) commands: Arc<AtomicUsize>,
+    /// Opened when a reply is held back.
+    pub(crate) held: Gate,
     is_holding: Arc<AtomicBool>,
     gate: Gate,
 }
@@ -62,16 +64,18 @@ impl Relay {
         let relay = Self {
             address: listener.local_addr().unwrap(),
             commands: Arc::default(),
+            held: Gate::default(),
             is_holding: Arc::default(),
             gate: Gate::default(),
         };
         let (said, is_holding) = (Arc::clone(&relay.commands), Arc::clone(&relay.is_holding));
-        let gate = relay.gate.clone();
+        let gates = (relay.held.clone(), relay.gate.clone());
         thread::spawn(move || {
             for (at, client) in listener.incoming().enumerate() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(to).unwrap());
                 let (commands, replies) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let (said, is_holding, gate) = (Arc::clone(&said), Arc::clone(&is_holding), gate.clone());
+                let (said, is_holding, (held, gate)) =
+                    (Arc::clone(&said), Arc::clone(&is_holding), gates.clone());
                 thread::spawn(move || {
                     pass(&commands, &server, || {
                         said.fetch_add(1, Ordering::SeqCst);
@@ -80,6 +84,7 @@ impl Relay {
                 thread::spawn(move || {
                     pass(&replies, &client, || {
                         if at == 0 && is_holding.load(Ordering::SeqCst) {
+                            held.open();
                             gate.pass();
                         }
                     });

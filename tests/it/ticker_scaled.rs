@@ -18,17 +18,17 @@ const CLIENTS: usize = 8;
 
 #[test]
 #[ignore = "needs redis-server and nginx"]
-fn everything_dies_behind_nginx() {
-    everything_dies(Kind::Nginx, "Several behind nginx");
+fn everything_is_killed_behind_nginx() {
+    everything_is_killed(Kind::Nginx, "Several behind nginx");
 }
 
 #[test]
 #[ignore = "needs redis-server and haproxy"]
-fn everything_dies_behind_haproxy() {
-    everything_dies(Kind::HaProxy, "Several behind HAProxy");
+fn everything_is_killed_behind_haproxy() {
+    everything_is_killed(Kind::HaProxy, "Several behind HAProxy");
 }
 
-fn everything_dies(proxy: Kind, heading: &str) {
+fn everything_is_killed(proxy: Kind, heading: &str) {
     const LAST: u64 = 5000;
     let mut redis = Redis::start();
     let addresses = [(); 3].map(|()| free_address());
@@ -109,7 +109,8 @@ fn ahead_of_the_instance() {
 
     relay.hold();
     publish(redis.address, &published, 8);
-    let said = relay.commands.load(Ordering::SeqCst); // the reader says nothing while it waits
+    relay.held.pass();
+    let said = relay.commands.load(Ordering::SeqCst); // the reader waits, so only the next client asks
     let late = Follower::resume(address, "/ticker", "localhost", "8-1");
     eventually("it has asked for that entry", || relay.commands.load(Ordering::SeqCst) > said);
     publish(redis.address, &published, 9);
