@@ -28,11 +28,12 @@ mod everything;
 mod folder;
 mod protocol;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use brooklet::{to_json, Content, Host, Layout, Request};
 use folder::Folder;
@@ -111,8 +112,9 @@ fn serve_folder(folder: &Folder) -> Arc<Server> {
         completed.files().into_keys().filter(|name| name.contains(value)).collect()
     });
     let server = Arc::new(server);
-    let watching = Arc::clone(&server);
-    let spawned = thread::Builder::new().name("watch".into()).spawn(move || watch(&watched, &watching));
+    let (known, watching) = (watched.files(), Arc::clone(&server)); // before anybody can listen
+    let spawned =
+        thread::Builder::new().name("watch".into()).spawn(move || watch(&watched, known, &watching));
     if let Err(error) = spawned {
         say(format!("mcp: nobody is told of changes: there is no thread: {error}\n"));
     }
@@ -120,8 +122,7 @@ fn serve_folder(folder: &Folder) -> Arc<Server> {
 }
 
 /// Tells what has changed, once a second, while somebody listens.
-fn watch(folder: &Folder, server: &Server) {
-    let mut known = folder.files();
+fn watch(folder: &Folder, mut known: BTreeMap<String, SystemTime>, server: &Server) {
     loop {
         thread::sleep(Duration::from_secs(1));
         if !server.is_heard() {
