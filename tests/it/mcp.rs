@@ -12,7 +12,6 @@ use crate::wire::Answer;
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-const CANCEL: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"a"}}"#;
 
 /// A server of a folder of two texts and what must not be read.
 fn start(name: &str) -> Tool {
@@ -50,6 +49,14 @@ fn call(tool: &Tool, name: &str, arguments: &str) -> String {
     let events = stream(tool, &body).events_to_end().unwrap();
     assert_eq!(events.len(), 1, "{events:?}");
     events[0].data.clone()
+}
+
+/// Cancels a call as clients of the older era do.
+#[track_caller]
+fn cancel(tool: &Tool, id: &str) {
+    let body =
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
+    assert_eq!(post(tool, "", body).status, 202);
 }
 
 fn stream(tool: &Tool, body: &str) -> EventStream {
@@ -100,17 +107,13 @@ fn a_slow_tool_tells_how_far_it_is_and_ends_when_nobody_listens() {
     drop(left);
     eventually("the tool ends", || tool.log().contains("cancelled: tools/call checksums"));
 
-    // Clients of the older era stay, and say so.
-    let mut cancelled = stream(&tool, slow);
-    assert_eq!(cancelled.next_event().unwrap().data, progress);
-    for id in ["\"b\"", "null", "{}"] {
-        let other = format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
-        );
-        assert_eq!(post(&tool, "", other).status, 202);
+    // Clients of the older era stay, and say so: of the call that they mean.
+    for (pause, ids, rest) in [("500", &["\"b\"", "null", "{}"][..], 4), ("60000", &["\"a\""][..], 0)] {
+        let mut call = stream(&tool, &slow.replace("60000", pause));
+        assert_eq!(call.next_event().unwrap().data, progress);
+        ids.iter().for_each(|id| cancel(&tool, id));
+        assert_eq!(call.events_to_end().unwrap().len(), rest, "{ids:?}");
     }
-    assert_eq!(post(&tool, "", CANCEL).status, 202);
-    assert!(cancelled.events_to_end().unwrap().is_empty());
 }
 
 /// Also while it waits for an answer of the client.
@@ -120,7 +123,7 @@ fn a_call_that_has_asked_is_cancelled() {
     let call = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"test_elicitation","arguments":{"message":"Well?"}}}"#;
     let mut asked = stream(&tool, call);
     assert!(asked.next_event().unwrap().data.contains(r#""method":"elicitation/create""#));
-    assert_eq!(post(&tool, "", CANCEL).status, 202);
+    cancel(&tool, "\"a\"");
     assert!(asked.events_to_end().unwrap().is_empty());
 }
 
