@@ -352,7 +352,7 @@ fn mutations() {
             r#"[{LIST},{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":1}}}}]"#
         ),
     ];
-    const CRUMBS: [&str; 20] = [
+    const PIECES: [&str; 20] = [
         "{",
         "}",
         "[",
@@ -380,11 +380,11 @@ fn mutations() {
         for _ in 0..=random.below(3) {
             let at = random.below(body.len() + 1);
             let end = (at + random.below(12)).min(body.len());
-            let crumb = random.pick(&CRUMBS);
+            let piece = random.pick(&PIECES);
             match random.below(4) {
-                0 => drop(body.splice(at..end, crumb.bytes())),
+                0 => drop(body.splice(at..end, piece.bytes())),
                 1 => drop(body.drain(at..end)),
-                2 => drop(body.splice(at..at, crumb.bytes())),
+                2 => drop(body.splice(at..at, piece.bytes())),
                 _ if at < body.len() => body[at] = random.bits() as u8,
                 _ => {}
             }
