@@ -32,7 +32,7 @@ pub(super) struct Visit<'v> {
     /// Takes the channel's lock for a [`Reader::look`].
     pub(super) look: &'v dyn Fn(&Reader, &mut View) -> Step,
     /// The followers whose stream is over, until the caller takes them.
-    pub(super) gone: Vec<(Follower, CloseReason)>,
+    pub(super) ended: Vec<Ended>,
 }
 
 impl Visit<'_> {
@@ -61,6 +61,9 @@ pub(super) struct Follower {
     events: u64,
     bytes: u64,
 }
+
+/// A follower whose stream is over, and why.
+pub(super) type Ended = (Follower, CloseReason);
 
 /// What few followers have.
 pub(super) struct Extras {
@@ -199,7 +202,7 @@ impl Follower {
                     return Err(CloseReason::Lagged);
                 }
                 Step::Gap(gap) => {
-                    self.owe(gap.text, visit.now);
+                    self.put_first(gap.text, visit.now);
                     self.events += gap.events;
                     self.reader.cursor = gap.next;
                 }
@@ -219,7 +222,7 @@ impl Follower {
     pub(super) fn finish(&mut self, visit: &mut Visit<'_>) -> Result<(), CloseReason> {
         let mut finish = String::new();
         wire::write_finish(&mut finish);
-        self.owe(finish, visit.now).is_last = true;
+        self.put_first(finish, visit.now).is_last = true;
         self.events += 1;
         let sent = self.send_rest(visit)?;
         self.settle(sent, visit.now)
@@ -324,7 +327,7 @@ impl Follower {
     }
 
     /// Notes a text that has to be sent before anything else.
-    fn owe(&mut self, text: impl Into<Arc<str>>, now: Instant) -> &mut Backlog {
+    fn put_first(&mut self, text: impl Into<Arc<str>>, now: Instant) -> &mut Backlog {
         let backlog = self.wait_until(now);
         backlog.rest = Some(Rest::new(text));
         backlog
@@ -350,7 +353,7 @@ impl Follower {
 
     /// Looks whether the client is still there, and keeps the stream alive. `id` is a block with the current id, if that
     /// is to be sent.
-    pub(super) fn tend(&mut self, visit: &Visit<'_>, id: Option<&Arc<str>>) -> Result<(), CloseReason> {
+    pub(super) fn look_after(&mut self, visit: &Visit<'_>, id: Option<&Arc<str>>) -> Result<(), CloseReason> {
         self.may_go_on(visit.now)?;
         match self.connection.look() {
             Err(CloseReason::Stopped) => return self.may_go_on(visit.now).and(Err(CloseReason::Stopped)),
@@ -367,10 +370,10 @@ impl Follower {
         }
         let is_quiet = self.keep_alive().map_or(false, |interval| self.quiet(visit) >= interval);
         match (id, self.extras.as_ref().and_then(|extras| extras.heartbeat.clone())) {
-            (Some(id), _) => self.owe(Arc::clone(id), visit.now),
+            (Some(id), _) => self.put_first(Arc::clone(id), visit.now),
             (None, _) if !is_quiet => return Ok(()),
-            (None, Some(heartbeat)) => self.owe(heartbeat, visit.now),
-            (None, None) => self.owe(KEEP_ALIVE, visit.now),
+            (None, Some(heartbeat)) => self.put_first(heartbeat, visit.now),
+            (None, None) => self.put_first(KEEP_ALIVE, visit.now),
         };
         let sent = self.send_rest(visit)?;
         self.settle(sent, visit.now)

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::follower::{Follower, Visit};
+use super::follower::{Ended, Follower, Visit};
 use super::reader::{Reader, Step};
 use super::setup::Settings;
 use super::topics::Interest;
@@ -129,14 +129,14 @@ impl Followers {
         }
     }
 
-    fn remove(&mut self, at: u32, reason: CloseReason, gone: &mut Vec<Parting>) {
+    fn remove(&mut self, at: u32, reason: CloseReason, ended: &mut Vec<Ended>) {
         if let Some(follower) = self.members[at as usize].take() {
             self.change_lists(&follower.reader.interest, |list| {
                 if let Some(index) = list.iter().position(|listed| *listed == at) {
                     list.swap_remove(index);
                 }
             });
-            gone.push((follower, reason));
+            ended.push((follower, reason));
             self.free.push(at);
         }
     }
@@ -184,7 +184,7 @@ impl Followers {
     }
 
     /// Looks after as many followers as `budget` allows, from the last place to the first, and returns how many are left.
-    pub(super) fn tend(
+    pub(super) fn look_after(
         &mut self,
         left: Option<usize>,
         budget: &mut usize,
@@ -205,7 +205,7 @@ impl Followers {
                 if position.is_some() {
                     follower.reader.cursor = next;
                 }
-                follower.tend(visit, position.map(|position| &position.id_block))
+                follower.look_after(visit, position.map(|position| &position.id_block))
             });
         }
         left
@@ -228,7 +228,7 @@ impl Followers {
         // A socket may be the user's own. If it panics, its connection ends, and the writer goes on with the others.
         match panics::catch(|| act(follower, visit)).unwrap_or(Err(CloseReason::Panicked)) {
             Ok(()) => self.waiting.extend(follower.due().map(|due| (due, at))),
-            Err(reason) => self.remove(at, reason, &mut visit.gone),
+            Err(reason) => self.remove(at, reason, &mut visit.ended),
         }
     }
 
@@ -256,9 +256,6 @@ impl Followers {
         }
     }
 }
-
-/// A follower whose stream is over, and why.
-pub(super) type Parting = (Follower, CloseReason);
 
 /// The position of the followers that have everything, and when a follower of topics is told it.
 pub(super) struct Position {

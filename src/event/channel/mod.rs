@@ -141,7 +141,7 @@ impl Channel {
         ChannelSetup::new()
     }
 
-    fn of(settings: Settings, log: Log) -> Self {
+    fn from_parts(settings: Settings, log: Log) -> Self {
         Self { shared: Arc::new(Shared::new(settings, log)) }
     }
 

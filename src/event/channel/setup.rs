@@ -68,7 +68,7 @@ impl ChannelSetup {
             true => Numbering::Publisher,
             false => Numbering::fresh(),
         };
-        Channel::of(self.settings, Log::new(numbering, self.history))
+        Channel::from_parts(self.settings, Log::new(numbering, self.history))
     }
 
     /// How many of the last events can be resumed from: 1024, unless set.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::follower::{Follower, Visit};
-use super::followers::{Followers, Parting, Position};
+use super::follower::{Ended, Follower, Visit};
+use super::followers::{Followers, Position};
 use super::log::Log;
 use super::presence::Watchers;
 use super::reader::{write_id, Reader, Step};
@@ -59,7 +59,7 @@ struct Share {
     /// Whether the channel is on the writer's agenda, or is put there when the followers are back.
     is_called: bool,
     /// Whether a host has stopped since the last visit.
-    is_alarmed: bool,
+    has_host_stopped: bool,
     /// The followers that no visit has taken yet.
     newcomers: Vec<Follower>,
     /// The first event that one of the followers lacks, or lacked when they were taken out; none without followers.
@@ -70,9 +70,9 @@ struct Share {
 pub(super) enum Task<'t> {
     News,
     /// A host has stopped.
-    Alarm,
+    HostStop,
     /// Looks after some of the followers. The first number is how many are left, the second how many it may look after.
-    Tend(Option<usize>, &'t mut usize),
+    LookAfter(Option<usize>, &'t mut usize),
 }
 
 /// The result of a visit.
@@ -86,7 +86,7 @@ pub(super) struct Visited {
     pub(super) is_empty: bool,
     /// How many followers are still to be looked after.
     pub(super) left: usize,
-    pub(super) gone: Vec<Parting>,
+    pub(super) ended: Vec<Ended>,
 }
 
 /// Followers of one writer to which the thread that publishes sends an event itself, with the writer's number.
@@ -250,20 +250,20 @@ impl Shared {
         Ok(audience)
     }
 
-    /// Sends the event to the followers that the publishing thread serves itself. `part` gets those whose stream is over.
-    pub(super) fn serve_directly(&self, audience: &mut Audience, part: impl Fn(usize, Vec<Parting>)) {
+    /// Sends the event to the followers that the publishing thread serves itself. `close` gets those whose stream is over.
+    pub(super) fn serve_directly(&self, audience: &mut Audience, close: impl Fn(usize, Vec<Ended>)) {
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
         for (writer, mut followers) in std::mem::take(&mut audience.direct) {
             let (settings, view) = (&self.settings, &mut audience.view);
-            let mut visit = Visit { settings, view, now: audience.now, look: &look, gone: Vec::new() };
+            let mut visit = Visit { settings, view, now: audience.now, look: &look, ended: Vec::new() };
             followers.serve(&mut visit);
-            let (due, gone) = (followers.due(), visit.gone);
+            let (due, ended) = (followers.due(), visit.ended);
             let is_called = self.put_back(writer, followers, |share| {
                 share.is_called |= due.is_some();
                 share.is_called
             });
             audience.called |= u8::from(is_called) << writer;
-            part(writer, gone);
+            close(writer, ended);
         }
     }
 
@@ -277,7 +277,7 @@ impl Shared {
     }
 
     /// Gives a writer a new follower; returns whether the writer has to be told.
-    pub(super) fn welcome(&self, writer: usize, follower: Follower) -> bool {
+    pub(super) fn add_newcomer(&self, writer: usize, follower: Follower) -> bool {
         let mut state = self.state();
         state.forget_cursor(&follower.reader);
         if state.share(writer).is_none() {
@@ -300,13 +300,13 @@ impl Shared {
         let mut state = self.state();
         let (next, is_closed) = (state.log.next(), state.is_closed);
         let share = state.share(writer)?;
-        share.is_alarmed |= matches!(task, Task::Alarm);
+        share.has_host_stopped |= matches!(task, Task::HostStop);
         share.is_called = share.is_out;
         if share.is_out {
             return None;
         }
         share.slowest = share.slowest();
-        let is_alarmed = std::mem::take(&mut share.is_alarmed);
+        let has_host_stopped = std::mem::take(&mut share.has_host_stopped);
         let newcomers = std::mem::take(&mut share.newcomers);
         let mut followers = share.take();
         drop(state);
@@ -316,26 +316,26 @@ impl Shared {
         let keep_alive = newcomers.iter().filter_map(Follower::keep_alive).min();
         newcomers.into_iter().for_each(|newcomer| followers.add(newcomer));
         let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
-        let mut visit = Visit { settings: &self.settings, view, now, look: &look, gone: Vec::new() };
+        let mut visit = Visit { settings: &self.settings, view, now, look: &look, ended: Vec::new() };
         followers.catch_up(next, &mut visit);
         followers.serve_waiting(&mut visit);
         if is_closed {
             followers.finish(&mut visit);
         }
         let left = match task {
-            _ if is_alarmed => followers.tend(None, &mut { usize::MAX }, &mut visit, None),
-            Task::News | Task::Alarm => 0,
-            Task::Tend(left, budget) => {
+            _ if has_host_stopped => followers.look_after(None, &mut { usize::MAX }, &mut visit, None),
+            Task::News | Task::HostStop => 0,
+            Task::LookAfter(left, budget) => {
                 let position = if followers.has_topics() { self.position(followers.next) } else { None };
-                followers.tend(left, budget, &mut visit, position.as_ref())
+                followers.look_after(left, budget, &mut visit, position.as_ref())
             }
         };
         visit.view.clear();
         followers.tidy();
-        let (due, gone) = (followers.due(), visit.gone);
+        let (due, ended) = (followers.due(), visit.ended);
         let (is_called, is_empty) =
             self.put_back(writer, followers, |share| (share.is_called, share.slowest().is_none()));
-        Some(Visited { is_called, due, keep_alive, is_empty, left, gone })
+        Some(Visited { is_called, due, keep_alive, is_empty, left, ended })
     }
 
     /// Puts followers back into their share, and returns what `ask` reads there.

@@ -8,7 +8,7 @@ use crate::event::wire::SendError;
 use crate::locks::{lock, wait};
 
 /// A thread that waits for the text that another makes looks after its own stream this often.
-const NAP: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Writes the event, with this id.
 type Make = dyn Fn(&mut String, Option<&str>, &Formatting) -> Result<(), SendError> + Send + Sync;
@@ -40,7 +40,7 @@ impl Snapshots {
             let mut last = lock(&self.last);
             match &*last {
                 Some((known, Some(text))) if *known == position => return Ok(Arc::clone(text)),
-                Some((known, None)) if *known == position => drop(wait(&self.made, last, NAP)),
+                Some((known, None)) if *known == position => drop(wait(&self.made, last, LOOK)),
                 _ => {
                     *last = Some((position, None));
                     break;

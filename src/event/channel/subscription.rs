@@ -17,7 +17,7 @@ use crate::event::wire::SendError;
 use crate::http::{CloseReason, Connection, Request};
 
 /// The longest that a reader without a connection sleeps before it looks again.
-const NAP: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(60);
 
 /// An event of a channel as a value: what a client would get.
 ///
@@ -369,7 +369,7 @@ impl Iterator for Messages {
 
     fn next(&mut self) -> Option<Message> {
         loop {
-            let until = Instant::now() + NAP;
+            let until = Instant::now() + LOOK;
             match self.0.wait(until, &Clock::System, || Ok(until)) {
                 Ok(None) => return None,
                 Ok(Some(true)) => match self.0.take() {

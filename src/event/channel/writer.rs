@@ -29,8 +29,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::follower::Follower;
-use super::followers::Parting;
+use super::follower::{Ended, Follower};
 use super::shared::{Audience, Shared, Task, Visited};
 use super::view::View;
 use crate::http::{StopSignal, Wake};
@@ -59,12 +58,12 @@ struct Inbox {
     /// The channels that have something for this writer, each once.
     agenda: Vec<Arc<Shared>>,
     /// Whether a host has stopped: then each follower is asked whether it is its host.
-    is_alarmed: bool,
+    has_host_stopped: bool,
 }
 
 impl WriterSlot {
     const fn new() -> Self {
-        let inbox = Inbox { is_running: false, agenda: Vec::new(), is_alarmed: false };
+        let inbox = Inbox { is_running: false, agenda: Vec::new(), has_host_stopped: false };
         Self { inbox: Mutex::new(inbox), news: Condvar::new(), followers: AtomicUsize::new(0) }
     }
 }
@@ -83,12 +82,12 @@ fn writer_slots() -> usize {
 }
 
 /// Wakes all writers when a host stops.
-struct Alarm;
+struct AllWriters;
 
-impl Wake for Alarm {
+impl Wake for AllWriters {
     fn wake(&self) {
         for slot in &WRITER_SLOTS {
-            lock(&slot.inbox).is_alarmed = true;
+            lock(&slot.inbox).has_host_stopped = true;
             slot.news.notify_one();
         }
     }
@@ -96,10 +95,10 @@ impl Wake for Alarm {
 
 /// Has the writers woken when this host stops.
 fn wake_on(stop: &StopSignal) {
-    static ALARM: Mutex<Option<Arc<Alarm>>> = Mutex::new(None);
-    let alarm = Arc::clone(lock(&ALARM).get_or_insert_with(|| Arc::new(Alarm)));
-    let alarm: Arc<dyn Wake> = alarm;
-    stop.wake_on_request(&Arc::downgrade(&alarm));
+    static ALL_WRITERS: Mutex<Option<Arc<AllWriters>>> = Mutex::new(None);
+    let writers = Arc::clone(lock(&ALL_WRITERS).get_or_insert_with(|| Arc::new(AllWriters)));
+    let writers: Arc<dyn Wake> = writers;
+    stop.wake_on_request(&Arc::downgrade(&writers));
 }
 
 /// Hands a follower to the writer that has the fewest.
@@ -108,21 +107,21 @@ pub(super) fn hand_over(shared: &Arc<Shared>, follower: Follower) {
     let load = |index: &usize| WRITER_SLOTS[*index].followers.load(Ordering::Relaxed);
     let index = (0..writer_slots()).min_by_key(load).unwrap_or(0);
     WRITER_SLOTS[index].followers.fetch_add(1, Ordering::Relaxed);
-    if shared.welcome(index, follower) {
+    if shared.add_newcomer(index, follower) {
         put_on_agenda(shared, index);
     }
 }
 
 /// Sends an event to the followers that the publishing thread serves itself, and has the writers visit the others.
 pub(super) fn deliver(shared: &Arc<Shared>, audience: &mut Audience) {
-    shared.serve_directly(audience, |index, gone| part(shared, index, gone));
+    shared.serve_directly(audience, |index, ended| close_ended(shared, index, ended));
     tell(shared, audience.called);
 }
 
 /// Closes the streams that are over. Nothing is locked, since closing may take time. They count as subscribers until they
 /// are closed.
-fn part(shared: &Shared, index: usize, gone: Vec<Parting>) {
-    for (follower, reason) in gone {
+fn close_ended(shared: &Shared, index: usize, ended: Vec<Ended>) {
+    for (follower, reason) in ended {
         let (reader, reason, request) = follower.leave(reason);
         shared.leave(&reader);
         WRITER_SLOTS[index].followers.fetch_sub(1, Ordering::Relaxed);
@@ -179,7 +178,7 @@ struct Sweep {
     /// How many followers of the last of these channels are left; all, if none.
     left: Option<usize>,
     /// How many followers are looked after in one part.
-    share: usize,
+    per_part: usize,
 }
 
 fn address(shared: &Arc<Shared>) -> usize {
@@ -189,13 +188,13 @@ fn address(shared: &Arc<Shared>) -> usize {
 impl Writer {
     fn new(index: usize) -> Self {
         let next_at = Instant::now() + SWEEP / PARTS;
-        let sweep = Sweep { every: SWEEP, next_at, channels: Vec::new(), left: None, share: 0 };
+        let sweep = Sweep { every: SWEEP, next_at, channels: Vec::new(), left: None, per_part: 0 };
         Self { index, channels: HashMap::new(), due: HashMap::new(), view: View::default(), sweep }
     }
 
     fn run(mut self) {
         let mut agenda = Vec::new();
-        while let Some(is_alarmed) = self.next_agenda(&mut agenda) {
+        while let Some(has_host_stopped) = self.next_agenda(&mut agenda) {
             let now = Instant::now();
             for shared in agenda.drain(..) {
                 self.visit(&shared, Task::News, now);
@@ -205,9 +204,9 @@ impl Writer {
                 self.due.remove(&key);
                 self.visit_by_key(key, Task::News, now);
             }
-            if is_alarmed {
+            if has_host_stopped {
                 for key in self.channels.keys().copied().collect::<Vec<_>>() {
-                    self.visit_by_key(key, Task::Alarm, now);
+                    self.visit_by_key(key, Task::HostStop, now);
                 }
             }
             if self.sweep.next_at <= now {
@@ -221,7 +220,7 @@ impl Writer {
         let slot = &WRITER_SLOTS[self.index];
         let wake_at = self.due.values().copied().fold(self.sweep.next_at, Instant::min);
         let mut inbox = lock(&slot.inbox);
-        while inbox.agenda.is_empty() && !inbox.is_alarmed {
+        while inbox.agenda.is_empty() && !inbox.has_host_stopped {
             if self.channels.is_empty() {
                 inbox.is_running = false;
                 inbox.agenda = Vec::new();
@@ -234,7 +233,7 @@ impl Writer {
             inbox = wait(&slot.news, inbox, remaining);
         }
         std::mem::swap(&mut inbox.agenda, agenda);
-        Some(std::mem::take(&mut inbox.is_alarmed))
+        Some(std::mem::take(&mut inbox.has_host_stopped))
     }
 
     fn visit_by_key(&mut self, key: usize, task: Task<'_>, now: Instant) -> Option<usize> {
@@ -246,9 +245,9 @@ impl Writer {
     fn visit(&mut self, shared: &Arc<Shared>, task: Task<'_>, now: Instant) -> Option<usize> {
         let key = address(shared);
         // `None` where a publishing thread has them. It puts the channel on the agenda when they are back.
-        let Visited { is_called, due, keep_alive, is_empty, left, gone } =
+        let Visited { is_called, due, keep_alive, is_empty, left, ended } =
             shared.visit(self.index, &mut self.view, task, now)?;
-        part(shared, self.index, gone);
+        close_ended(shared, self.index, ended);
         match due {
             Some(due) => drop(self.due.insert(key, due)),
             None => drop(self.due.remove(&key)),
@@ -274,14 +273,15 @@ impl Writer {
             let intervals = self.channels.values().filter_map(|shared| shared.keep_alive(self.index));
             self.sweep.every = intervals.fold(SWEEP, Duration::min);
             let followers = WRITER_SLOTS[self.index].followers.load(Ordering::Relaxed);
-            self.sweep.share = followers / PARTS as usize + 1;
+            self.sweep.per_part = followers / PARTS as usize + 1;
             self.sweep.channels = self.channels.keys().copied().collect();
             self.sweep.left = None;
         }
         self.sweep.next_at = now + self.sweep.every / PARTS;
-        let mut budget = self.sweep.share;
+        let mut budget = self.sweep.per_part;
         while let (true, Some(key)) = (budget > 0, self.sweep.channels.last().copied()) {
-            let left = self.visit_by_key(key, Task::Tend(self.sweep.left, &mut budget), now).unwrap_or(0);
+            let task = Task::LookAfter(self.sweep.left, &mut budget);
+            let left = self.visit_by_key(key, task, now).unwrap_or(0);
             self.sweep.left = Some(left);
             if left == 0 {
                 self.sweep.channels.pop();
