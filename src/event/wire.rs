@@ -307,6 +307,11 @@ pub(super) fn field(out: &mut String, name: &str, value: &str) {
     out.push('\n');
 }
 
+/// The values of the lines with this name, in a text that was written here.
+pub(super) fn values<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = &'t str> {
+    text.lines().filter_map(move |line| line.strip_prefix(name))
+}
+
 /// Most text holds none. So the loop looks at all of it and has no early exit: that lets the compiler compare many
 /// bytes at once.
 fn holds(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {

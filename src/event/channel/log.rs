@@ -4,11 +4,12 @@
 //! together what they write without it. For each topic the log knows the newest event that is gone. So a subscriber of some
 //! topics is told of a gap in those, and of no other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::topics::{Gone, Interest, Topics};
 use crate::digits::Digits;
+use crate::event::wire;
 use crate::random;
 
 /// The bytes that are kept for subscribers that are about to be served, even if the history is shorter.
@@ -37,12 +38,26 @@ pub(super) struct History {
 pub(super) enum Numbering {
     /// `<epoch>-<sequence>`: an id of another run of the program has another epoch.
     Epoch(Box<str>),
-    Publisher,
+    /// The publisher's. Each that is kept has its sequence number here, so that it is found however many there are.
+    Publisher(BTreeMap<Box<str>, u64>),
 }
 
 impl Numbering {
     pub(super) fn fresh() -> Self {
         Self::Epoch(format!("{:012x}-", random::epoch()).into())
+    }
+
+    /// An event is not kept any more: forgets its id, if that is the publisher's, and returns it.
+    fn forget(&mut self, event: &Stored) -> Option<Box<str>> {
+        let sequences = match self {
+            Self::Publisher(sequences) => sequences,
+            Self::Epoch(_) => return None,
+        };
+        let id = wire::values(&event.text, "id: ").next()?;
+        if sequences.get(id) == Some(&event.sequence) {
+            sequences.remove(id);
+        }
+        Some(id.into())
     }
 }
 
@@ -172,13 +187,19 @@ impl Log {
         let sequence = self.next;
         let id = match (&self.numbering, own_id) {
             (Numbering::Epoch(epoch), _) => id_in(epoch, sequence),
-            (Numbering::Publisher, id) => id.unwrap_or_default().to_owned(),
+            (Numbering::Publisher(_), id) => id.unwrap_or_default().to_owned(),
         };
+        if let Numbering::Publisher(sequences) = &mut self.numbering {
+            sequences.insert((&*id).into(), sequence);
+        }
         let topic = topic.map_or(0, |name| self.topics.number(name));
         if self.limits.is_latest {
             self.supersede(topic);
         }
-        let text: Arc<str> = ["id: ", &id, "\n", event].concat().into();
+        let mut text = String::with_capacity(event.len() + id.len() + 8); // with the id's line
+        wire::field(&mut text, "id: ", &id);
+        text.push_str(event);
+        let text: Arc<str> = text.into();
         self.next += 1;
         self.history_events += 1;
         self.history_bytes += text.len() as u64;
@@ -212,6 +233,7 @@ impl Log {
             Some(event) if event.sequence == newest && !event.text.is_empty() => event,
             _ => return,
         };
+        self.numbering.forget(event);
         let length = std::mem::replace(&mut event.text, Arc::from("")).len() as u64;
         self.kept_bytes -= length;
         if index >= self.surplus {
@@ -256,9 +278,7 @@ impl Log {
                 Some(front) => front,
                 None => return,
             };
-            if let Numbering::Publisher = self.numbering {
-                self.id_before = Some(id_line(&front.text).into());
-            }
+            self.id_before = self.numbering.forget(&front);
             self.gone.dropped = front.sequence;
             self.topics.change(front.topic, |topic| {
                 topic.kept -= 1;
@@ -274,12 +294,12 @@ impl Log {
     pub(super) fn id_of(&self, sequence: u64) -> Option<String> {
         match &self.numbering {
             Numbering::Epoch(epoch) => Some(id_in(epoch, sequence)),
-            Numbering::Publisher if sequence <= self.gone.dropped => {
+            Numbering::Publisher(_) if sequence <= self.gone.dropped => {
                 self.id_before.as_deref().map(str::to_owned)
             }
-            Numbering::Publisher => {
+            Numbering::Publisher(_) => {
                 let event = self.from(sequence).next().filter(|event| event.sequence == sequence)?;
-                Some(id_line(&event.text).to_owned())
+                wire::values(&event.text, "id: ").next().map(str::to_owned)
             }
         }
     }
@@ -292,7 +312,10 @@ impl Log {
         };
         let seen = match &self.numbering {
             Numbering::Epoch(epoch) => id.strip_prefix(&**epoch).and_then(sequence_number),
-            Numbering::Publisher => self.find_id(id),
+            Numbering::Publisher(sequences) => {
+                let is_before = self.id_before.as_deref() == Some(id);
+                sequences.get(id).copied().or_else(|| is_before.then_some(self.gone.dropped))
+            }
         };
         match seen.filter(|seen| *seen < self.next) {
             Some(seen) if self.newest_gone(interest, |gone| gone.expired) <= seen => Resume::After(seen),
@@ -320,23 +343,11 @@ impl Log {
         let is_counted = matches!(interest, Interest::All) && !self.limits.is_latest;
         is_counted.then(|| next.saturating_sub(cursor))
     }
-
-    /// The latest event with this id, or the last one that was dropped, if that has it.
-    fn find_id(&self, id: &str) -> Option<u64> {
-        let found = self.events.iter().rev().find(|event| id_line(&event.text) == id);
-        let is_before = self.id_before.as_deref() == Some(id);
-        found.map(|event| event.sequence).or_else(|| is_before.then_some(self.gone.dropped))
-    }
 }
 
 /// The id of an event, by its number in an epoch.
 fn id_in(epoch: &str, sequence: u64) -> String {
     [epoch, Digits::of(sequence).as_str()].concat()
-}
-
-/// The id that the text of an event begins with.
-fn id_line(text: &str) -> &str {
-    text.strip_prefix("id: ").and_then(|rest| rest.split('\n').next()).unwrap_or_default()
 }
 
 /// A number as we write it: no sign, no zeros in front.
@@ -349,27 +360,35 @@ fn sequence_number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Nor do topics, whether their events were superseded, have left the history, or both.
+    /// Nor do topics, and ids of the publisher's, whether their events were superseded, have left the history, or both.
     #[test]
     fn what_is_gone_takes_no_room() {
-        check(false, 100, |number| number);
-        check(true, 100, |number| number / 2);
-        check(true, 200, |number| number % 100);
-        check(true, 2, |number| number % 5);
+        for numbering in [Numbering::fresh, || Numbering::Publisher(BTreeMap::new())] {
+            check(numbering(), false, 100, |number| number);
+            check(numbering(), true, 100, |number| number / 2);
+            check(numbering(), true, 200, |number| number % 100);
+            check(numbering(), true, 2, |number| number % 5);
+        }
 
         #[track_caller]
-        fn check(is_latest: bool, events: u64, topic: fn(u64) -> u64) {
-            let mut log = Log::new(Numbering::fresh(), History { events, bytes: u64::MAX, is_latest });
+        fn check(numbering: Numbering, is_latest: bool, events: u64, topic: fn(u64) -> u64) {
+            let mut log = Log::new(numbering, History { events, bytes: u64::MAX, is_latest });
             for number in 0..10_000 {
                 // One is slow, and has everything now and then.
                 let slowest = if number % 1000 < 999 { 0 } else { u64::MAX };
-                let (_, topic) = log.append("", Some(&topic(number).to_string()), None, || slowest);
+                // Of two events with one id the second has it.
+                let (own_id, name) = ((number / 2).to_string(), topic(number).to_string());
+                let (id, topic) = log.append("", Some(&name), Some(&own_id), || slowest);
+                assert_eq!(log.resume(Some(&id), &Interest::All), Resume::After(number + 1));
                 assert!(topic < 3000, "{topic} topics");
                 let (length, capacity) = (log.events.len() as u64, log.events.capacity());
                 assert!(
                     slowest == 0 || length <= 2 * events + 17 && capacity <= 1024,
                     "{length}, {capacity}"
                 );
+                if let Numbering::Publisher(sequences) = &log.numbering {
+                    assert!(sequences.len() <= log.events.len(), "{} ids", sequences.len());
+                }
             }
         }
     }

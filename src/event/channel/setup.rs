@@ -1,6 +1,7 @@
 //! What a channel is set up with, before it can be used.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -65,7 +66,7 @@ impl ChannelSetup {
     /// Makes the channel.
     pub fn open(self) -> Channel {
         let numbering = match self.settings.has_own_ids {
-            true => Numbering::Publisher,
+            true => Numbering::Publisher(BTreeMap::new()),
             false => Numbering::fresh(),
         };
         Channel::from_parts(self.settings, Log::new(numbering, self.history))
@@ -126,7 +127,7 @@ impl ChannelSetup {
     /// Uses the ids that published events bring, instead of numbers of the channel's own.
     ///
     /// Several instances behind one address need that, so that a client of one can go on with another. Every event needs
-    /// an id then, and no two the same.
+    /// an id then, and no two the same. The channel has each id a second time, to find it at once.
     ///
     /// An id is known as long as its event is kept: until the event leaves the history or, where the
     /// [latest](Self::latest) is kept, until a newer event of its topic is published. A client that follows topics for

@@ -13,7 +13,7 @@ use super::Channel;
 use crate::clock::{Clock, NEVER};
 use crate::event::connection::EventConnection;
 use crate::event::stream::Stream;
-use crate::event::wire::SendError;
+use crate::event::wire::{self, SendError};
 use crate::http::{CloseReason, Connection, Request};
 
 /// The longest that a reader without a connection sleeps before it looks again.
@@ -36,15 +36,12 @@ pub struct Message {
 impl Message {
     /// Reads an event as it was written by this crate.
     fn read(text: &str) -> Self {
-        let field = |name: &'static str| text.lines().filter_map(move |line| line.strip_prefix(name));
+        let first = |name| wire::values(text, name).next();
+        let event_type = first("event: ").filter(|name| !name.is_empty());
         Self {
-            event_type: field("event: ")
-                .next()
-                .filter(|name| !name.is_empty())
-                .unwrap_or("message")
-                .to_owned(),
-            id: field("id: ").next().unwrap_or_default().to_owned(),
-            data: field("data: ").collect::<Vec<_>>().join("\n"),
+            event_type: event_type.unwrap_or("message").to_owned(),
+            id: first("id: ").unwrap_or_default().to_owned(),
+            data: wire::values(text, "data: ").collect::<Vec<_>>().join("\n"),
         }
     }
 }

@@ -212,6 +212,7 @@ fn own_ids() {
     check(&[], GET, "");
     check(&["a"], GET, "id: a\n\n");
     check(&["a", "b"], &get_after("b"), "");
+    check(&["a", "b", "a"], &get_after("a"), ""); // which it should not be
     check(&["a", "b", "c"], &get_after("a"), "id: b\ndata: b\n\nid: c\ndata: c\n\n");
     check(&["é: 1", "b"], &get_after("é: 1"), "id: b\ndata: b\n\n");
     let there = "data: {\"reason\":\"unknown\",\"missed\":null}\n\nid: a\ndata: a\n\nid: b\ndata: b\n\n";
