@@ -23,7 +23,7 @@
 //!
 //! The locks are taken one at a time, never one under the other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -161,10 +161,11 @@ fn put_on_agenda(shared: &Arc<Shared>, index: usize) {
 
 struct Writer {
     index: usize,
-    /// The channels that have followers here, by the address of their `Shared`.
-    channels: HashMap<usize, Arc<Shared>>,
-    /// The next visit of each channel of which a follower waits.
-    due: HashMap<usize, Instant>,
+    /// The channels that have followers here, by the address of their `Shared`. If a follower waits, with the time of the
+    /// next visit.
+    channels: HashMap<usize, (Arc<Shared>, Option<Instant>)>,
+    /// These times, each with the channel's address.
+    due: BTreeSet<(Instant, usize)>,
     view: View,
     sweep: Sweep,
 }
@@ -189,7 +190,7 @@ impl Writer {
     fn new(index: usize) -> Self {
         let next_at = Instant::now() + SWEEP / PARTS;
         let sweep = Sweep { every: SWEEP, next_at, channels: Vec::new(), left: None, per_part: 0 };
-        Self { index, channels: HashMap::new(), due: HashMap::new(), view: View::default(), sweep }
+        Self { index, channels: HashMap::new(), due: BTreeSet::new(), view: View::default(), sweep }
     }
 
     fn run(mut self) {
@@ -199,10 +200,9 @@ impl Writer {
             for shared in agenda.drain(..) {
                 self.visit(&shared, Task::News, now);
             }
-            let is_due = |(key, due): (&usize, &Instant)| (*due <= now).then_some(*key);
-            for key in self.due.iter().filter_map(is_due).collect::<Vec<_>>() {
-                self.due.remove(&key);
-                self.visit_by_key(key, Task::News, now);
+            for entry in self.due.range(..=(now, usize::MAX)).copied().collect::<Vec<_>>() {
+                self.due.remove(&entry);
+                self.visit_by_key(entry.1, Task::News, now);
             }
             if has_host_stopped {
                 for key in self.channels.keys().copied().collect::<Vec<_>>() {
@@ -218,7 +218,7 @@ impl Writer {
     /// Waits until there is work, and returns whether a host has stopped; `None` when no follower is left.
     fn next_agenda(&mut self, agenda: &mut Vec<Arc<Shared>>) -> Option<bool> {
         let slot = &WRITER_SLOTS[self.index];
-        let wake_at = self.due.values().copied().fold(self.sweep.next_at, Instant::min);
+        let wake_at = self.due.iter().take(1).map(|(due, _)| *due).fold(self.sweep.next_at, Instant::min);
         let mut inbox = lock(&slot.inbox);
         while inbox.agenda.is_empty() && !inbox.has_host_stopped {
             if self.channels.is_empty() {
@@ -237,7 +237,7 @@ impl Writer {
     }
 
     fn visit_by_key(&mut self, key: usize, task: Task<'_>, now: Instant) -> Option<usize> {
-        let shared = Arc::clone(self.channels.get(&key)?);
+        let shared = Arc::clone(&self.channels.get(&key)?.0);
         self.visit(&shared, task, now)
     }
 
@@ -248,15 +248,14 @@ impl Writer {
         let Visited { is_called, due, keep_alive, is_empty, left, ended } =
             shared.visit(self.index, &mut self.view, task, now)?;
         close_ended(shared, self.index, ended);
-        match due {
-            Some(due) => drop(self.due.insert(key, due)),
-            None => drop(self.due.remove(&key)),
+        let before = match is_empty {
+            true => self.channels.remove(&key),
+            false => self.channels.insert(key, (Arc::clone(shared), due)),
+        };
+        if let Some((_, Some(before))) = before {
+            self.due.remove(&(before, key));
         }
-        if is_empty {
-            self.channels.remove(&key);
-        } else {
-            self.channels.entry(key).or_insert_with(|| Arc::clone(shared));
-        }
+        self.due.extend(due.map(|due| (due, key)));
         if let Some(interval) = keep_alive.filter(|interval| *interval < self.sweep.every) {
             self.sweep.every = interval;
             self.sweep.next_at = self.sweep.next_at.min(now + interval / PARTS);
@@ -270,22 +269,19 @@ impl Writer {
     /// Looks after some followers: closes those that have left, and keeps the others alive.
     fn sweep(&mut self, now: Instant) {
         if self.sweep.channels.is_empty() {
-            let intervals = self.channels.values().filter_map(|shared| shared.keep_alive(self.index));
+            let intervals = self.channels.values().filter_map(|(shared, _)| shared.keep_alive(self.index));
             self.sweep.every = intervals.fold(SWEEP, Duration::min);
             let followers = WRITER_SLOTS[self.index].followers.load(Ordering::Relaxed);
             self.sweep.per_part = followers / PARTS as usize + 1;
             self.sweep.channels = self.channels.keys().copied().collect();
-            self.sweep.left = None;
         }
         self.sweep.next_at = now + self.sweep.every / PARTS;
         let mut budget = self.sweep.per_part;
         while let (true, Some(key)) = (budget > 0, self.sweep.channels.last().copied()) {
             let task = Task::LookAfter(self.sweep.left, &mut budget);
-            let left = self.visit_by_key(key, task, now).unwrap_or(0);
-            self.sweep.left = Some(left);
-            if left == 0 {
+            self.sweep.left = self.visit_by_key(key, task, now).filter(|left| *left > 0);
+            if self.sweep.left.is_none() {
                 self.sweep.channels.pop();
-                self.sweep.left = None;
             }
         }
     }
