@@ -206,7 +206,7 @@ impl Follower {
                     self.events += gap.events;
                     self.reader.cursor = gap.next;
                 }
-                Step::Closed | Step::Nothing => return Ok(Sent::Everything),
+                Step::Nothing => return Ok(Sent::Everything),
             }
         }
     }

@@ -25,8 +25,7 @@ pub(super) enum Step {
     Events,
     /// Events that it needs are gone: what it is told of that, and where it goes on.
     Gap(Gap),
-    /// The channel is closed, and it has everything.
-    Closed,
+    /// It has everything.
     Nothing,
 }
 
@@ -105,7 +104,7 @@ impl Gap {
 
 impl Reader {
     /// What comes next, with some events in view if it is events. The channel's lock is held.
-    pub(super) fn look(&self, log: &Log, is_closed: bool, settings: &Settings, view: &mut View) -> Step {
+    pub(super) fn look(&self, log: &Log, settings: &Settings, view: &mut View) -> Step {
         if log.has_lost(self.cursor, &self.interest) {
             let (cursor, start) = (Some(self.cursor), log.first_kept());
             return Step::Gap(Gap::reset(log, settings, "lagged", cursor, start, &self.interest));
@@ -116,11 +115,7 @@ impl Reader {
             }
             return Step::Events;
         }
-        if is_closed {
-            Step::Closed
-        } else {
-            Step::Nothing
-        }
+        Step::Nothing
     }
 }
 

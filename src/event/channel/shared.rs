@@ -8,7 +8,7 @@ use super::follower::{Ended, Follower, Visit};
 use super::followers::{Followers, Position};
 use super::log::Log;
 use super::presence::Watchers;
-use super::reader::{write_id, Reader, Step};
+use super::reader::{write_id, Reader};
 use super::setup::Settings;
 use super::topics::Interest;
 use super::view::View;
@@ -154,10 +154,6 @@ impl Shared {
         }
     }
 
-    pub(super) fn look(&self, state: &State, reader: &Reader, view: &mut View) -> Step {
-        reader.look(&state.log, state.is_closed, &self.settings, view)
-    }
-
     /// Makes a client a subscriber, with the position where it begins and what it is told there.
     pub(super) fn join<G>(
         &self,
@@ -252,7 +248,7 @@ impl Shared {
 
     /// Sends the event to the followers that the publishing thread serves itself. `close` gets those whose stream is over.
     pub(super) fn serve_directly(&self, audience: &mut Audience, close: impl Fn(usize, Vec<Ended>)) {
-        let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
+        let look = |reader: &Reader, view: &mut View| reader.look(&self.state().log, &self.settings, view);
         for (writer, mut followers) in std::mem::take(&mut audience.direct) {
             let (settings, view) = (&self.settings, &mut audience.view);
             let mut visit = Visit { settings, view, now: audience.now, look: &look, ended: Vec::new() };
@@ -315,7 +311,7 @@ impl Shared {
         }
         let keep_alive = newcomers.iter().filter_map(Follower::keep_alive).min();
         newcomers.into_iter().for_each(|newcomer| followers.add(newcomer));
-        let look = |reader: &Reader, view: &mut View| self.look(&self.state(), reader, view);
+        let look = |reader: &Reader, view: &mut View| reader.look(&self.state().log, &self.settings, view);
         let mut visit = Visit { settings: &self.settings, view, now, look: &look, ended: Vec::new() };
         followers.catch_up(next, &mut visit);
         followers.serve_waiting(&mut visit);

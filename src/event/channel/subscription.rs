@@ -131,18 +131,16 @@ impl Feed {
         }
     }
 
-    /// What comes next, waiting for it until then.
-    fn look(&mut self, until: Instant, clock: &Clock) -> Step {
-        let reader = match &self.reader {
-            Some(reader) => reader,
-            None => return Step::Closed,
-        };
+    /// What comes next, waiting for it until then; `None` when the channel is closed.
+    fn look(&mut self, until: Instant, clock: &Clock) -> Option<Step> {
+        let reader = self.reader.as_ref()?;
         let mut state = self.shared.state();
         loop {
-            let step = self.shared.look(&state, reader, &mut self.view);
             let remaining = until.saturating_duration_since(clock.now());
-            if !matches!(step, Step::Nothing) || remaining.is_zero() {
-                return step;
+            match reader.look(&state.log, &self.shared.settings, &mut self.view) {
+                Step::Nothing if state.is_closed => return None,
+                Step::Nothing if !remaining.is_zero() => {}
+                step => return Some(step),
             }
             state = match clock {
                 Clock::System => self.shared.wait_for_news(state, remaining),
@@ -169,14 +167,14 @@ impl Feed {
                 return Ok(Some(true));
             }
             match self.look(until, clock) {
-                Step::Events => return Ok(Some(true)),
-                Step::Gap(gap) => self.tell(gap, || tick().map(drop))?,
-                Step::Closed => return Ok(None),
-                Step::Nothing if clock.now() >= deadline => {
+                None => return Ok(None),
+                Some(Step::Events) => return Ok(Some(true)),
+                Some(Step::Gap(gap)) => self.tell(gap, || tick().map(drop))?,
+                Some(Step::Nothing) if clock.now() >= deadline => {
                     clock.note_idle_call();
                     return Ok(Some(false));
                 }
-                Step::Nothing => {}
+                Some(Step::Nothing) => {}
             }
         }
     }
