@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::reader::{Reader, Step};
 use super::setup::Settings;
-use super::view::{Rest, View};
+use super::view::{Batch, Rest, View};
 use crate::event::wire::{self, KEEP_ALIVE};
 use crate::http::{CloseReason, Connection, Request, StopSignal, WRITE_PROGRESS};
 use crate::panics;
@@ -33,17 +33,6 @@ pub(super) struct Visit<'v> {
     pub(super) look: &'v dyn Fn(&Reader, &mut View) -> Step,
     /// The followers whose stream is over, until the caller takes them.
     pub(super) ended: Vec<Ended>,
-}
-
-impl Visit<'_> {
-    /// Milliseconds of the channel's life, modulo 49 days: half of an `Instant`.
-    fn millis(&self) -> u32 {
-        millis(self.settings, self.now)
-    }
-}
-
-fn millis(settings: &Settings, now: Instant) -> u32 {
-    now.saturating_duration_since(settings.started).as_millis() as u32
 }
 
 /// Small, since there may be thousands that are idle.
@@ -118,22 +107,18 @@ impl Follower {
             || request.is_some();
         let keep_alive =
             keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
-        let (now, first_events) = (Instant::now(), first.is_some().into());
+        let (now, events) = (Instant::now(), first.is_some().into());
+        let backlog = Backlog { due: now, rest: first.map(Rest::new), is_last: false, full: None };
         // The pace does not delay the first write.
         let rested = pace.map_or(0, |pace| pace.as_millis() as u32);
         Self {
             connection,
             reader,
-            backlog: Some(Box::new(Backlog {
-                due: now,
-                rest: first.map(Rest::new),
-                is_last: false,
-                full: None,
-            })),
+            backlog: Some(Box::new(backlog)),
             extras: has_extras.then(|| Box::new(extras)),
             keep_alive,
-            last_write: millis(settings, now).wrapping_sub(rested),
-            events: first_events,
+            last_write: settings.millis(now).wrapping_sub(rested),
+            events,
             bytes: 0,
         }
     }
@@ -151,9 +136,9 @@ impl Follower {
         self.backlog.as_ref().map(|backlog| backlog.due)
     }
 
-    /// Whether nothing was written to it in this millisecond.
-    pub(super) fn is_rested(&self, settings: &Settings, now: Instant) -> bool {
-        self.last_write != millis(settings, now)
+    /// Whether nothing was written to it in this millisecond of the channel's life.
+    pub(super) fn is_rested(&self, millis: u32) -> bool {
+        self.last_write != millis
     }
 
     /// Sends the events in view to a follower that has everything before them.
@@ -298,25 +283,23 @@ impl Follower {
 
     fn send_events(&mut self, visit: &mut Visit<'_>, until: u64) -> Result<Sent, CloseReason> {
         let cursor = self.reader.cursor;
-        let batch = visit.view.batch(cursor, until, &self.reader.interest);
-        let count = match batch.text {
+        let Batch { text, events, next } = visit.view.batch(cursor, until, &self.reader.interest);
+        let count = match text {
             "" => 0,
             text => self.connection.try_write(text.as_bytes())?,
         };
-        if count == batch.text.len() {
-            self.reader.cursor = batch.next;
-            self.events += batch.events;
-            self.count(count, visit);
-            return Ok(Sent::Everything);
-        }
-        let (events, next, rest) = visit.view.torn(cursor, count, &self.reader.interest);
+        let is_whole = count == text.len();
+        let (events, next, rest) = match is_whole {
+            true => (events, next, None),
+            false => visit.view.torn(cursor, count, &self.reader.interest),
+        };
         self.reader.cursor = next;
         self.events += events;
         self.count(count, visit);
         if let Some(rest) = rest {
             self.wait_until(visit.now).rest = Some(rest);
         }
-        Ok(Sent::Some)
+        Ok(if is_whole { Sent::Everything } else { Sent::Some })
     }
 
     fn wait_until(&mut self, due: Instant) -> &mut Backlog {
@@ -381,7 +364,7 @@ impl Follower {
 
     /// The time since the last write to it.
     pub(super) fn quiet(&self, visit: &Visit<'_>) -> Duration {
-        let since = visit.millis().wrapping_sub(self.last_write);
+        let since = visit.settings.millis(visit.now).wrapping_sub(self.last_write);
         // A publisher may have written since the visit began.
         Duration::from_millis(if since > u32::MAX / 2 { 0 } else { since.into() })
     }
@@ -389,7 +372,7 @@ impl Follower {
     fn count(&mut self, bytes: usize, visit: &Visit<'_>) {
         self.bytes += bytes as u64;
         if bytes > 0 {
-            self.last_write = visit.millis();
+            self.last_write = visit.settings.millis(visit.now);
         }
     }
 

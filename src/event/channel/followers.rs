@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::follower::{Ended, Follower, Visit};
 use super::reader::{Reader, Step};
-use super::setup::Settings;
 use super::topics::Interest;
 use crate::http::CloseReason;
 use crate::panics;
@@ -76,15 +75,9 @@ impl Followers {
     }
 
     /// Whether none of the followers that get an event of this topic was sent anything in this millisecond.
-    pub(super) fn is_rested(&self, topic: u32, settings: &Settings, now: Instant) -> bool {
-        let is_rested = |follower: &Follower| follower.is_rested(settings, now);
-        match topic {
-            0 => self.members.iter().flatten().all(is_rested),
-            _ => {
-                let chosen = self.of_all.iter().chain(self.of_topic(topic));
-                chosen.filter_map(|at| self.members[*at as usize].as_ref()).all(is_rested)
-            }
-        }
+    pub(super) fn is_rested(&self, topic: u32, millis: u32) -> bool {
+        let chosen = self.chosen(&[topic]).into_iter();
+        chosen.filter_map(|at| self.members[at as usize].as_ref()).all(|follower| follower.is_rested(millis))
     }
 
     /// The followers that get events of these topics.

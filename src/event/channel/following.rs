@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::follower::{Behind, Extras, Follower};
 use super::log::Resume;
+use super::reader::Gap;
 use super::subscription::{Feed, Subscription};
 use super::{writer, Channel};
 use crate::event::connection::EventConnection;
@@ -109,13 +110,13 @@ impl EventConnection<'_> {
         self.stream.begin()?;
         let joined = channel.shared.join(None, |log, interest| {
             match (log.resume(id, interest), log.history_start()) {
-                (Resume::After(sequence), _) => Some((sequence + 1, ())),
-                (Resume::Fresh, first @ 1) => Some((first, ())),
+                (Resume::After(sequence), _) => Some(Gap::none(sequence + 1)),
+                (Resume::Fresh, first @ 1) => Some(Gap::none(first)),
                 _ => None,
             }
         });
         let reader = match joined {
-            Some((reader, ())) => reader,
+            Some((reader, _)) => reader,
             None => return Ok(false),
         };
         self.hand_over(Feed::new(channel, reader), Behind::Leaves)?;

@@ -199,7 +199,6 @@ impl Log {
         let mut text = String::with_capacity(event.len() + id.len() + 8); // with the id's line
         wire::field(&mut text, "id: ", &id);
         text.push_str(event);
-        let text: Arc<str> = text.into();
         self.next += 1;
         self.history_events += 1;
         self.history_bytes += text.len() as u64;
@@ -211,7 +210,7 @@ impl Log {
         if self.events.capacity() == 0 && self.limits.events < FEW {
             self.events.reserve_exact(self.limits.events as usize + 1);
         }
-        self.events.push_back(Stored { sequence, topic, text });
+        self.events.push_back(Stored { sequence, topic, text: text.into() });
         self.expire();
         if self.surplus > 0 {
             self.drop_surplus(slowest());

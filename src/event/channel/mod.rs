@@ -28,7 +28,6 @@ use crate::data::Data;
 use log::{Log, Resume};
 use setup::Settings;
 use shared::Shared;
-use subscription::Messages;
 use topics::Interest;
 
 pub use presence::Presence;
@@ -166,12 +165,10 @@ impl Channel {
     pub fn publish<T: Data>(&self, mut event: Event<'_, T>) -> Result<Published, SendError> {
         let settings = &self.shared.settings;
         let (own_id, topic) = (event.take_id()?, event.take_topic());
-        let is_id_right = match &own_id {
-            Some(id) => settings.has_own_ids && !id.is_empty(),
-            None => !settings.has_own_ids,
-        };
-        if !is_id_right {
-            return Err(SendError::InvalidId);
+        match &own_id {
+            Some(id) if settings.has_own_ids && !id.is_empty() => {}
+            None if !settings.has_own_ids => {}
+            _ => return Err(SendError::InvalidId),
         }
         let mut encoded = String::with_capacity(USUAL_EVENT);
         event.write(&mut encoded, &settings.formatting)?;
@@ -223,7 +220,7 @@ impl Channel {
     /// # Ok::<(), brooklet::SendError>(())
     /// ```
     pub fn messages(&self) -> impl Iterator<Item = Message> + Send {
-        Messages::new(self)
+        subscription::messages(self)
     }
 
     /// How many subscribers there are. A client that has left counts until that is noticed, which takes about a second.

@@ -42,6 +42,11 @@ pub(super) struct Gap {
 }
 
 impl Gap {
+    /// No gap: it goes on with the event `next`.
+    pub(super) fn none(next: u64) -> Self {
+        Self { text: String::new(), events: 0, next, snapshot_id: None }
+    }
+
     /// Where a newcomer begins, and what it is told. The channel's lock is held.
     pub(super) fn greeting(
         log: &Log,
@@ -49,32 +54,28 @@ impl Gap {
         last_event_id: Option<&str>,
         interest: &Interest,
     ) -> Self {
+        let mut gap = Self::none(log.next());
         match log.resume(last_event_id, interest) {
-            Resume::After(sequence) => {
-                Self { text: String::new(), events: 0, next: sequence + 1, snapshot_id: None }
-            }
+            Resume::After(sequence) => gap.next = sequence + 1,
             Resume::Lost(seen) => {
-                let start = log.history_start();
                 let reason = if seen.is_some() { "expired" } else { "unknown" };
-                Self::reset(log, settings, reason, seen.map(|seen| seen + 1), start, interest)
+                let (cursor, start) = (seen.map(|seen| seen + 1), log.history_start());
+                return Self::reset(log, settings, reason, cursor, start, interest);
             }
             Resume::Fresh if settings.snapshots.is_some() => {
-                let snapshot_id = Some(log.id_of(log.next() - 1));
-                Self { text: String::new(), events: 0, next: log.next(), snapshot_id }
+                gap.snapshot_id = Some(log.id_of(log.next() - 1));
             }
             Resume::Fresh => {
-                let next = log.start_of_last(settings.replay);
-                let mut text = String::new();
-                if log.from(next).any(|event| interest.has(event.topic)) {
-                    return Self { text, events: 0, next, snapshot_id: None };
-                }
-                if let Some(id) = log.id_of(log.next() - 1) {
+                let start = log.start_of_last(settings.replay);
+                if log.from(start).any(|event| interest.has(event.topic)) {
+                    gap.next = start;
+                } else if let Some(id) = log.id_of(log.next() - 1) {
                     // So that a client which is cut off before its first event comes back with an id.
-                    write_id(&mut text, &id);
+                    write_id(&mut gap.text, &id);
                 }
-                Self { text, events: 0, next: log.next(), snapshot_id: None }
             }
         }
+        gap
     }
 
     /// The event that says what was missed, and what follows it: the snapshot, or what there is from `start` on.

@@ -24,6 +24,13 @@ pub(super) struct Settings {
     pub(super) snapshots: Option<Box<Snapshots>>,
 }
 
+impl Settings {
+    /// Milliseconds of the channel's life, modulo 49 days: half of an `Instant`.
+    pub(super) fn millis(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.started).as_millis() as u32
+    }
+}
+
 /// A channel that is being set up: what it remembers, and what a client gets that is fresh or has missed something.
 ///
 /// [`Channel::setup`] begins, and [`open`](Self::open) makes the channel, which cannot be changed any more.

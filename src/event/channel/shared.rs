@@ -8,7 +8,7 @@ use super::follower::{Ended, Follower, Visit};
 use super::followers::{Followers, Position};
 use super::log::Log;
 use super::presence::Watchers;
-use super::reader::{write_id, Reader};
+use super::reader::{write_id, Gap, Reader};
 use super::setup::Settings;
 use super::topics::Interest;
 use super::view::View;
@@ -89,9 +89,6 @@ pub(super) struct Visited {
     pub(super) ended: Vec<Ended>,
 }
 
-/// Followers of one writer to which the thread that publishes sends an event itself, with the writer's number.
-type Direct = (usize, Followers);
-
 /// For whom an event is, and which threads send it.
 pub(super) struct Audience {
     pub(super) id: String,
@@ -99,7 +96,8 @@ pub(super) struct Audience {
     /// The writers that have to visit their followers: a bit for each.
     pub(super) called: u8,
     now: Instant,
-    direct: Vec<Direct>,
+    /// The followers to which the thread that publishes sends the event itself, each writer's with its number.
+    direct: Vec<(usize, Followers)>,
     view: View,
 }
 
@@ -155,31 +153,33 @@ impl Shared {
     }
 
     /// Makes a client a subscriber, with the position where it begins and what it is told there.
-    pub(super) fn join<G>(
+    pub(super) fn join(
         &self,
         topics: Option<&[String]>,
-        begin: impl FnOnce(&Log, &Interest) -> Option<(u64, G)>,
-    ) -> Option<(Reader, G)> {
+        begin: impl FnOnce(&Log, &Interest) -> Option<Gap>,
+    ) -> Option<(Reader, Gap)> {
         let mut state = self.state();
         let interest = state.log.follow(topics);
-        let (cursor, told) = match begin(&state.log, &interest) {
-            Some(begun) => begun,
+        let gap = match begin(&state.log, &interest) {
+            Some(gap) => gap,
             None => {
                 state.log.unfollow(&interest);
                 return None;
             }
         };
         state.reporters += 1;
-        let reader = Reader { cursor, interest, reporter: state.reporters };
-        state.cursors.insert(reader.reporter, cursor);
+        let reader = Reader { cursor: gap.next, interest, reporter: state.reporters };
+        state.cursors.insert(reader.reporter, reader.cursor);
         state.subscribers += 1;
-        Some((reader, told))
+        Some((reader, gap))
     }
 
     /// A subscriber has left.
     pub(super) fn leave(&self, reader: &Reader) {
         let mut state = self.state();
-        state.leave(reader);
+        state.log.unfollow(&reader.interest);
+        state.forget_cursor(reader);
+        state.subscribers -= 1;
         self.tell_progress(&state);
     }
 
@@ -227,7 +227,7 @@ impl Shared {
                     share.followers.next += 1;
                     share.slowest = share.slowest.map(|slowest| slowest + u64::from(slowest == sequence));
                 }
-                count if count <= FEW && share.followers.is_rested(topic, &self.settings, now) => {
+                count if count <= FEW && share.followers.is_rested(topic, self.settings.millis(now)) => {
                     audience.direct.push((share.writer, share.take()));
                 }
                 _ => audience.called |= share.call(),
@@ -373,12 +373,6 @@ impl State {
 
     fn share(&mut self, writer: usize) -> Option<&mut Share> {
         self.shares.iter_mut().find(|share| share.writer == writer)
-    }
-
-    fn leave(&mut self, reader: &Reader) {
-        self.log.unfollow(&reader.interest);
-        self.forget_cursor(reader);
-        self.subscribers -= 1;
     }
 
     fn forget_cursor(&mut self, reader: &Reader) {

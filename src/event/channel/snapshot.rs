@@ -48,16 +48,11 @@ impl Snapshots {
             }
             tick()?;
         }
-        let making = Making { snapshots: self, position };
+        let mut making = Making { snapshots: self, position, text: None };
         let mut text = String::new();
         (self.make)(&mut text, id, formatting)?;
         let text: Arc<str> = text.into();
-        let mut last = lock(&self.last);
-        if matches!(*last, Some((known, None)) if known == position) {
-            *last = Some((position, Some(Arc::clone(&text))));
-        }
-        drop(last);
-        drop(making);
+        making.text = Some(Arc::clone(&text));
         Ok(text)
     }
 
@@ -74,13 +69,15 @@ impl Snapshots {
 struct Making<'s> {
     snapshots: &'s Snapshots,
     position: u64,
+    /// When it is made.
+    text: Option<Arc<str>>,
 }
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
         let mut last = lock(&self.snapshots.last);
         if matches!(*last, Some((known, None)) if known == self.position) {
-            *last = None;
+            *last = self.text.take().map(|text| (self.position, Some(text)));
         }
         self.snapshots.made.notify_all();
     }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,11 +64,9 @@ impl Feed {
         last_event_id: Option<&str>,
     ) -> (Self, Gap) {
         let shared = &channel.shared;
-        let begin = |log: &_, interest: &_| {
-            let gap = Gap::greeting(log, &shared.settings, last_event_id, interest);
-            Some((gap.next, gap))
-        };
-        let joined = shared.join(topics, begin);
+        let joined = shared.join(topics, |log, interest| {
+            Some(Gap::greeting(log, &shared.settings, last_event_id, interest))
+        });
         let (reader, gap) = joined.expect("every client has a position to begin at");
         (Self::new(channel, reader), gap)
     }
@@ -114,12 +113,10 @@ impl Feed {
         }
         // Before the snapshot is made: if that fails, the next call would find the same gap again.
         self.advance(gap.next);
-        if let Some(id) = gap.snapshot_id {
-            let settings = &self.shared.settings;
-            if let Some(snapshots) = &settings.snapshots {
-                let text = snapshots.get(&settings.formatting, gap.next - 1, id.as_deref(), tick)?;
-                self.told.push_back(text);
-            }
+        let settings = &self.shared.settings;
+        if let (Some(id), Some(snapshots)) = (gap.snapshot_id, &settings.snapshots) {
+            let text = snapshots.get(&settings.formatting, gap.next - 1, id.as_deref(), tick)?;
+            self.told.push_back(text);
         }
         Ok(())
     }
@@ -347,32 +344,20 @@ impl fmt::Debug for Subscription {
 }
 
 /// See [`Channel::messages`].
-pub(super) struct Messages(Feed);
-
-impl Messages {
-    pub(super) fn new(channel: &Channel) -> Self {
-        let (mut feed, gap) = Feed::join(channel, None, None);
-        // A position is of no use to a reader that does not come back, and a snapshot that cannot be made is left out.
-        let gap = Gap { text: String::new(), ..gap };
-        let _ = feed.tell(gap, || Ok(()));
-        Self(feed)
-    }
-}
-
-impl Iterator for Messages {
-    type Item = Message;
-
-    fn next(&mut self) -> Option<Message> {
-        loop {
-            let until = Instant::now() + LOOK;
-            match self.0.wait(until, &Clock::System, || Ok(until)) {
-                Ok(None) => return None,
-                Ok(Some(true)) => match self.0.take() {
-                    None => {}
-                    message => return message,
-                },
-                Ok(Some(false)) | Err(_) => {}
-            }
+pub(super) fn messages(channel: &Channel) -> impl Iterator<Item = Message> + Send {
+    let (mut feed, gap) = Feed::join(channel, None, None);
+    // A position is of no use to a reader that does not come back, and a snapshot that cannot be made is left out.
+    let gap = Gap { text: String::new(), ..gap };
+    let _ = feed.tell(gap, || Ok(()));
+    iter::from_fn(move || loop {
+        let until = Instant::now() + LOOK;
+        match feed.wait(until, &Clock::System, || Ok(until)) {
+            Ok(None) => return None,
+            Ok(Some(true)) => match feed.take() {
+                None => {}
+                message => return message,
+            },
+            Ok(Some(false)) | Err(_) => {}
         }
-    }
+    })
 }

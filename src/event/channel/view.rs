@@ -30,7 +30,6 @@ struct Placed {
 }
 
 /// What a reader is to be sent.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'v> {
     pub(super) text: &'v str,
     pub(super) events: u64,
@@ -74,14 +73,9 @@ impl View {
         topics
     }
 
-    fn wanted<'v>(
-        &'v self,
-        cursor: u64,
-        until: u64,
-        interest: &'v Interest,
-    ) -> impl Iterator<Item = &'v Placed> {
-        let range = self.events.iter().filter(move |event| (cursor..until).contains(&event.sequence));
-        range.filter(move |event| interest.has(event.topic))
+    /// The events from `cursor` on that are for a subscriber.
+    fn wanted<'v>(&'v self, cursor: u64, interest: &'v Interest) -> impl Iterator<Item = &'v Placed> {
+        self.events.iter().filter(move |event| event.sequence >= cursor && interest.has(event.topic))
     }
 
     /// What a subscriber is to be sent of the events from `cursor` to before `until`, in one write.
@@ -105,20 +99,18 @@ impl View {
             };
             return Batch { text, events: range.len() as u64, next };
         }
-        let mut chosen = std::mem::take(&mut self.chosen);
-        chosen.clear();
+        self.chosen.clear();
         let mut events = 0;
-        for event in self.wanted(cursor, until, interest) {
-            chosen.push_str(&event.text);
+        for event in range.iter().filter(|event| interest.has(event.topic)) {
+            self.chosen.push_str(&event.text);
             events += 1;
         }
-        self.chosen = chosen;
         Batch { text: &self.chosen, events, next }
     }
 
     /// The first event from `cursor` on that is for a subscriber: its text, and its sequence number.
     pub(super) fn first(&self, cursor: u64, interest: &Interest) -> Option<(Arc<str>, u64)> {
-        let event = self.wanted(cursor, self.end, interest).next()?;
+        let event = self.wanted(cursor, interest).next()?;
         Some((Arc::clone(&event.text), event.sequence))
     }
 
@@ -131,7 +123,7 @@ impl View {
         interest: &Interest,
     ) -> (u64, u64, Option<Rest>) {
         let (mut events, mut next) = (0, cursor);
-        for event in self.wanted(cursor, self.end, interest) {
+        for event in self.wanted(cursor, interest) {
             if written == 0 {
                 break;
             }
