@@ -199,7 +199,10 @@ fn formatted_containers_are_json() {
 
     let messages = Parser::read(stream).messages;
     assert_eq!(messages.len(), 2000);
-    for message in messages.iter().filter(|message| message.data.starts_with(['[', '{'])) {
+    // A struct that has a formatting of its own is what that says, where it stands alone.
+    let containers: Vec<_> = messages.iter().filter(|message| message.data.starts_with(['[', '{'])).collect();
+    assert!(containers.len() > 1000, "{} are lists or maps", containers.len());
+    for message in containers {
         if let Err(why) = Json::read(&message.data) {
             panic!("{} is no JSON: {why}", message.data);
         }
@@ -362,6 +365,8 @@ fn the_reader_is_strict() {
         "[,]",
         "[1 ]",
         "{\"a\"}",
+        "{\"a\":1,}",
+        "[1e+]",
         "{a:1}",
         "[01]",
         "[1.]",

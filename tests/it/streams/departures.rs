@@ -171,7 +171,7 @@ fn a_flood_ends_a_stream() {
     drop(sending);
 }
 
-/// A departure between two streams of one host leaves nothing behind.
+/// However many there were before, a departure is noticed and told.
 #[test]
 fn a_thousand_departures() {
     let (host, notes) = noted(host(EventSource::new(|c| Ok(c.wait(LONG)?))));
