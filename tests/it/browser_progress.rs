@@ -5,6 +5,7 @@
 use std::fs;
 
 use crate::example::{folder, Tool};
+use crate::progress::last_file;
 use crate::webdriver::Browser;
 
 #[test]
@@ -15,10 +16,10 @@ fn a_page_sees_the_job_to_its_end() {
         fs::write(root.join(name), [b'x'; 200 * 1024]).unwrap();
     }
     std::os::unix::fs::symlink("/nowhere", root.join("gone")).unwrap();
-    let browser = Browser::open("about:blank"); // before the job begins, which takes 15 seconds
-    let tool = Tool::start("progress", &["--rate", "40", root.to_str().unwrap()]);
+    let last = last_file(&root);
+    let tool = Tool::start("progress", &["--rate", "250", root.to_str().unwrap()]);
     let url = format!("http://{}/", tool.address);
-    browser.navigate(&url);
+    let browser = Browser::open(&url);
     browser.wait_for_text("state", "live");
     let percent = "parseInt(document.getElementById('percent').textContent)";
     browser.wait_until(&format!("return {percent} > 0"));
@@ -27,6 +28,7 @@ fn a_page_sees_the_job_to_its_end() {
     browser.wait_until(&format!("return {percent} > {early}"));
     assert_eq!(browser.execute("return document.querySelector('#troubles li span').textContent"), GONE);
 
+    last.set_len(0).unwrap();
     let listed =
         "return [...document.querySelectorAll('#sums b')].map(item => item.textContent.split('/').pop())";
     browser.wait_for_text("state", "done");
@@ -34,7 +36,7 @@ fn a_page_sees_the_job_to_its_end() {
     browser.wait_until("return !document.getElementById('result').hidden");
     let first = "return document.querySelector('#sums b').textContent";
     assert!(browser.execute(first).ends_with("/<b>two"), "{}", browser.execute(first));
-    assert_eq!(browser.execute(&format!("{listed}.length")), "3");
+    assert_eq!(browser.execute(&format!("{listed}.length")), "4");
 
     let is_closed = "return source.readyState === EventSource.CLOSED"; // such a one never comes back
     browser.wait_until(is_closed);
@@ -45,7 +47,7 @@ fn a_page_sees_the_job_to_its_end() {
     later.wait_for_text("state", "done");
     later.wait_for_text("percent", "100 %");
     assert_eq!(later.execute(is_closed), "true"); // by 204
-    assert_eq!(later.execute(&format!("{listed}.length")), "3");
+    assert_eq!(later.execute(&format!("{listed}.length")), "4");
     assert_eq!(later.execute("return document.querySelector('#troubles li span').textContent"), GONE);
 }
 
