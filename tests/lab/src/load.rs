@@ -13,7 +13,7 @@ use crate::peers::now;
 use crate::streams::{give_up_after, told, Streams, LIMIT, NO_ROUTE, SECOND};
 
 /// A channel that is silent for so long has said everything.
-const SILENCE: u64 = 3 * SECOND;
+const SILENCE: u64 = 10 * SECOND;
 /// What is slower than this was mostly dropped by a full backlog, and tried again.
 const RETRIED: u64 = 900 * SECOND / 1000;
 
