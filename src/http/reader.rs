@@ -1,8 +1,10 @@
 //! What a client sends, read through one buffer for the connection's whole life.
 //!
 //! One reader, never a second: bytes of the next request that arrive with this one's must not be lost.
+//!
+//! Bytes are read into a piece of the thread's stack, and copied from there to the buffer. So a connection has no buffer
+//! before its first byte. Of thousands that come at once, the C library would keep what these buffers took.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,8 @@ use super::Refusal;
 /// glibc keeps smaller pieces (up to 1032 bytes) for the thread that frees them, however long that sleeps: with less,
 /// each idle stream would hold on to what its head was read into.
 pub(super) const FIRST_BUFFER: usize = 1536;
+/// One read takes this much. A larger piece of the stack would touch a third page of it.
+const READ_PIECE: usize = 1024;
 /// One read of a body takes this much at most, so that a declared length alone allocates little.
 pub(super) const BODY_READ: u64 = 64 * 1024;
 
@@ -38,18 +42,19 @@ pub(crate) struct Reader {
     pub(crate) connection: Arc<Connection>,
     max_head: usize,
     buffer: Vec<u8>,
-    unread: Range<usize>,
+    /// How many bytes at the start of the buffer requests have used.
+    used: usize,
 }
 
 impl Reader {
     /// Takes heads of `max_head` bytes at most.
     pub(crate) fn new(connection: Arc<Connection>, max_head: usize) -> Self {
-        Self { connection, max_head, buffer: Vec::new(), unread: 0..0 }
+        Self { connection, max_head, buffer: Vec::new(), used: 0 }
     }
 
     /// Whether the buffer holds bytes that no request has used yet.
     pub(crate) fn has_unread(&self) -> bool {
-        !self.unread.is_empty()
+        self.used < self.buffer.len()
     }
 
     /// Whether a next request has begun to arrive, or the connection has ended. Does not wait.
@@ -72,7 +77,7 @@ impl Reader {
             if let Some(head) = scan.advance(self.unread())? {
                 let end = head.end;
                 let head = Head::parse(&self.unread()[head]);
-                self.unread.start += end;
+                self.used += end;
                 return Ok(head?);
             }
             let has_begun = scan.has_begun(self.unread());
@@ -113,8 +118,8 @@ impl Reader {
                 return Err(too_long.into());
             }
             if line_feed.is_some() {
-                let line = self.unread.start..self.unread.start + length;
-                self.unread.start = line.end + b"\n".len();
+                let line = self.used..self.used + length;
+                self.used = line.end + b"\n".len();
                 return match &self.buffer[line] {
                     [line @ .., b'\r'] if !line.contains(&b'\r') => Ok(line),
                     _ => Err(Refusal::LineEnd.into()),
@@ -135,9 +140,9 @@ impl Reader {
         let room = body.capacity() - body.len();
         let most = count.min(BODY_READ).min(room as u64) as usize;
         if self.has_unread() {
-            let taken = most.min(self.unread.len());
+            let taken = most.min(self.unread().len());
             body.extend_from_slice(&self.unread()[..taken]);
-            self.unread.start += taken;
+            self.used += taken;
             return Ok(taken as u64);
         }
         let length = body.len();
@@ -149,36 +154,24 @@ impl Reader {
     }
 
     fn unread(&self) -> &[u8] {
-        &self.buffer[self.unread.clone()]
+        &self.buffer[self.used..]
     }
 
     fn fill(&mut self, timeout: Duration) -> Incoming {
         self.take(|connection, buffer| connection.read(buffer, timeout))
     }
 
+    /// Callers give up on anything longer than a head or a trailer section, so the buffer stays within twice that.
     fn take(&mut self, read: impl FnOnce(&Connection, &mut [u8]) -> Incoming) -> Incoming {
-        if self.unread.is_empty() {
-            self.unread = 0..0;
-        }
-        if self.unread.end == self.buffer.len() {
-            self.make_room();
-        }
-        let found = read(&self.connection, &mut self.buffer[self.unread.end..]);
+        let mut piece = [0; READ_PIECE];
+        let found = read(&self.connection, &mut piece);
         if let Incoming::Bytes(count) = found {
-            self.unread.end += count;
+            self.buffer.drain(..self.used);
+            self.used = 0;
+            self.buffer.reserve(FIRST_BUFFER.saturating_sub(self.buffer.len()));
+            self.buffer.extend_from_slice(&piece[..count]);
         }
         found
-    }
-
-    /// Callers give up on anything longer than a head or a trailer section, so the buffer stays within twice that.
-    fn make_room(&mut self) {
-        if self.unread.start > 0 {
-            self.buffer.copy_within(self.unread.clone(), 0);
-            self.unread = 0..self.unread.len();
-        } else {
-            let length = (2 * self.buffer.len()).max(FIRST_BUFFER);
-            self.buffer.resize(length, 0);
-        }
     }
 }
 
