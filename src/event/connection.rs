@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, StreamSettings};
 use super::wire::{self, Event, SendError};
+use crate::clock::NEVER;
 use crate::data::Data;
 use crate::http::{CloseReason, Connection, Request};
 
@@ -383,7 +384,7 @@ impl<'r> EventConnection<'r> {
     /// assert_eq!(stream.events().iter().map(|event| &*event.data).collect::<Vec<_>>(), ["1", "6"]);
     /// ```
     pub fn pace(&mut self, interval: Duration) {
-        self.pace = Some(interval).filter(|interval| !interval.is_zero());
+        self.pace = (!interval.is_zero()).then_some(interval.min(NEVER));
     }
 }
 

@@ -9,6 +9,7 @@ use super::channel::Channel;
 use super::connection::EventConnection;
 use super::stream::StreamSettings;
 use super::wire::{self, Event, FINISHED_ID};
+use crate::clock::NEVER;
 use crate::data::Formatting;
 use crate::http::{BoxError, Connection, Handler, Request, Response, Status, StreamStart};
 use crate::panics;
@@ -217,7 +218,7 @@ impl EventSource {
     /// [`SharedEventSource`](crate::Content::event_source_script) takes a minute without a byte for a dead connection, and
     /// connects anew.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
-        self.settings().keep_alive = (!interval.is_zero()).then_some(interval);
+        self.settings().keep_alive = (!interval.is_zero()).then_some(interval.min(NEVER));
         self
     }
 
@@ -268,7 +269,7 @@ impl EventSource {
     /// Sends each client at most one write of a channel's events in each `interval`. Unless set, or if zero, an event
     /// leaves as soon as it is published. For an example see [`EventConnection::pace`].
     pub fn pace(mut self, interval: Duration) -> Self {
-        self.settings().pace = (!interval.is_zero()).then_some(interval);
+        self.settings().pace = (!interval.is_zero()).then_some(interval.min(NEVER));
         self
     }
 

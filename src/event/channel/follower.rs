@@ -60,8 +60,10 @@ pub(super) struct Extras {
     pub(super) expires: Option<Instant>,
     /// The event that keeps it alive; a comment, where there is none.
     pub(super) heartbeat: Option<Arc<str>>,
-    /// The least time between two writes.
+    /// The least time between two writes of events.
     pub(super) pace: Option<Duration>,
+    /// When its pace allows the next.
+    pub(super) paced_until: Option<Instant>,
     pub(super) behind: Behind,
     /// Kept where presence is watched.
     pub(super) request: Option<Request>,
@@ -99,7 +101,7 @@ impl Follower {
         extras: Extras,
         settings: &Settings,
     ) -> Self {
-        let Extras { expires, heartbeat, pace, behind, request } = &extras;
+        let Extras { expires, heartbeat, pace, behind, request, .. } = &extras;
         let has_extras = expires.is_some()
             || heartbeat.is_some()
             || pace.is_some()
@@ -109,15 +111,13 @@ impl Follower {
             keep_alive.map_or(0, |interval| interval.as_millis().clamp(1, u32::MAX.into()) as u32);
         let (now, events) = (Instant::now(), first.is_some().into());
         let backlog = Backlog { due: now, rest: first.map(Rest::new), is_last: false, full: None };
-        // The pace does not delay the first write.
-        let rested = pace.map_or(0, |pace| pace.as_millis() as u32);
         Self {
             connection,
             reader,
             backlog: Some(Box::new(backlog)),
             extras: has_extras.then(|| Box::new(extras)),
             keep_alive,
-            last_write: settings.millis(now).wrapping_sub(rested),
+            last_write: settings.millis(now),
             events,
             bytes: 0,
         }
@@ -159,7 +159,7 @@ impl Follower {
     }
 
     fn try_go_on(&mut self, visit: &mut Visit<'_>, until: u64) -> Result<Sent, CloseReason> {
-        match self.paced_until(visit) {
+        match self.paced_until(visit.now) {
             Some(due) if !self.is_torn() && self.reader.cursor < until => return Ok(Sent::Early(due)),
             _ => {}
         }
@@ -253,11 +253,9 @@ impl Follower {
         self.extras.as_ref().map_or(Behind::GoesOn, |extras| extras.behind)
     }
 
-    /// The time from which its pace allows the next write, if that is later than now.
-    fn paced_until(&self, visit: &Visit<'_>) -> Option<Instant> {
-        let pace = self.extras.as_ref().and_then(|extras| extras.pace)?;
-        let since = self.quiet(visit);
-        (since < pace).then(|| visit.now + (pace - since))
+    /// When its pace allows the next write of events, if that is later than now.
+    fn paced_until(&self, now: Instant) -> Option<Instant> {
+        self.extras.as_ref().and_then(|extras| extras.paced_until).filter(|due| now < *due)
     }
 
     fn send_rest(&mut self, visit: &Visit<'_>) -> Result<Sent, CloseReason> {
@@ -295,6 +293,9 @@ impl Follower {
         };
         self.reader.cursor = next;
         self.events += events;
+        if let (Some(extras), true) = (&mut self.extras, count > 0) {
+            extras.paced_until = extras.pace.map(|pace| visit.now + pace);
+        }
         self.count(count, visit);
         if let Some(rest) = rest {
             self.wait_until(visit.now).rest = Some(rest);
@@ -342,11 +343,12 @@ impl Follower {
             Err(CloseReason::Stopped) => return self.may_go_on(visit.now).and(Err(CloseReason::Stopped)),
             found => found?,
         }
-        if self.backlog.is_some() {
-            return Ok(());
-        }
-        // Moves the counts to the connection. Only without a backlog, since `full` is compared with `bytes`, which this
-        // sets to zero; and only if there are any, since an idle follower must not touch the connection's memory.
+        let due = match &self.backlog {
+            Some(backlog) if backlog.rest.is_some() || backlog.full.is_some() => return Ok(()),
+            backlog => backlog.as_ref().map(|backlog| backlog.due), // that is its pace
+        };
+        // Moves the counts to the connection. Only where `full` is not set, which is compared with `bytes`, and this sets that to
+        // zero; and only if there are any, since an idle follower must not touch the connection's memory.
         if self.bytes > 0 {
             self.connection.count_bytes(std::mem::take(&mut self.bytes));
             self.connection.count_events(std::mem::take(&mut self.events));
@@ -358,7 +360,10 @@ impl Follower {
             (None, Some(heartbeat)) => self.put_first(heartbeat, visit.now),
             (None, None) => self.put_first(KEEP_ALIVE, visit.now),
         };
-        let sent = self.send_rest(visit)?;
+        let sent = match (self.send_rest(visit)?, due) {
+            (Sent::Everything, Some(due)) => Sent::Early(due),
+            (sent, _) => sent,
+        };
         self.settle(sent, visit.now)
     }
 

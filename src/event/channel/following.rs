@@ -148,7 +148,8 @@ impl EventConnection<'_> {
         stream.hand_over();
         if let Some((shared, reader, snapshot)) = feed.into_parts() {
             let request = shared.watchers.tell_joined(self.request());
-            let extras = Extras { expires, heartbeat: settings.heartbeat.clone(), pace, behind, request };
+            let heartbeat = settings.heartbeat.clone();
+            let extras = Extras { expires, heartbeat, pace, paced_until: None, behind, request };
             let follower =
                 Follower::new(connection, reader, snapshot, settings.keep_alive, extras, &shared.settings);
             writer::hand_over(&shared, follower);

@@ -1,7 +1,7 @@
 //! Topics: who gets what, resuming in some of them, the latest of each, and the pace of a client.
 
 use super::valve::Valve;
-use super::{epoch, get_after, host, patient_for, start, start_forwarding, Client, FINISH, GET};
+use super::{epoch, forwarding, get_after, host, patient_for, start, start_forwarding, Client, FINISH, GET};
 use crate::patience::{eventually, in_time, LONG};
 use brooklet::{Channel, Event, EventSource, Host, RunningHost};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -247,6 +247,24 @@ fn pace() {
         channel.close();
         client.until("the end", |state| state.is_closed);
         assert_eq!(summary(&client.text(), &epoch), expected);
+    }
+}
+
+/// What keeps a stream alive is no event: the first event does not wait for it, and it does not wait for the second. Clients
+/// may name the pace, so any will do.
+#[test]
+fn a_long_pace() {
+    for source in [EventSource::channel, forwarding] {
+        let channel = Channel::new();
+        let source = source(&channel).pace(Duration::MAX).keep_alive(Duration::from_millis(50));
+        let host = host(source).start().unwrap();
+        let mut client = Client::join(&host, &channel, GET);
+        client.signs_of_life(1);
+        publish(&channel, "-:1");
+        assert_eq!(client.next().data, "1");
+        publish(&channel, "-:2");
+        client.signs_of_life(client.parser.comments.len() + 3);
+        assert_eq!(client.parser.messages.len(), 1);
     }
 }
 
