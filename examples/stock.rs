@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! curl -N localhost:8080/stock                              the last two minutes at once, then a price each second
-//! curl -N localhost:8080/stock -H 'Last-Event-ID: 1700000000'     what came after that one: ids are seconds
+//! curl -N localhost:8080/stock -H 'Last-Event-ID: 1700000000'     of these what came after that id, which is a second
 //! ```
 //!
 //! Interrupt one of them, and see what the console says of it.
