@@ -221,12 +221,8 @@ fn prices(follower: &Follower, first: u64, last: u64) -> Vec<u64> {
 
 /// The next message of a stream, beside which instance it comes from.
 fn next(follower: &Follower) -> crate::sse::Message {
-    loop {
-        let message = follower.next();
-        if message.event_type != "instance" {
-            return message;
-        }
-    }
+    let is_other = |message: &crate::sse::Message| message.event_type != "instance";
+    (0..1000).map(|_| follower.next()).find(is_other).expect("it does not only come back")
 }
 
 /// Where a sequence is none.

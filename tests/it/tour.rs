@@ -114,7 +114,7 @@ fn topics() {
     let join = |target: &str| {
         let mut stream = open(address, Client::get(target));
         while stream.last_event_id().is_empty() {
-            stream.next_item().unwrap(); // it has joined when it is told where
+            stream.next_item().unwrap().expect("it goes on"); // it has joined when it is told where
         }
         stream
     };
