@@ -89,7 +89,7 @@ fn what_is_said() {
         check(JSON, json, Some(BAD_JSON));
     }
 
-    // Who is fresh is sent what was said there before.
+    // A new client is sent what was said there before.
     let mut stream = open(address, "/rooms/tea", "");
     assert_eq!(next_of(&mut stream, "who"), r#"{"room":"tea","who":[]}"#);
     let crabs = "🦀".repeat(2000);

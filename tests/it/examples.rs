@@ -193,7 +193,7 @@ fn encode_reports_what_is_no_object() {
         check(line.as_bytes());
     }
     check(b"{\"data\":\"\xff\"}");
-    check(format!("{{\"data\":{}1}}", "[".repeat(100_000)).as_bytes()); // a stack is no place for that
+    check(format!("{{\"data\":{}1}}", "[".repeat(100_000)).as_bytes()); // each could take a part of the stack
 
     #[track_caller]
     fn check(line: &[u8]) {

@@ -207,7 +207,7 @@ fn changes() {
         fs::rename(root.join("page.tmp"), root.join("page.html")).unwrap();
     };
     check(&replace, r#"["page.html"]"#);
-    // What a link leads to has two names, and no circle has an end.
+    // What a link leads to has two names; a circle of links is not followed.
     check(&|| write("list/sub/page.html", "deeper"), r#"["linked/page.html","list/sub/page.html"]"#);
     // Of what is not served nobody is told.
     let hide = || {
