@@ -237,10 +237,10 @@ impl<'c, 'r> Call<'c, 'r> {
     fn ask_on_stream(&mut self, question: &Question) -> Result<String, Stop> {
         let asked = self.server.expect_answer(&self.job.cancelled);
         self.look()?; // a cancel from now on takes the question away
-        let (id, method, params) = (asked.id(), question.method, question.params);
+        let (id, method, params) = (&asked.id, question.method, question.params);
         let request = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}","params":{params}}}"#);
         self.connection.data(request)?;
-        let answer = asked.wait(self.connection)?.ok_or(Stop::Gone)?;
+        let answer = self.connection.receive(&asked.answer)?.ok_or(Stop::Gone)?;
         answer.map_err(|error| Stop::Failed(format!("the client does not answer {method}: {error}")))
     }
 

@@ -24,18 +24,8 @@ impl Job {
 /// A question that waits for its answer. Without it, it is forgotten.
 pub(super) struct Question<'s> {
     server: &'s Server,
-    id: String,
-    answer: Receiver<Answer>,
-}
-
-impl Question<'_> {
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(super) fn wait(&self, connection: &mut EventConnection<'_>) -> Result<Option<Answer>, SendError> {
-        connection.receive(&self.answer)
-    }
+    pub(super) id: String,
+    pub(super) answer: Receiver<Answer>,
 }
 
 impl Drop for Question<'_> {
