@@ -1,7 +1,6 @@
 //! Streams in chunks: their bytes, and which ends are whole.
 
 use super::{host, start, GET};
-use crate::example;
 use crate::memory::Memory;
 use brooklet::testing::Client;
 use brooklet::{Channel, Event, EventConnection, EventSource};
@@ -98,7 +97,7 @@ fn what_cuts_a_stream_is_an_error() {
             c.data("x")?;
             Ok(c.wait(Duration::MAX)?)
         })));
-        let mut client = example::open(host.address(), Client::get("/"));
+        let mut client = Client::get("/").connect(host.address()).unwrap();
         assert_eq!(client.next_event().unwrap().data, "x");
         end(host);
         assert_eq!(client.events_to_end().unwrap_err().kind(), ErrorKind::UnexpectedEof, "{what}");
@@ -116,7 +115,7 @@ fn a_generator_that_returns_has_sent_everything() {
         receiver.lock().unwrap().recv()?; // looks at nothing else
         Ok(())
     }));
-    let mut client = example::open(host.address(), Client::get("/"));
+    let mut client = Client::get("/").connect(host.address()).unwrap();
     assert_eq!(client.next_event().unwrap().data, "x");
     host.control().request_stop();
     sender.send(()).unwrap();
@@ -129,7 +128,7 @@ fn channels_in_chunks() {
     let news = Channel::new();
     let source = EventSource::channel(&news).chunked().heartbeat("beat").keep_alive(Duration::from_millis(1));
     let host = start(source);
-    let mut client = example::open(host.address(), Client::get("/"));
+    let mut client = Client::get("/").connect(host.address()).unwrap();
     assert_eq!(client.next_event().unwrap().event_type, "beat");
     news.publish(Event::new("rain").event_type("news")).unwrap();
     while client.next_event().unwrap().event_type != "news" {}

@@ -1,7 +1,6 @@
 //! Streams that are ended from elsewhere, or at a time of their own.
 
 use super::{endless, open, reason, start, telling};
-use crate::example;
 use crate::patience::{eventually, Gate, DEADLINE, LONG};
 use brooklet::testing::Client;
 use brooklet::{Channel, CloseReason, Event, EventConnection, EventSource, SendError};
@@ -55,7 +54,7 @@ fn a_handle_ends_a_follower() {
         sender.send(c.handle())?;
         Ok(c.follow(&followed)?)
     }));
-    let open = || example::open(host.address(), Client::get("/"));
+    let open = || Client::get("/").connect(host.address()).unwrap();
     let (mut ended, first) = (open(), handles.recv_timeout(DEADLINE).unwrap());
     let (mut goes_on, second) = (open(), handles.recv_timeout(DEADLINE).unwrap());
     eventually("both follow", || news.subscribers() == 2);

@@ -1,7 +1,6 @@
 //! Signs of life that a page can see.
 
 use super::{host, start, writes, GET};
-use crate::example;
 use crate::memory::Memory;
 use crate::sse;
 use brooklet::testing::{fixed_epochs, Client};
@@ -69,7 +68,7 @@ fn followers_are_kept_alive_by_it() {
     let news = fixed_epochs(|| Channel::setup().replay(u64::MAX).open());
     let source = EventSource::channel(&news).heartbeat("beat").keep_alive(Duration::from_millis(1));
     let host = start(source);
-    let open = || example::open(host.address(), Client::get("/"));
+    let open = || Client::get("/").connect(host.address()).unwrap();
     let mut first = open();
     let beat = "beat #000000000001-0: "; // the id that the client stands at
     assert_eq!(first.next_event().unwrap().to_string(), beat);

@@ -1,6 +1,5 @@
 //! In memory and over TCP the same comes of the same: what is simulated is the client and its clock, not the stream.
 
-use crate::example;
 use crate::serving::start;
 use brooklet::testing::Client;
 use brooklet::{Channel, Event, EventConnection, EventSource, Formatting};
@@ -25,7 +24,7 @@ fn check(
 
     let simulated = client.clone().in_memory(&source(Box::new(move |c| generate(c)))).run();
     let host = start(source(Box::new(move |c| again(c))));
-    let mut stream = example::open(host.address(), client.clone());
+    let mut stream = client.clone().connect(host.address()).unwrap();
     let body = String::from_utf8(stream.read_to_end().unwrap().to_vec()).unwrap();
     assert_eq!(simulated.text(), body);
     assert_eq!((simulated.last_event_id(), simulated.retry()), (stream.last_event_id(), stream.retry()));

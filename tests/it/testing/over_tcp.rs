@@ -1,7 +1,6 @@
 //! The client over TCP: streams, pages, deadlines, and coming back.
 
 use super::secs;
-use crate::example;
 use crate::patience::{eventually, in_time};
 use crate::serving::start;
 use brooklet::testing::{Client, Item};
@@ -33,7 +32,7 @@ fn host() -> RunningHost {
 #[test]
 fn streams() {
     let host = host();
-    let mut stream = example::open(host.address(), Client::get("/count"));
+    let mut stream = Client::get("/count").connect(host.address()).unwrap();
     assert_eq!(
         (stream.status().code(), stream.header("cache-control")),
         (200, Some("no-cache, no-transform"))
@@ -66,7 +65,7 @@ fn an_id_survives() {
         Some(_) => Ok(c.data("no id")?),
     });
     let host = start(source);
-    let mut stream = example::open(host.address(), Client::get("/"));
+    let mut stream = Client::get("/").connect(host.address()).unwrap();
     for expected in ["message #7: 1", "message #7: no id", "message #7: no id"] {
         assert_eq!(stream.next_event().unwrap().to_string(), expected);
         stream.reconnect().unwrap();
@@ -76,10 +75,10 @@ fn an_id_survives() {
 #[test]
 fn pages() {
     let host = host();
-    let mut page = example::open(host.address(), Client::get("/"));
+    let mut page = Client::get("/").connect(host.address()).unwrap();
     assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
     assert_eq!(page.read_to_end().unwrap(), b"<h1>Hello</h1>");
-    let status = |client: Client| example::open(host.address(), client).status().code();
+    let status = |client: Client| client.connect(host.address()).unwrap().status().code();
     assert_eq!(status(Client::get("/nowhere")), 404);
     assert_eq!(status(Client::new("POST", "/count").body("x")), 405);
     assert_eq!(status(Client::get("/").header("Host", "evil.example")), 403);
