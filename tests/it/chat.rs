@@ -323,7 +323,7 @@ fn say(address: SocketAddr, room: &str, media_type: &str, body: &str) -> Answer 
 /// Opens a stream of a room, after what was seen last.
 #[track_caller]
 fn open(address: SocketAddr, target: &str, last_event_id: &str) -> EventStream {
-    example::open(address, Client::get(target).last_event_id(last_event_id))
+    Client::get(target).last_event_id(last_event_id).connect(address).unwrap()
 }
 
 /// The data of the next event, which is of this type.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use brooklet::testing::{Client, EventStream};
 use brooklet::{Host, Layout};
 
-use crate::example::{ask, binary, folder, free_address, open, servers, spawn};
-use crate::patience::{eventually, in_time, DEADLINE};
+use crate::example::{ask, binary, folder, free_address, servers, spawn};
+use crate::patience::{eventually, in_time};
 use crate::serving::GET;
 use crate::webdriver::{Process, TempFolder};
 use crate::wire::Wire;
@@ -169,7 +169,7 @@ fn serves(place: &Place) {
 fn serves_those_it_can(place: &Place) {
     const MANY: usize = 40;
     let (mut tour, address) = place.tour();
-    let events = Client::get("/events?n=100000&ms=20").deadline(DEADLINE);
+    let events = Client::get("/events?n=100000&ms=20");
     let mut streams: Vec<_> = (0..MANY).filter_map(|_| events.clone().connect(address).ok()).collect();
     assert!((1..=16).contains(&streams.len()), "{} streams", streams.len());
     streams.iter_mut().for_each(|stream| drop(stream.next_events(3).unwrap()));
@@ -366,5 +366,5 @@ fn run(command: &mut Command) -> Output {
 
 #[track_caller]
 fn stream(address: SocketAddr, target: &str) -> EventStream {
-    open(address, Client::get(target))
+    Client::get(target).connect(address).unwrap()
 }

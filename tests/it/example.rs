@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use brooklet::testing::{Client, EventStream};
 
-use crate::patience::{eventually, in_time, DEADLINE};
+use crate::patience::{eventually, in_time};
 use crate::webdriver::Process;
 use crate::wire::{Answer, Wire};
 
@@ -108,7 +108,7 @@ impl Tool {
     /// Opens a stream, as one that comes back if there is something that it saw last.
     #[track_caller]
     pub(crate) fn stream(&self, target: &str, last_event_id: &str) -> EventStream {
-        open(self.address, Client::get(target).last_event_id(last_event_id))
+        Client::get(target).last_event_id(last_event_id).connect(self.address).unwrap()
     }
 
     #[track_caller]
@@ -154,12 +154,6 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     fs::remove_dir_all(&folder).ok(); // of an earlier run
     fs::create_dir_all(&folder).expect("cargo made its parent");
     folder
-}
-
-/// Opens a stream, and gives it as long for whatever has to happen as all else has.
-#[track_caller]
-pub(crate) fn open(address: SocketAddr, client: Client) -> EventStream {
-    client.deadline(DEADLINE).connect(address).unwrap()
 }
 
 /// The one answer to one request; the connection stays open meanwhile.

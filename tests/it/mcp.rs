@@ -5,7 +5,7 @@ use std::path::Path;
 
 use brooklet::testing::{Client, EventStream};
 
-use crate::example::{ask, check_refusal, folder, open, Tool};
+use crate::example::{ask, check_refusal, folder, Tool};
 use crate::patience::eventually;
 use crate::random::Random;
 use crate::wire::Answer;
@@ -60,7 +60,7 @@ fn cancel(tool: &Tool, id: &str) {
 }
 
 fn stream(tool: &Tool, body: &str) -> EventStream {
-    open(tool.address, Client::new("POST", "/mcp").body(body))
+    Client::new("POST", "/mcp").body(body).connect(tool.address).unwrap()
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn changes_are_told() {
     );
     let client = Client::new("POST", "/mcp").header("MCP-Protocol-Version", "2026-07-28");
     let client = client.header("Mcp-Method", "subscriptions/listen").body(listen);
-    let mut events = open(tool.address, client);
+    let mut events = client.connect(tool.address).unwrap();
     let tag = r#""_meta":{"io.modelcontextprotocol/subscriptionId":7}"#;
     let mut expect = |what: &str, more: &str| {
         let message =

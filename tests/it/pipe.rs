@@ -326,7 +326,7 @@ fn tee_and_exit() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"a\r\n\xff\0\x1b[0m").unwrap();
     eventually("it listens", || std::net::TcpStream::connect(address).is_ok());
-    let mut stream = example::open(address, Client::get("/events"));
+    let mut stream = Client::get("/events").connect(address).unwrap();
     assert!(stream.next_event().unwrap().event_type == "history");
     input.write_all(b"\nlast").unwrap();
     drop(input);

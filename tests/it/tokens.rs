@@ -4,7 +4,7 @@ use std::fs;
 
 use brooklet::testing::Client;
 
-use crate::example::{check_refusal, folder, open, Tool};
+use crate::example::{check_refusal, folder, Tool};
 use crate::patience::eventually;
 use crate::sse::Parser;
 use crate::wire::show;
@@ -236,7 +236,7 @@ fn long_conversations() {
 fn a_reply_ends_when_its_client_leaves() {
     let tokens = Tool::start("tokens", &["--text", &endless_text("tokens-left"), "--speed", "2"]);
     let body = format!(r#"{{{ASK},"stream":true,"max_tokens":150}}"#);
-    let mut stream = open(tokens.address, Client::new("POST", COMPLETIONS).body(body));
+    let mut stream = Client::new("POST", COMPLETIONS).body(body).connect(tokens.address).unwrap();
     assert_eq!(stream.header("Transfer-Encoding"), Some("chunked")); // whoever is cut off has to see it
     stream.next_events(2).unwrap();
     drop(stream);

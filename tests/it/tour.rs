@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use brooklet::testing::{Client, EventStream, Message};
 
-use crate::example::{self, ask, open};
+use crate::example::{self, ask};
 use crate::patience::{eventually, DEADLINE};
 use crate::wire::{show, Wire};
 
@@ -28,7 +28,7 @@ fn streams() {
     stock.exactly(b": Sending stock data\nevent: ").unwrap();
     drop(stock);
 
-    let events = |client| open(address, client).events_to_end().unwrap();
+    let events = |client: Client| client.connect(address).unwrap().events_to_end().unwrap();
     let data = |events: &[Message]| events.iter().map(|event| event.data.clone()).collect::<Vec<_>>();
 
     let text = " leading space\nCR LF above\nCR above\n\ndata: no field\n: no comment\n\
@@ -66,13 +66,13 @@ fn streams() {
     assert_eq!(idle.head().unwrap().status, 200);
     idle.exactly(b":\n:\n:\n").unwrap();
 
-    let mut beats = open(address, Client::get("/beat?ms=10"));
+    let mut beats = Client::get("/beat?ms=10").connect(address).unwrap();
     assert_eq!(
         beats.next_events(2).unwrap().iter().map(|event| &*event.event_type).collect::<Vec<_>>(),
         ["beat"; 2]
     );
     assert_eq!(data(&events(Client::get("/chunked"))), ["one", "two"]);
-    let mut cut = open(address, Client::get("/chunked?fail=1"));
+    let mut cut = Client::get("/chunked?fail=1").connect(address).unwrap();
     assert_eq!(cut.next_event().unwrap().data, "one");
     assert_eq!(cut.next_item().unwrap().unwrap().to_string(), "retry 10s");
     assert_eq!(cut.next_item().unwrap_err().kind(), ErrorKind::UnexpectedEof);
@@ -91,7 +91,7 @@ fn ends_what_it_holds() {
     };
     for target in ["/held?name=x", "/held?name=x&follow=1"] {
         assert_eq!(end("x"), 404, "{target}");
-        let mut held = open(address, Client::get(target));
+        let mut held = Client::get(target).connect(address).unwrap();
         eventually("the stream is known", || end("x") == 204);
         assert_eq!(held.events_to_end().unwrap(), [], "{target}");
         assert_eq!(end("x"), 404, "{target}");
@@ -111,8 +111,8 @@ fn topics() {
         let answer = ask(address, head + body);
         (answer.status, String::from_utf8(answer.body).unwrap())
     };
-    let join = |target: &str| {
-        let mut stream = open(address, Client::get(target));
+    let open = |target: &str| {
+        let mut stream = Client::get(target).connect(address).unwrap();
         while stream.last_event_id().is_empty() {
             stream.next_item().unwrap().expect("it goes on"); // it has joined when it is told where
         }
@@ -123,7 +123,7 @@ fn topics() {
         assert_eq!(events.iter().map(|event| &*event.data).collect::<Vec<_>>(), expected);
         events[0].last_event_id.clone()
     };
-    let (mut some, mut all) = (join("/topics?of=a,b"), join("/topics"));
+    let (mut some, mut all) = (open("/topics?of=a,b"), open("/topics"));
     let publish = |target: &str, body: &str| {
         let (status, id) = say("POST", target, body);
         assert_eq!(status, 202);
@@ -136,14 +136,15 @@ fn topics() {
     assert_eq!(say("DELETE", "/topics?topic=a", "").0, 405);
     // A hundred are remembered.
     (4..=101).for_each(|number: u32| drop(publish("/topics", &number.to_string())));
-    let resume = |id: &str| open(address, Client::get("/topics").last_event_id(id)).next_event().unwrap();
+    let resume =
+        |id: &str| Client::get("/topics").last_event_id(id).connect(address).unwrap().next_event().unwrap();
     assert_eq!(resume(&ids[0]).data, "2");
     assert_eq!(resume(&ids[0].replace("-1", "-0")).data, r#"{"reason":"expired","missed":1}"#);
 
     for (topic, body) in [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")] {
         publish(&format!("/latest?topic={topic}"), body);
     }
-    let latest = |target: &str| open(address, Client::get(target));
+    let latest = |target: &str| Client::get(target).connect(address).unwrap();
     check(&mut latest("/latest"), &["2", "3", "4"]);
     check(&mut latest("/latest?of=a,b&pace=1"), &["2", "3"]);
     assert_eq!(say("DELETE", "/latest?topic=b", "").0, 204);
@@ -160,7 +161,7 @@ fn quits_if_it_may() {
     assert_eq!(quit(address), 404);
     let address = example::free_address();
     let mut tour = example::serve("tour", address, &[("QUIT", "1")]);
-    let mut stock = open(address, Client::get("/stock"));
+    let mut stock = Client::get("/stock").connect(address).unwrap();
     assert_eq!(ask(address, "GET /quit HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 404);
     assert_eq!(quit(address), 204);
     stock.read_to_end().unwrap();
@@ -173,7 +174,7 @@ fn quits_if_it_may() {
 fn a_stopped_process_goes_on_with_its_wait() {
     let address = example::free_address();
     let tour = example::serve("tour", address, &[]);
-    let mut stream = open(address, Client::get("/events?n=2&ms=3000"));
+    let mut stream = Client::get("/events?n=2&ms=3000").connect(address).unwrap();
     assert_eq!(stream.next_event().unwrap().data, "0");
     let (sender, next) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(stream.next_event().unwrap().data));
@@ -248,7 +249,7 @@ fn settings() {
     let address = example::free_address();
     let _tour = example::serve("tour", address, &variables);
 
-    let mut lines = open(address, Client::get("/lines").header("Host", "any.example"));
+    let mut lines = Client::get("/lines").header("Host", "any.example").connect(address).unwrap();
     assert_eq!(lines.next_event().unwrap().data, "\u{feff}from a file\n\nend");
     for target in ["/lines", "/none", "/error", "/nowhere", "/fail"] {
         let origin = |origin: &str| {
