@@ -29,6 +29,10 @@
 //! 10,000 that connect at once to a backlog of 4,096, some waited 3.2 s, since a new leader has to be scheduled before it
 //! accepts; with the queue 0.7 to 0.9 s. With the queue alone: 256 at once take twice the time that they take where idle
 //! threads lead.
+//!
+//! 256 clients that connect again and again fill std's backlog of 128: in 3 s the system refused 380 of some 45,000
+//! connections. With two leaders for each listener it was as many. With a leader that hands the listener on only after 1 ms
+//! without a connection it was 280, at 1.4 times the processor time. With a backlog of 4,096 it was none.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
