@@ -76,8 +76,14 @@ impl Followers {
 
     /// Whether none of the followers that get an event of this topic was sent anything in this millisecond.
     pub(super) fn is_rested(&self, topic: u32, millis: u32) -> bool {
-        let chosen = self.chosen(&[topic]).into_iter();
-        chosen.filter_map(|at| self.members[at as usize].as_ref()).all(|follower| follower.is_rested(millis))
+        let is_rested = |follower: &Follower| follower.is_rested(millis);
+        match topic {
+            0 => self.members.iter().flatten().all(is_rested),
+            _ => {
+                let chosen = self.of_all.iter().chain(self.of_topic(topic));
+                chosen.filter_map(|at| self.members[*at as usize].as_ref()).all(is_rested)
+            }
+        }
     }
 
     /// The followers that get events of these topics.
