@@ -41,6 +41,8 @@ use brooklet::{
 const LEAD: u64 = 128 * 1024;
 /// What an event of the channel has beside its data.
 const FRAME: u64 = 50;
+/// What a follower is sent first, for clients that wait for a comment. When it has joined, an id follows.
+const JOINING: &str = "joining";
 /// What an event holds at most, whatever is asked for.
 const MAX_SIZE: usize = 1024 * 1024;
 
@@ -114,7 +116,10 @@ fn ticks(connection: &mut EventConnection, clock: Clock) -> brooklet::Result {
 
 fn followers(channel: &Channel) -> EventSource {
     let channel = channel.clone();
-    EventSource::new(move |connection| Ok(connection.follow(&channel)?))
+    EventSource::new(move |connection| {
+        connection.comment(JOINING)?;
+        Ok(connection.follow(&channel)?)
+    })
 }
 
 fn start_publishing(request: &Request, channel: &Channel, clock: Clock) -> std::io::Result<Response> {
@@ -148,6 +153,7 @@ fn room_followers(rooms: &Rooms) -> EventSource {
         // No more than somebody lacks who comes back at once: there may be thousands of rooms.
         let open = || Channel::setup().history_events(4).history_bytes(4 * 1024).open();
         let room = rooms.lock().expect("nothing panics with it").entry(number).or_insert_with(open).clone();
+        connection.comment(JOINING)?;
         Ok(connection.follow(&room)?)
     })
 }
@@ -157,6 +163,7 @@ fn topic_followers(topics: &Topics, channel: &Channel) -> EventSource {
     EventSource::new(move |connection| {
         let topic = last_segment(connection.request());
         topics.lock().expect("nothing panics with it").insert(topic);
+        connection.comment(JOINING)?;
         Ok(connection.follow_topics(&channel, [topic.to_string()])?)
     })
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 
-use brooklet::testing::Message;
+use brooklet::testing::{Item, Message};
 
 use crate::example::{self, ask, check_refusal};
 use crate::patience::in_time;
@@ -85,7 +85,9 @@ fn loads_without_measure() {
     for (stream, publish) in
         [("/fan", "/publish"), ("/rooms/1", "/publish-rooms"), ("/topics/1", "/publish-topics")]
     {
-        load.stream(stream, "").next_item().unwrap(); // from then on there is one of that number
+        // Load generators wait for a comment, and from then on there is one of that number.
+        let first = load.stream(stream, "").next_item().unwrap();
+        assert_eq!(first, Some(Item::Comment("joining".into())), "{stream}");
         for (sent, rate) in (1..).zip([1 << 32, u64::MAX]) {
             assert_eq!(load.post(&format!("{publish}?rate={rate}&size=1"), "").status, 202);
             let events = load.stream(stream, "unknown").next_events(1 + sent).unwrap();

@@ -206,7 +206,7 @@ impl Connection {
                 self.events += u64::from(self.has_data);
                 (self.has_data, self.is_reset) = (false, false);
             }
-            [b':', ..] | [b'i', b'd', b':', ..] => self.is_subscribed = true,
+            b": hi" | [b'i', b'd', b':', ..] => self.is_subscribed = true,
             b"event: reset" => {
                 self.resets += 1;
                 self.is_reset = true; // what its data says is no event of the load
