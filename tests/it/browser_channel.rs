@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use brooklet::{Channel, Content, Event, EventSource, Host, Layout, RunningHost};
 
-use crate::example::free_address;
+use crate::example::{free_address, listen_again};
 use crate::patience::eventually;
 use crate::webdriver::{in_each_browser, Browser, Kind};
 
@@ -63,7 +63,7 @@ fn a_page_outlives_its_channel(kind: Kind) {
 
 fn serve(channel: &Channel, address: SocketAddr) -> RunningHost {
     let layout = Layout::new().add("events", EventSource::channel(channel)).index(Content::html(PAGE));
-    Host::new(layout).bind(address).start().expect("the port is free, or is again")
+    Host::new(layout).listener(listen_again(address)).start().unwrap()
 }
 
 #[track_caller]

@@ -11,7 +11,7 @@ use brooklet::{
     Channel, Content, Event, EventSource, Handler, Host, Layout, Request, Response, RunningHost, Status,
 };
 
-use crate::example::free_address;
+use crate::example::{free_address, listen_again};
 use crate::patience::eventually;
 use crate::webdriver::{in_each_browser, Browser, Kind};
 
@@ -278,7 +278,7 @@ fn serve(layout: Layout, address: SocketAddr) -> RunningHost {
         .index(Content::html(PAGE))
         .add("page.js", Content::bytes("text/javascript", SCRIPT))
         .add("shared.js", Content::event_source_script());
-    Host::new(layout).bind(address).start().expect("the port is free, or is again")
+    Host::new(layout).listener(listen_again(address)).start().unwrap()
 }
 
 #[track_caller]

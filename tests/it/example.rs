@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -184,4 +184,16 @@ pub(crate) fn free_address() -> SocketAddr {
     let (address, reservation) = { free }.find(is_free).expect("a port of so many is free");
     RESERVED.lock().expect("nobody panics with it").push(reservation);
     address
+}
+
+/// Listens where a listener of this process was. A child that another test starts has that one, too, until it has become
+/// its program.
+#[track_caller]
+pub(crate) fn listen_again(address: SocketAddr) -> TcpListener {
+    let mut listener = None;
+    eventually("the port is free again", || {
+        listener = TcpListener::bind(address).ok();
+        listener.is_some()
+    });
+    listener.expect("it is there now")
 }

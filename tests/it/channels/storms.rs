@@ -1,6 +1,7 @@
 //! Clients that come and go while several threads publish as fast as they can: nothing lost, nothing twice.
 
 use super::{epoch, get_after, start, start_forwarding, Client, GET};
+use crate::example::listen_again;
 use crate::patience::in_time;
 use crate::random::Random;
 use crate::sse::Message;
@@ -177,7 +178,7 @@ fn a_restart() {
     for _ in 0..3 {
         new.publish(Event::new("before")).unwrap(); // so that the number alone would be known
     }
-    let host = Host::new(EventSource::channel(&new)).bind(address).start().unwrap();
+    let host = Host::new(EventSource::channel(&new)).listener(listen_again(address)).start().unwrap();
     let mut client = Client::join(&host, &new, get_after(&client.parser.last_event_id));
     new.publish(Event::new("new")).unwrap();
     let epoch = epoch(&new);
