@@ -14,8 +14,8 @@
 //! ```
 //!
 //! - *Who may accept*: the thread that owns the [`Leader`]. There is one `Leader` for each listener, and it cannot be copied.
-//!   Its first thread is made when the host starts; without that thread the start fails. Dropping the `Leader` closes the
-//!   listener.
+//!   Its first thread is made when the host starts; without that thread the start fails. None accepts before all listeners
+//!   have their descriptors and threads. Dropping the `Leader` closes the listener.
 //! - *A leader waits* in `accept` and after an error, and nowhere else: it takes a slot, or closes the connection. It calls
 //!   no handler and no log listener, and reads and writes no socket.
 //! - *Without descriptors*, `accept` fails: the leader keeps leading, and waits longer each time, a second at most.

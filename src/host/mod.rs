@@ -340,12 +340,14 @@ impl Host {
             control: Control { service: Arc::clone(&service) },
         };
         let workers = Workers::new(&service.stop, settings.stack_size);
-        for (listener, url) in listeners.into_iter().zip(&urls) {
-            // Without it the host is dropped, which stops those that have begun.
-            let leader = Leader::new(listener, &settings, &workers)
-                .map_err(|error| StartError::cannot_listen(url, error))?;
-            workers.begin(Work::Lead(leader)).map_err(StartError::cannot_make_thread)?;
-        }
+        let leaders = listeners.into_iter().zip(&urls).map(|(listener, url)| {
+            Leader::new(listener, &settings, &workers)
+                .map(Work::Lead)
+                .map_err(|error| StartError::cannot_listen(url, error))
+        });
+        // All listeners have their descriptors and threads before one accepts: clients could take the last of them.
+        let leaders = leaders.collect::<Result<Vec<_>, _>>()?;
+        workers.begin(leaders).map_err(StartError::cannot_make_thread)?;
         threads::set_shared_stack_size(settings.stack_size); // such stacks are to be had: there is one
         for url in &urls {
             settings.log.write(&Notice::Listening { url });

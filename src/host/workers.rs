@@ -105,10 +105,22 @@ impl<T: Task> Workers<T> {
         Ok(())
     }
 
-    /// Makes a thread that begins with a task. Without one the task is dropped.
-    pub(super) fn begin(self: &Arc<Self>, task: T) -> io::Result<()> {
-        let workers = Arc::clone(self);
-        threads::make("brooklet", Box::new(move || workers.work(Some(task))), self.stack_size).map(drop)
+    /// Makes a thread for each task. The tasks begin when all threads are there; without one of them all are dropped.
+    pub(super) fn begin(self: &Arc<Self>, tasks: Vec<T>) -> io::Result<()> {
+        let shared = Arc::new(Mutex::new(tasks));
+        let mut tasks = lock(&shared);
+        for _ in 0..tasks.len() {
+            let (workers, shared) = (Arc::clone(self), Arc::clone(&shared));
+            let work = move || {
+                let first = lock(&shared).pop();
+                workers.work(first);
+            };
+            if let Err(error) = threads::make("brooklet", Box::new(work), self.stack_size) {
+                tasks.clear();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn make(self: &Arc<Self>) -> io::Result<()> {
@@ -265,7 +277,7 @@ mod tests {
     fn a_task_that_needs_a_thread_at_once() {
         let workers = workers(Some(TOO_LARGE));
         lock(&workers.state).is_making = true;
-        assert!(workers.begin(Call(Box::new(|| {}))).is_err());
+        assert!(workers.begin(vec![Call(Box::new(|| {}))]).is_err());
     }
 
     #[test]

@@ -72,6 +72,26 @@ fn no_second_descriptor_for_a_listener() {
     });
 }
 
+/// Clients that wait already take none of the descriptors that a start needs.
+#[test]
+#[cfg(target_os = "linux")]
+fn starting_with_just_enough() {
+    with_few_descriptors("starting_with_just_enough", || {
+        let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = first.local_addr().unwrap();
+        let mut clients: Vec<_> = (0..4).map(|_| Wire::connect(address).unwrap()).collect();
+        let mut files = take_all();
+        files.truncate(files.len() - 2); // a second one for each listener
+        let host = Host::new(app()).listener(first).listener(second).start().unwrap();
+        drop(files);
+        for client in &mut clients {
+            client.send(GET.as_bytes());
+            assert_eq!(client.answer(false).unwrap().body, b"hello");
+        }
+        in_time(move || host.stop_within(LONG));
+    });
+}
+
 /// Clients that cannot be accepted wait; when there is room again they are served, and so are new ones.
 #[test]
 #[cfg(target_os = "linux")]
