@@ -1,4 +1,4 @@
-//! A minute of everything at once, and afterwards nothing is left of it.
+//! Everything at once, for a minute or as long as you like, and afterwards nothing is left of it.
 
 use super::{app, bound, connect, say, GET, POST};
 use crate::alone::{resident, threads};
@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LENGTH: Duration = Duration::from_secs(60);
+/// How many seconds it takes, unless `SOAK_SECONDS` says otherwise.
+const SECONDS: u64 = 60;
 /// Threads that come and go.
 const CLIENTS: usize = 24;
 /// How much more memory there may be than after a first round: what allocators keep of many threads.
@@ -179,7 +180,9 @@ fn come_and_go() {
     let settle = |threads| eventually("threads that are kept for a while go home", || held().0 <= threads);
     settle(2 + usize::from(held().0 > 100)); // the test's own, and the harness's
     let before = held();
-    let (tally, _) = round(LENGTH);
+    let seconds =
+        std::env::var("SOAK_SECONDS").map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    let (tally, _) = round(Duration::from_secs(seconds));
     settle(before.0);
     let after = held();
     eprintln!("threads, descriptors, bytes in memory: {before:?} before, {after:?} after");
