@@ -98,12 +98,10 @@ fn same_numbers(place: &Place) -> String {
 
 fn rhythm(place: &Place) -> String {
     let server = place.serve(&[]);
-    let mut stream = server.stream("/rhythm?n=11&ms=200");
-    stream.next_event().expect("an event");
-    let first = Instant::now();
-    stream.next_events(10).expect("events");
-    let late = first.elapsed().as_secs_f64() * 1e3 - 2000.0;
-    assert!(late > -150.0, "{late} ms"); // the first one may have come late
+    let asked = Instant::now();
+    server.stream("/rhythm?n=11&ms=200").next_events(11).expect("events");
+    let late = asked.elapsed().as_secs_f64() * 1e3 - 2000.0;
+    assert!(late > -20.0, "{late} ms"); // the clock may be a coarse one
     format!("ten waits took {late:.1} ms more")
 }
 
