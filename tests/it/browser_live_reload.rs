@@ -3,13 +3,12 @@
 //! Run it with `cargo test -- --ignored`; plain `cargo test` has built the example already.
 
 use std::fs;
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use brooklet::{Host, Request, Status};
 
-use crate::example::{self, Tool};
+use crate::example::{self, nobody_listens, Tool};
 use crate::patience::eventually;
 use crate::webdriver::Browser;
 
@@ -58,8 +57,7 @@ fn a_page_follows_its_files() {
     let proxy = proxy.bind(address).start().unwrap();
     eventually("it asks again", || asked.load(Ordering::Relaxed) > 1);
     drop(proxy);
-    // A child that another test starts has the listener, too, until it has become its program.
-    eventually("the port is free again", || TcpStream::connect(address).is_err());
+    nobody_listens(address);
     write("index.html", &page("three"));
     let _server = serve();
     wait_for_heading(&browser, "three");

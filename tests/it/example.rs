@@ -186,8 +186,7 @@ pub(crate) fn free_address() -> SocketAddr {
     address
 }
 
-/// Listens where a listener of this process was. A child that another test starts has that one, too, until it has become
-/// its program.
+/// Listens where a listener of this process was. As with [`nobody_listens`], that may take a moment.
 #[track_caller]
 pub(crate) fn listen_again(address: SocketAddr) -> TcpListener {
     let mut listener = None;
@@ -196,4 +195,11 @@ pub(crate) fn listen_again(address: SocketAddr) -> TcpListener {
         listener.is_some()
     });
     listener.expect("it is there now")
+}
+
+/// Holds that a listener of this process is closed. A child that another test starts has it, too, until it has become its
+/// program: only a process of its own can look once.
+#[track_caller]
+pub(crate) fn nobody_listens(address: SocketAddr) {
+    eventually("nobody listens", || TcpStream::connect(address).is_err());
 }

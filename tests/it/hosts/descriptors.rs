@@ -88,7 +88,12 @@ fn starting_with_just_enough() {
             client.send(GET.as_bytes());
             assert_eq!(client.answer(false).unwrap().body, b"hello");
         }
+        let addresses = host.addresses().to_vec();
         in_time(move || host.stop_within(LONG));
+        assert!(
+            addresses.iter().all(|address| TcpStream::connect(address).is_err()),
+            "somebody still listens"
+        );
     });
 }
 

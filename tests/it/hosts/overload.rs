@@ -1,11 +1,12 @@
 //! More connections than there are slots.
 
 use super::{ask, here, host, open, retry, start, GET, GET_EVENTS, LONG};
+use crate::example::nobody_listens;
 use crate::notes::{noted, Notes};
 use crate::patience::{eventually, unhurried, Gate};
 use crate::wire::{insist, Wire};
 use brooklet::{Cors, EventSource, Handler, Host, Layout, Notice, Request, Response, RunningHost};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
 /// A host with so many slots.
 fn small(slots: usize, handler: impl Handler) -> (RunningHost, Notes) {
@@ -201,6 +202,6 @@ fn no_thread_to_be_had() {
     let (host, notes) = noted(host(app()).listener(listener).stack_size(1 << 46));
     let error = host.start().unwrap_err().to_string();
     assert!(error.starts_with("cannot make a thread to accept connections: "), "{error}");
-    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    nobody_listens(address);
     assert!(notes.so_far().is_empty(), "it has not begun to listen");
 }

@@ -1,6 +1,7 @@
 //! From a host to an address, and what is said where there is none.
 
 use super::{ask, host, start, GET};
+use crate::example::nobody_listens;
 use crate::notes::noted;
 use crate::patience::{eventually, in_time, DEADLINE, LONG};
 use brooklet::testing::Client;
@@ -72,7 +73,7 @@ fn listening_is_logged_and_stops_with_the_host() {
     let address = host.address();
     TcpStream::connect(address).unwrap();
     host.stop_within(LONG);
-    TcpStream::connect(address).expect_err("nobody listens any more");
+    nobody_listens(address);
     drop(host);
 }
 
@@ -96,7 +97,7 @@ fn running() {
     });
     in_time(move || host.run()).unwrap();
     assert_eq!(client.join().unwrap(), b"Some(\"brooklet\")"); // threads are named
-    TcpStream::connect(address).expect_err("nobody listens any more");
+    nobody_listens(address);
 }
 
 /// A stop that comes first counts all the same.
@@ -110,7 +111,7 @@ fn stopped_before_it_runs() {
     let address = host.address();
     let report = in_time(move || host.stop_within(LONG));
     assert_eq!((report.ended, report.forced), (0, 0));
-    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    nobody_listens(address);
 }
 
 /// All threads get the stack that was asked for: more for deep handlers, less for many streams.
@@ -204,9 +205,7 @@ fn several_addresses() {
             assert_eq!(wire.answer(false).unwrap().body, b"hello", "{address}");
         }
         in_time(move || host.stop_within(LONG));
-        for address in addresses {
-            assert!(TcpStream::connect(address).is_err(), "{address} is still open");
-        }
+        addresses.into_iter().for_each(nobody_listens);
     }
 }
 
@@ -246,7 +245,8 @@ fn a_unix_listener() {
         }
         let port = host.address();
         in_time(move || host.stop_within(LONG));
-        assert!(UnixStream::connect(&path).is_err() && TcpStream::connect(port).is_err(), "it still listens");
+        nobody_listens(port);
+        eventually("nobody listens at the path", || UnixStream::connect(&path).is_err());
         eventually("its threads have ended", || Arc::strong_count(&held) == 1);
     }
 }

@@ -1,10 +1,10 @@
 //! Stops from outside: everything that waits is woken, every stream is told when to come back.
 
 use super::{again, ask, deaf, here, host, open, retry, start, GET, LONG};
+use crate::example::nobody_listens;
 use crate::notes::noted;
 use crate::patience::{eventually, in_time, Gate};
 use brooklet::{EventSource, Layout, Request, Response, RunningHost};
-use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ fn nobody_listens_any_more() {
     }
     let address = host.address();
     stop(host);
-    TcpStream::connect(address).expect_err("somebody listens still");
+    nobody_listens(address);
 }
 
 /// What was asked before the stop is answered, and the client told that it was the last answer (RFC 9112 §9.6).
@@ -181,7 +181,7 @@ fn dropping_a_host_stops_it() {
     let mut wire = open(&host, "/wait");
     in_time(move || drop(host));
     retry(&wire.rest().unwrap());
-    std::net::TcpStream::connect(address).expect_err("nobody listens any more");
+    nobody_listens(address);
 }
 
 /// Whoever stops first, everybody gets a report.
