@@ -27,6 +27,10 @@ fn is_open(client: &TcpStream, rest: &str) {
     sees(client, "hello");
 }
 
+fn is_served(host: &RunningHost) -> bool {
+    matches!(ask(host, GET).answer(false), Ok(answer) if answer.status == 200)
+}
+
 /// Many clients send one byte each. They never have more than `heads` slots, whoever was first goes first, and
 /// somebody who means it is served all the time.
 #[track_caller]
@@ -47,15 +51,16 @@ fn besiege(limits: Limits, bytes: &str, heads: usize) {
             clients.push(client);
         }
     }
+    // If there is no other slot, the one that is the oldest now gives way to us, as soon as its thread runs.
+    eventually("we are served", || is_served(&host));
     let turned_away = host.stats().turned_away;
     for (number, client) in clients[..64 - heads].iter().enumerate() {
         is_closed(client, number);
     }
+    let others = if bytes.is_empty() { heads - 1 } else { heads };
     for client in &clients[64 - heads + 1..] {
-        // The one that is the oldest now gives way to us, if there is no other slot.
-        assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200);
-        let others = if bytes.is_empty() { heads - 1 } else { heads };
         eventually("we have left", || host.stats().connections == others as u64);
+        assert_eq!(ask(&host, GET).answer(false).unwrap().status, 200);
         is_open(client, &GET[bytes.len()..]);
     }
     assert_eq!(host.stats().turned_away, turned_away);
@@ -74,8 +79,7 @@ fn one_byte_each_and_few_slots() {
     let clients: Vec<_> = (0..64).map(|_| connect(host.address())).collect();
     clients.iter().for_each(|client| say(client, "G"));
     // In a burst it may be told to come back in a moment, as long as nobody has a thread yet who could give way.
-    let is_served = || matches!(ask(&host, GET).answer(false), Ok(answer) if answer.status == 200);
-    eventually("somebody else is served", is_served);
+    eventually("somebody else is served", || is_served(&host));
     assert!(host.stats().gave_way > 0, "{:?}", host.stats());
     assert!(host.stats().connections <= 8 + 32, "{:?}", host.stats());
 }
