@@ -174,7 +174,7 @@ fn serves_those_it_can(place: &Place) {
     assert!((1..=16).contains(&streams.len()), "{} streams", streams.len());
     streams.iter_mut().for_each(|stream| drop(stream.next_events(3).unwrap()));
     drop(streams);
-    no_stream_is_left(address); // there is room again
+    eventually("there is room again", || metrics_say(address, "connections 1"));
     exercise(address);
     assert!(tour.is_running());
 }
@@ -318,7 +318,7 @@ fn stock_soon_after_1970() {
     });
 }
 
-/// Pages, bodies, five streams at once, failures and a departure of each.
+/// Pages, bodies, ten streams at once, failures and a departure of each.
 #[track_caller]
 fn exercise(address: SocketAddr) {
     assert_eq!(ask(address, GET).status, 200);
@@ -329,23 +329,20 @@ fn exercise(address: SocketAddr) {
         let mut stream = stream(address, failure);
         assert!(stream.read_to_end().unwrap().ends_with(b"retry: 10000\n"), "{failure}");
     }
-    no_stream_is_left(address); // it may have the last thread
-    let mut streams: Vec<_> = (0..5).map(|_| stream(address, "/events?n=3&ms=20")).collect();
+    eventually("no stream has a thread any more", || metrics_say(address, "streams 0"));
+    let mut streams: Vec<_> = (0..10).map(|_| stream(address, "/events?n=3&ms=20")).collect();
     for stream in &mut streams {
         assert_eq!(stream.events_to_end().unwrap().len(), 3);
     }
     drop(stream(address, "/idle"));
-    no_stream_is_left(address);
+    eventually("nobody is left", || metrics_say(address, "streams 0"));
 }
 
 /// Where there are few threads, who asks may be sent away at first.
-#[track_caller]
-fn no_stream_is_left(address: SocketAddr) {
-    eventually("no stream is left", || {
-        let metrics = Client::get("/metrics").connect(address);
-        let text = metrics.and_then(|mut text| text.read_to_end().map(<[u8]>::to_vec));
-        text.map_or(false, |text| String::from_utf8(text).unwrap().contains("\nbrooklet_streams 0\n"))
-    });
+fn metrics_say(address: SocketAddr, what: &str) -> bool {
+    let metrics = Client::get("/metrics").connect(address);
+    let text = metrics.and_then(|mut text| text.read_to_end().map(<[u8]>::to_vec));
+    text.map_or(false, |text| String::from_utf8(text).unwrap().contains(&format!("\nbrooklet_{what}\n")))
 }
 
 fn start(name: &str, arguments: &[&str], place: &str) -> (Process, SocketAddr) {
