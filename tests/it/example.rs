@@ -197,9 +197,33 @@ pub(crate) fn listen_again(address: SocketAddr) -> TcpListener {
     listener.expect("it is there now")
 }
 
-/// Holds that a listener of this process is closed. A child that another test starts has it, too, until it has become its
-/// program: only a process of its own can look once.
+/// Holds that this process has closed its listener. A child that another test starts has it, too, until it has become its
+/// program, and is waited for.
 #[track_caller]
 pub(crate) fn nobody_listens(address: SocketAddr) {
+    #[cfg(target_os = "linux")]
+    {
+        let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
+            .map(|path| fs::read_to_string(path).unwrap_or_default());
+        let port = format!(":{:04X}", address.port());
+        // Of each socket, its address and port, state (0A listens) and the number by which descriptors name it.
+        let listens = |row: &&[&str]| row.len() > 9 && row[1].ends_with(&port) && row[3] == "0A";
+        let rows: Vec<Vec<_>> = tables
+            .iter()
+            .flat_map(|text| text.lines())
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        for row in rows.iter().map(Vec::as_slice).filter(listens) {
+            assert!(!has_socket(row[9]), "this process still listens at {address}");
+        }
+    }
     eventually("nobody listens", || TcpStream::connect(address).is_err());
+}
+
+/// Whether this process has a descriptor of the socket with this number.
+#[cfg(target_os = "linux")]
+fn has_socket(number: &str) -> bool {
+    let name = PathBuf::from(format!("socket:[{number}]"));
+    let descriptors = fs::read_dir("/proc/self/fd").expect("it is there");
+    descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|target| target == name)
 }
